@@ -1,0 +1,1 @@
+"""Words everyone shares; imports nothing of ours and no torch."""

@@ -1,0 +1,72 @@
+"""What can go wrong, in sentences a person can act on.
+
+ApprenticeError
+├── SettingsError (ValueError)        a setting is unknown or invalid
+├── StoreUnavailable (ConnectionError) Redis or Valkey cannot be reached or cannot write
+├── NotFound (LookupError)            a turn, version or item that does not exist
+├── UnknownModel (LookupError)        a request names a model that is not served
+├── PromptTooLong (ValueError)        a question does not fit the token budget
+├── Busy (RuntimeError)               the engine's queue is full; `retry_after_s` says when to try again
+├── AdapterRefused (ValueError)       an adapter's files are not what they must be
+├── DocumentRefused (ValueError)      a document cannot be read
+├── FenceLost (RuntimeError)          a task's lock was taken over; its writes are refused
+├── AliasMoved (RuntimeError)         an alias no longer points where the writer believed
+├── InvalidInput (ValueError)         a person's or a client's input cannot be used
+└── DiskFull (OSError)                a file could not be written for want of space
+"""
+
+
+class ApprenticeError(Exception):
+    """Base of every failure that Apprentice explains itself."""
+
+
+class SettingsError(ApprenticeError, ValueError):
+    """A setting is unknown or invalid."""
+
+
+class StoreUnavailable(ApprenticeError, ConnectionError):
+    """Redis or Valkey cannot be reached, or refuses to write."""
+
+
+class NotFound(ApprenticeError, LookupError):
+    """A turn, adapter version or item that does not exist."""
+
+
+class UnknownModel(ApprenticeError, LookupError):
+    """A request names a model that is not served."""
+
+
+class PromptTooLong(ApprenticeError, ValueError):
+    """A question does not fit the prompt's token budget."""
+
+
+class Busy(ApprenticeError, RuntimeError):
+    """The engine's queue is full."""
+
+    def __init__(self, message: str, retry_after_s: int = 2):
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class AdapterRefused(ApprenticeError, ValueError):
+    """An adapter's files are not what they must be."""
+
+
+class DocumentRefused(ApprenticeError, ValueError):
+    """A document cannot be read."""
+
+
+class FenceLost(ApprenticeError, RuntimeError):
+    """The lock behind a write was taken over by another process."""
+
+
+class AliasMoved(ApprenticeError, RuntimeError):
+    """An alias no longer points where the writer believed."""
+
+
+class InvalidInput(ApprenticeError, ValueError):
+    """Input that cannot be used, with the reason."""
+
+
+class DiskFull(ApprenticeError, OSError):
+    """A file could not be written for want of space."""

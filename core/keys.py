@@ -1,0 +1,90 @@
+"""Every Redis key of Apprentice: builder, type and lifetime, in one place.
+
+Turns and the feedback about them live `turn_retention_days`, and for ever once an operator has approved them.
+"""
+
+PREFIX = "apprentice:"
+APPROVALS = PREFIX + "approvals"  # stream {review: JSON}; every serving replica reads it to its end before a search
+APPROVED = PREFIX + "approved"  # zset turn -> approved at (ms): what training may see
+SPLITS = PREFIX + "splits"  # hash group -> train | evaluation: frozen at the first approval in the group
+QUEUE = PREFIX + "queue"  # zset turn -> since (ms): waits for an operator
+EVENTS = PREFIX + "events"  # stream {type, data}: every feedback event, in order
+OPEN_TURNS = PREFIX + "turns:open"  # zset turn -> opened at (ms)
+VERSIONS = PREFIX + "versions"  # zset version -> published at (ms)
+ALIASES = PREFIX + "aliases"  # hash alias -> version; `incoming` is the version that live moves to once installed
+ALIAS_HISTORY = PREFIX + "aliases:history"  # list of versions that were live before, newest first
+AUDIT = PREFIX + "audit"  # stream {who, what, subject, why, at}
+REPLICAS = PREFIX + "replicas"  # zset replica -> last heartbeat (ms)
+REFRESH_LOCK = PREFIX + "refresh:lock"  # string holder:fence, lives REFRESH lock seconds, renewed
+REFRESH_FENCE = PREFIX + "refresh:fence"  # counter: the newest fencing token handed out
+REFRESH_PROGRESS = PREFIX + "refresh:progress"  # hash stage, done, total, at: what a person sees
+REFRESH_LAST = PREFIX + "refresh:last"  # hash at, snapshot, outcome of the newest finished run
+WORKERS = PREFIX + "workers"  # hash queue -> last sign of life (ms)
+OWNER = PREFIX + "owner"  # string author: the first person the bot belongs to
+ACCESS_REQUESTS = PREFIX + "access:requests"  # hash outside id -> display name, asked and not yet decided
+PEOPLE = PREFIX + "people"  # set of authors that have a record
+
+
+def turn(turn_id: str) -> str:
+    """string: a Turn as JSON."""
+    return f"{PREFIX}turn:{turn_id}"
+
+
+def votes(turn_id: str) -> str:
+    """hash author -> Rating as JSON."""
+    return f"{PREFIX}turn:{turn_id}:votes"
+
+
+def corrections(turn_id: str) -> str:
+    """hash author -> Correction as JSON."""
+    return f"{PREFIX}turn:{turn_id}:corrections"
+
+
+def regenerations(turn_id: str) -> str:
+    """list of Regeneration as JSON."""
+    return f"{PREFIX}turn:{turn_id}:regenerations"
+
+
+def review(turn_id: str) -> str:
+    """string: the Review in force, as JSON."""
+    return f"{PREFIX}turn:{turn_id}:review"
+
+
+def head(chat: str) -> str:
+    """string: the chat's newest turn; a conversation continues from it."""
+    return f"{PREFIX}chat:{chat}:head"
+
+
+def person(author: str) -> str:
+    """hash role, consent, first_seen: no lifetime."""
+    return f"{PREFIX}person:{author}"
+
+
+def invite(code_digest: str) -> str:
+    """string role: a one-time link, by the hash of its code; lives a day."""
+    return f"{PREFIX}invite:{code_digest}"
+
+
+def pending(chat: str, author: str) -> str:
+    """string turn: this author's next message corrects that turn; lives an hour."""
+    return f"{PREFIX}chat:{chat}:pending:{author}"
+
+
+def posted(chat: str, message: int) -> str:
+    """string turn: which turn a message of ours shows; lives as long as turns."""
+    return f"{PREFIX}chat:{chat}:posted:{message}"
+
+
+def version(version_id: str) -> str:
+    """hash manifest, status, report, published_at."""
+    return f"{PREFIX}version:{version_id}"
+
+
+def replica(replica_id: str) -> str:
+    """hash installed, leased, at: one serving process; lives three heartbeats."""
+    return f"{PREFIX}replica:{replica_id}"
+
+
+def run(snapshot: str) -> str:
+    """hash state, version, outcome, attempts: one refresh, by the hash of what it learns from."""
+    return f"{PREFIX}run:{snapshot}"

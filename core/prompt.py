@@ -1,0 +1,121 @@
+"""From messages and passages to token ids: the only place that makes prompts, for serving and for training.
+
+Layout (renderer 1): system text, past turns without their passages, then passages and question. What stays the same
+from turn to turn comes first, so that a chat's prefix can be reused.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from core.errors import InvalidInput, PromptTooLong
+from core.records import Message, Passage
+
+LATEST = 1
+
+
+class Tokenizer(Protocol):
+    """What we use of a transformers tokenizer."""
+
+    eos_token_id: int
+
+    def apply_chat_template(self, conversation: list[dict[str, str]], **kwargs: Any) -> Any: ...
+    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]: ...
+    def decode(self, token_ids: Sequence[int], **kwargs: Any) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Token ids ready for generation; `hash` names them, `dropped` counts messages left out to fit the budget."""
+
+    ids: tuple[int, ...]
+    hash: str
+    dropped: int
+    passages: int
+
+
+def _layout_1(messages: Sequence[Message], passages: Sequence[Passage]) -> list[dict[str, str]]:
+    chat = [{"role": m.role, "content": m.content} for m in messages]
+    if passages:
+        sources = "\n".join(f"[{n}] {p.text}" for n, p in enumerate(passages, 1))
+        chat[-1]["content"] = f"Use these sources to answer.\n{sources}\n\nQuestion: {chat[-1]['content']}"
+    return chat
+
+
+LAYOUTS: dict[int, Callable[[Sequence[Message], Sequence[Passage]], list[dict[str, str]]]] = {1: _layout_1}
+
+
+class Renderer:
+    """Makes prompts of at most `budget` tokens for one tokenizer, in one layout."""
+
+    def __init__(self, tokenizer: Tokenizer, tokenizer_hash: str, budget: int, version: int = LATEST):
+        self.tokenizer = tokenizer
+        self.budget = budget
+        self._tokenizer_hash = tokenizer_hash
+        self._version = version
+        self._layout = LAYOUTS[version]
+
+    @property
+    def identity(self) -> str:
+        """(renderer version, tokenizer hash, token budget) as one word."""
+        return f"r{self._version}-{self._tokenizer_hash[:16]}-{self.budget}"
+
+    def at(self, identity: str) -> "Renderer":
+        """The renderer of another identity for the same tokenizer: an adapter is served with the one it was tuned on.
+
+        Raises: InvalidInput where that identity belongs to another tokenizer or a layout this release lacks.
+        """
+        version, _, rest = identity.removeprefix("r").partition("-")
+        tokenizer_hash, _, budget = rest.rpartition("-")
+        if tokenizer_hash != self._tokenizer_hash[:16] or not version.isdigit() or int(version) not in LAYOUTS:
+            raise InvalidInput(f"prompt identity {identity} does not fit this model ({self.identity})")
+        return Renderer(self.tokenizer, self._tokenizer_hash, int(budget), int(version))
+
+    def render(self, messages: Sequence[Message], passages: Sequence[Passage] = ()) -> Prompt:
+        """Token ids of a conversation that ends in a user's message.
+
+        Over budget, passages beyond the first two go first, then whole oldest turns until half the budget is free
+        of them (so that the next turns keep the same prefix), then the remaining passages.
+
+        Raises: PromptTooLong where the question alone does not fit; InvalidInput without a question.
+        """
+        if not messages or messages[-1].role != "user" or not messages[-1].content.strip():
+            raise InvalidInput("the conversation must end with a user's message that is not empty.")
+        kept, used = list(messages), list(passages)
+        ids = self._ids(kept, used)
+        while len(ids) > self.budget and len(used) > 2:
+            used.pop()
+            ids = self._ids(kept, used)
+        target = self.budget if len(ids) <= self.budget else self.budget // 2
+        while len(ids) > target and self._drop_oldest_turn(kept):
+            ids = self._ids(kept, used)
+        while len(ids) > self.budget and used:
+            used.pop()
+            ids = self._ids(kept, used)
+        if len(ids) > self.budget:
+            raise PromptTooLong(
+                f"the message is too long: {len(ids)} tokens, and {self.budget} fit. Send it in parts, or as a document."
+            )
+        digest = hashlib.sha256(b"".join(i.to_bytes(4, "little") for i in ids)).hexdigest()
+        return Prompt(tuple(ids), digest, len(messages) - len(kept), len(used))
+
+    def reply_ids(self, text: str) -> list[int]:
+        """Token ids of a reply, closed by the end token."""
+        return [*self.tokenizer.encode(text, add_special_tokens=False), self.tokenizer.eos_token_id]
+
+    def _ids(self, messages: Sequence[Message], passages: Sequence[Passage]) -> list[int]:
+        chat = self._layout(messages, passages)
+        text = self.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+        return self.tokenizer.encode(text, add_special_tokens=False)
+
+    @staticmethod
+    def _drop_oldest_turn(messages: list[Message]) -> bool:
+        """Remove the first message after the system text, and on to the next user's message. False: only the last is left."""
+        start = 1 if messages[0].role == "system" else 0
+        if start >= len(messages) - 1:
+            return False
+        del messages[start]
+        while start < len(messages) - 1 and messages[start].role != "user":
+            del messages[start]
+        return True

@@ -1,0 +1,230 @@
+"""The words on the wire: frozen dataclasses, stored as JSON, read by every later release.
+
+Instants are UTC milliseconds. `author` and `chat` are pseudonyms (see `core.identity`), never a platform's own ids.
+"""
+
+import secrets
+import time
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Literal, TypeVar
+
+from pydantic import TypeAdapter
+
+Role = Literal["system", "user", "assistant"]
+Scope = Literal["chat", "everyone"]
+TurnStatus = Literal["open", "complete", "stopped", "failed"]
+Origin = Literal["model", "quote", "approved", "import"]
+Decision = Literal["approve", "edit", "reject"]
+Split = Literal["train", "evaluation"]
+Outcome = Literal["promote", "reject", "not enough evidence"]
+BASE = "base"
+"""The version that is no adapter: the base model itself."""
+
+T = TypeVar("T")
+
+
+def now_ms() -> int:
+    """The present instant in UTC milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def new_id() -> str:
+    """128 random bits in hexadecimal."""
+    return secrets.token_hex(16)
+
+
+@cache
+def _adapter(cls: type) -> TypeAdapter[Any]:
+    return TypeAdapter(cls)
+
+
+def to_json(record: Any) -> str:
+    """One record as JSON text."""
+    return _adapter(type(record)).dump_json(record).decode()
+
+
+def from_json(cls: type[T], text: str | bytes) -> T:
+    """A record from its JSON text; fields this release does not know are ignored.
+
+    Raises: pydantic.ValidationError where the text is not such a record.
+    """
+    return _adapter(cls).validate_json(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a conversation."""
+
+    role: Role
+    content: str
+    author: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of a document, or an approved answer, as a search found it. `score` is a cosine similarity in [-1, 1]."""
+
+    id: str
+    source: str
+    title: str
+    text: str
+    score: float = 0.0
+    scope: Scope = "everyone"
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A passage that supports a sentence of the reply; `number` is the [n] written in the text."""
+
+    number: int
+    passage_id: str
+    source: str
+    title: str
+    text: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One answer, with the messages that are new since its parent. History is the walk of parents."""
+
+    id: str
+    messages: tuple[Message, ...]
+    parent: str | None = None
+    regenerates: str | None = None
+    chat: str | None = None
+    author: str | None = None
+    kind: str = "chat"
+    passages: tuple[Passage, ...] = ()
+    reply: str = ""
+    generated: str | None = None
+    """The model's own text, where the person was shown something else (quotes, citation marks, a notice)."""
+    origin: Origin = "model"
+    citations: tuple[Citation, ...] = ()
+    adapter: str = BASE
+    prompt_identity: str = ""
+    prompt_hash: str = ""
+    status: TurnStatus = "open"
+    replica: str = ""
+    created_at: int = 0
+    first_token_ms: int | None = None
+    total_ms: int | None = None
+    reply_tokens: int = 0
+    v: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """One author's thumb about a turn: 1, -1, or 0 (taken back). The last one wins."""
+
+    turn: str
+    author: str
+    value: Literal[-1, 0, 1]
+    reason: str | None = None
+    created_at: int = 0
+    v: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What an author says the answer should have been. The last one wins."""
+
+    turn: str
+    author: str
+    text: str
+    created_at: int = 0
+    v: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Regeneration:
+    """An author asked for another answer: `turn` was answered again by `replacement`."""
+
+    turn: str
+    replacement: str
+    author: str
+    created_at: int = 0
+    v: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """An operator's decision on a turn. `text` is the approved answer (scrubbed), empty for a rejection."""
+
+    turn: str
+    decision: Decision
+    scope: Scope
+    text: str
+    reviewer: str
+    why: str = ""
+    split: Split = "train"
+    created_at: int = 0
+    v: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovedAnswer:
+    """What shared memory holds of a review: a question, the approved answer, and who may hear it."""
+
+    turn: str
+    question: str
+    answer: str
+    scope: Scope
+    chat: str | None
+    system: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One adapter version. `id` is the hash of what it computes; see `adapters.manifest.version_id`."""
+
+    id: str
+    parent: str
+    base_model: str
+    base_hash: str
+    prompt_identity: str
+    method: str
+    rank: int
+    alpha: float
+    targets: tuple[str, ...]
+    sources: tuple[str, ...] = ()
+    """Turn ids of the training examples."""
+    source_digests: tuple[str, ...] = ()
+    """Keyed hashes of the same items' authors, one for each source (empty where it has none)."""
+    snapshot: str = ""
+    hyperparameters: dict[str, float | int | str] = field(default_factory=dict)
+    created_at: int = 0
+    v: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SliceScore:
+    """A slice's mean score before and after, with a 95 % interval of the difference."""
+
+    name: str
+    items: int
+    measure: str
+    before: float
+    after: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class GateReport:
+    """Whether a candidate answers better than what is live. Ids only; texts are looked up."""
+
+    version: str
+    against: str
+    wins: tuple[str, ...]
+    losses: tuple[str, ...]
+    ties: tuple[str, ...]
+    p: float
+    slices: tuple[SliceScore, ...]
+    vetoes: tuple[str, ...]
+    outcome: Outcome
+    summary: str
+    created_at: int = 0
+    v: int = 1

@@ -1,0 +1,152 @@
+"""One typed object for every setting; an unknown or invalid one stops the start with one sentence."""
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from core.errors import SettingsError
+
+PREFIX = "APPRENTICE_"
+TOKEN = "TELEGRAM_BOT_TOKEN"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+DEFAULT_SYSTEM = "You are Apprentice, a helpful assistant. Answer briefly and precisely."
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Empty = BeforeValidator(lambda value: None if value == "" else value)
+
+
+class Settings(BaseModel):
+    """Every setting, with its default. In the environment each has the prefix `APPRENTICE_`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data_dir: Path = Field(Path("data"), description="Folder of everything that is kept: models, adapters, index, database.")
+    redis_url: Annotated[str | None, Empty] = Field(
+        None, description="Redis or Valkey to use, as redis://host:port/0. Empty: a bundled Valkey is started."
+    )
+    valkey_port: Port = Field(6390, description="Port of the bundled Valkey (on 127.0.0.1).")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged.")
+
+    model: Annotated[str | None, Empty] = Field(
+        None, description="Hugging Face id or local folder of a causal language model. Empty: the bundled SmolLM2-135M-Instruct."
+    )
+    model_languages: str = Field("en", description="Languages the model speaks, as comma-separated ISO codes.")
+    embedder: Annotated[str | None, Empty] = Field(
+        None, description="Hugging Face id or local folder of a sentence embedder. Empty: the bundled all-MiniLM-L6-v2."
+    )
+    system_prompt: str = Field(DEFAULT_SYSTEM, description="What the model is told first in every conversation.")
+    prompt_tokens: int = Field(1536, ge=256, description="Token budget of a prompt; the oldest turns are dropped beyond it.")
+    reply_tokens: int = Field(256, ge=1, description="Longest reply, in tokens, where a request names no limit.")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where serving computes.")
+    streams: int = Field(8, ge=1, description="Answers generated side by side.")
+    queue: int = Field(32, ge=0, description="Requests that may wait beyond these; more are told to try again.")
+    adapter_slots: int = Field(4, ge=2, description="Adapter versions held in memory side by side.")
+    temperature: float = Field(0.0, ge=0.0, le=2.0, description="Sampling temperature where a request names none; 0 is greedy.")
+
+    serving_host: str = Field("127.0.0.1", description="Address the HTTP API binds to; any other needs an API key.")
+    serving_port: Port = Field(8080, description="Port of the HTTP API.")
+    serving_url: Annotated[str | None, Empty] = Field(
+        None, description="Where bot and console reach the HTTP API. Empty: this machine, at the port above."
+    )
+    api_key: Annotated[SecretStr | None, Empty] = Field(None, description="Bearer key of the HTTP API.")
+    console_host: str = Field("127.0.0.1", description="Address the console binds to.")
+    console_port: Port = Field(8090, description="Port of the console and its playground.")
+
+    passages: int = Field(5, ge=1, le=20, description="Passages retrieved for a question.")
+    min_similarity: float = Field(0.45, ge=0.0, le=1.0, description="Cosine similarity below which a passage is not relevant.")
+
+    turn_retention_days: int = Field(90, ge=1, description="Days an unapproved turn and its feedback are kept.")
+    refresh_min_items: int = Field(60, ge=5, description="Newly approved items that make a refresh due.")
+    refresh_interval_s: int = Field(86_400, ge=1, description="Or this long after the last one, if anything new was approved.")
+    tick_s: int = Field(5, ge=1, description="How often the schedule asks whether a refresh is due.")
+    lock_s: int = Field(30, ge=3, description="After this long without a sign of life a refresh is taken over.")
+    train_device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where training computes.")
+    lora_rank: int = Field(16, ge=1, le=256, description="Rank of new adapters.")
+    epochs: int = Field(3, ge=1, le=20, description="Passes over the examples in a refresh.")
+    learning_rate: float = Field(1e-3, gt=0, lt=1, description="Peak learning rate of a refresh.")
+
+    telegram_api_base: str = Field("https://api.telegram.org", description="Bot API server; change it for a local one.")
+    telegram_webhook_url: Annotated[str | None, Empty] = Field(
+        None, description="Public https address for a webhook. Empty: long polling."
+    )
+    telegram_webhook_secret: Annotated[SecretStr | None, Empty] = Field(
+        None, description="Secret Telegram sends with each webhook call (letters, digits, _ and -)."
+    )
+    telegram_webhook_host: str = Field("127.0.0.1", description="Address the webhook listens on.")
+    telegram_webhook_port: Port = Field(8443, description="Port the webhook listens on.")
+    telegram_bot_token: Annotated[SecretStr | None, Empty] = Field(
+        None, description="The bot's token from @BotFather. Empty: no bot, only the playground."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Settings":
+        if self.serving_host not in LOOPBACK and self.api_key is None:
+            raise ValueError(
+                f"APPRENTICE_SERVING_HOST={self.serving_host} opens the API to others, so APPRENTICE_API_KEY must be set"
+            )
+        if self.console_host not in LOOPBACK:
+            raise ValueError("APPRENTICE_CONSOLE_HOST must be a loopback address until operators' accounts exist")
+        if self.telegram_webhook_url and self.telegram_webhook_secret is None:
+            raise ValueError("APPRENTICE_TELEGRAM_WEBHOOK_URL needs APPRENTICE_TELEGRAM_WEBHOOK_SECRET")
+        return self
+
+    @property
+    def serving_base(self) -> str:
+        """Where bot and console reach the HTTP API."""
+        return (self.serving_url or f"http://127.0.0.1:{self.serving_port}").rstrip("/")
+
+    @property
+    def store_url(self) -> str:
+        """The Redis or Valkey in use."""
+        return self.redis_url or f"redis://127.0.0.1:{self.valkey_port}/0"
+
+
+def variable(field: str) -> str:
+    """The environment variable of a setting: `serving_port` -> `APPRENTICE_SERVING_PORT`."""
+    return TOKEN if field == "telegram_bot_token" else PREFIX + field.upper()
+
+
+VARIABLES = {variable(field): field for field in Settings.model_fields}
+
+
+def load_settings(environment: Mapping[str, str], env_file: Path = Path(".env")) -> Settings:
+    """Settings from an environment and a `.env` file; the environment wins.
+
+    Raises: SettingsError naming the variable, where it stood, and what it should have been.
+    """
+    if env_file.is_file():
+        in_file = {name: value or "" for name, value in dotenv_values(env_file).items()}
+    else:
+        in_file = {}
+    ours = {name: value for name, value in environment.items() if name.startswith((PREFIX, "TELEGRAM_BOT"))}
+    values = {}
+    for where, variables in ((str(env_file), in_file), ("the environment", ours)):
+        for name, value in variables.items():
+            if name not in VARIABLES:
+                raise SettingsError(_unknown(name, where))
+            values[VARIABLES[name]] = value
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise SettingsError(_invalid(error)) from None
+
+
+def _unknown(name: str, where: str) -> str:
+    near = difflib.get_close_matches(name, VARIABLES, n=1)
+    hint = f"did you mean {near[0]}?" if near else "see .env.example for those that exist."
+    return f"{where} sets {name}, which is no setting of Apprentice: {hint}"
+
+
+def _invalid(error: ValidationError) -> str:
+    first = error.errors()[0]
+    reason = first["msg"].removeprefix("Value error, ")
+    if not first["loc"]:
+        return f"{reason}."
+    field = str(first["loc"][0])
+    shown = "" if field.endswith(("token", "secret", "api_key")) else f"={first['input']}"
+    return f"{variable(field)}{shown} cannot be used: {reason}. {Settings.model_fields[field].description}"

@@ -1,0 +1,105 @@
+"""People: whose bot it is, who may use it, and whose words may be learned from."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from typing import Literal
+
+from core import keys
+from core.records import now_ms
+from core.store import Store, durable
+
+Role = Literal["owner", "member"]
+Consent = Literal["yes", "no", "ask"]
+INVITE_S = 86_400
+
+_REDEEM = """
+local role = redis.call('GET', KEYS[1])
+if not role then return false end
+if role == 'owner' then
+  if redis.call('EXISTS', KEYS[2]) == 1 then return false end
+  redis.call('SET', KEYS[2], ARGV[1])
+end
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[3], 'role', role)
+redis.call('HSETNX', KEYS[3], 'first_seen', ARGV[2])
+redis.call('SADD', KEYS[4], ARGV[1])
+return role
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """What is known of an author."""
+
+    role: Role | None = None
+    consent: Consent = "ask"
+    first_seen: int | None = None
+
+
+class People:
+    """Authors' records in Redis. Every method raises StoreUnavailable where Redis is away."""
+
+    def __init__(self, store: Store):
+        self._store = store
+        self._redeem = store.register_script(_REDEEM)
+
+    def person(self, author: str) -> Person:
+        """An author's record; an empty one for a stranger."""
+        with durable():
+            found = self._store.hgetall(keys.person(author))
+        first_seen = found.get("first_seen")
+        return Person(found.get("role"), found.get("consent", "ask"), int(first_seen) if first_seen else None)
+
+    def owner(self) -> str | None:
+        """The author whose bot it is."""
+        with durable():
+            return self._store.get(keys.OWNER)
+
+    def invite(self, role: Role) -> str:
+        """A code that makes the first person to bring it the owner or a member. It is valid for a day."""
+        code = secrets.token_urlsafe(24)
+        with durable():
+            self._store.set(keys.invite(_digest(code)), role, ex=INVITE_S)
+        return code
+
+    def redeem(self, code: str, author: str) -> Role | None:
+        """Use a code up. None: it is unknown, used, expired, or there is an owner already."""
+        with durable():
+            return self._redeem(
+                keys=[keys.invite(_digest(code)), keys.OWNER, keys.person(author), keys.PEOPLE], args=[author, now_ms()]
+            )
+
+    def grant(self, author: str, role: Role) -> None:
+        """Give an author a role."""
+        self._update(author, role=role)
+
+    def set_consent(self, author: str, consent: Consent) -> None:
+        """Note whether an author's words may be learned from."""
+        self._update(author, consent=consent)
+
+    def request_access(self, outside_id: str, name: str) -> None:
+        """Keep a stranger's request until somebody decides."""
+        with durable():
+            self._store.hset(keys.ACCESS_REQUESTS, outside_id, name)
+
+    def requests(self) -> dict[str, str]:
+        """Outside ids that wait for a decision, with their display names."""
+        with durable():
+            return self._store.hgetall(keys.ACCESS_REQUESTS)
+
+    def settle_request(self, outside_id: str) -> None:
+        """A request has been decided."""
+        with durable():
+            self._store.hdel(keys.ACCESS_REQUESTS, outside_id)
+
+    def _update(self, author: str, **fields: str) -> None:
+        with durable(), self._store.pipeline() as pipe:
+            pipe.hset(keys.person(author), mapping=fields)
+            pipe.hsetnx(keys.person(author), "first_seen", now_ms())
+            pipe.sadd(keys.PEOPLE, author)
+            pipe.execute()
+
+
+def _digest(code: str) -> str:
+    return hashlib.sha256(code.encode()).hexdigest()

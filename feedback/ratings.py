@@ -1,0 +1,91 @@
+"""Feedback events about turns: thumbs, corrections, regenerations. One vote per author and turn; the last wins."""
+
+from typing import Any, Literal
+
+from core import keys
+from core.errors import InvalidInput
+from core.records import Correction, Rating, Regeneration, from_json, now_ms, to_json
+from core.store import Store, durable
+from feedback.turns import Turns
+
+PENDING_S = 3600
+MAX_CORRECTION = 8000
+"""Characters; a longer text is a document, not an answer."""
+
+
+class Ratings:
+    """Records feedback; what it returns from is stored and in the operators' queue."""
+
+    def __init__(self, store: Store, turns: Turns):
+        self._store = store
+        self._turns = turns
+
+    def rate(self, turn_id: str, author: str, value: Literal[-1, 0, 1], reason: str | None = None) -> None:
+        """Set an author's thumb about a turn (0 takes it back).
+
+        Raises: NotFound, StoreUnavailable.
+        """
+        self._turns.get(turn_id)
+        rating = Rating(turn_id, author, value, reason, now_ms())
+        self._store_event(rating, keys.votes(turn_id), author)
+
+    def correct(self, turn_id: str, author: str, text: str) -> None:
+        """Set what an author says the answer should have been.
+
+        Raises: NotFound, InvalidInput, StoreUnavailable.
+        """
+        self._turns.get(turn_id)
+        text = text.strip()
+        if not text:
+            raise InvalidInput("a correction must say something; write what the answer should have been.")
+        if len(text) > MAX_CORRECTION:
+            raise InvalidInput(f"a correction may have {MAX_CORRECTION} characters, and this one has {len(text)}.")
+        correction = Correction(turn_id, author, text, now_ms())
+        self._store_event(correction, keys.corrections(turn_id), author)
+
+    def regenerated(self, turn_id: str, replacement: str, author: str) -> None:
+        """Note that an author had a turn answered again.
+
+        Raises: NotFound, StoreUnavailable.
+        """
+        self._turns.get(turn_id)
+        event = Regeneration(turn_id, replacement, author, now_ms())
+        with durable(), self._store.pipeline() as pipe:
+            pipe.rpush(keys.regenerations(turn_id), to_json(event))
+            pipe.expire(keys.regenerations(turn_id), self._turns.retention_s)
+            pipe.xadd(keys.EVENTS, {"type": "Regeneration", "data": to_json(event)})
+            pipe.execute()
+
+    def votes(self, turn_id: str) -> list[Rating]:
+        """Every author's present thumb about a turn."""
+        with durable():
+            return [from_json(Rating, text) for text in self._store.hvals(keys.votes(turn_id))]
+
+    def corrections(self, turn_id: str) -> list[Correction]:
+        """Every author's present correction of a turn, newest first."""
+        with durable():
+            found = [from_json(Correction, text) for text in self._store.hvals(keys.corrections(turn_id))]
+        return sorted(found, key=lambda c: -c.created_at)
+
+    def regenerations(self, turn_id: str) -> list[Regeneration]:
+        """The times a turn was answered again."""
+        with durable():
+            return [from_json(Regeneration, text) for text in self._store.lrange(keys.regenerations(turn_id), 0, -1)]
+
+    def await_correction(self, chat: str, author: str, turn_id: str) -> None:
+        """This author's next message in the chat corrects the turn."""
+        with durable():
+            self._store.set(keys.pending(chat, author), turn_id, ex=PENDING_S)
+
+    def take_pending(self, chat: str, author: str) -> str | None:
+        """The turn that this author's message corrects, if one is awaited; it is awaited no longer."""
+        with durable():
+            return self._store.getdel(keys.pending(chat, author))
+
+    def _store_event(self, event: Any, record: str, author: str) -> None:
+        with durable(), self._store.pipeline() as pipe:
+            pipe.hset(record, author, to_json(event))
+            pipe.expire(record, self._turns.retention_s)
+            pipe.xadd(keys.EVENTS, {"type": type(event).__name__, "data": to_json(event)})
+            pipe.zadd(keys.QUEUE, {event.turn: event.created_at}, nx=True)
+            pipe.execute()

@@ -1,0 +1,136 @@
+"""Turns: one answer each, chained by parent. Serving alone writes them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from core import keys
+from core.errors import NotFound
+from core.records import Message, Turn, from_json, now_ms, to_json
+from core.store import Store, durable
+
+DAY_S = 86_400
+MAX_CONVERSATION = 40
+"""Turns of history that are looked at; the prompt's budget drops far more."""
+
+
+class Turns:
+    """Turns in Redis. Unapproved ones live `retention_days`."""
+
+    def __init__(self, store: Store, retention_days: int):
+        self._store = store
+        self.retention_s = retention_days * DAY_S
+
+    def open(self, turn: Turn) -> None:
+        """Store a turn before its first token is generated.
+
+        Raises: StoreUnavailable.
+        """
+        with durable(), self._store.pipeline() as pipe:
+            pipe.set(keys.turn(turn.id), to_json(turn), ex=self.retention_s)
+            pipe.zadd(keys.OPEN_TURNS, {turn.id: turn.created_at})
+            pipe.execute()
+
+    def close(self, turn: Turn) -> None:
+        """Store a turn's end. A chat's conversation continues from its newest turn that said something.
+
+        Raises: StoreUnavailable.
+        """
+        with durable(), self._store.pipeline() as pipe:
+            pipe.set(keys.turn(turn.id), to_json(turn), ex=self.retention_s)
+            pipe.zrem(keys.OPEN_TURNS, turn.id)
+            if turn.chat and turn.reply and turn.status in ("complete", "stopped"):
+                pipe.set(keys.head(turn.chat), turn.id, ex=self.retention_s)
+            pipe.execute()
+
+    def add_closed(self, turns: Iterable[Turn]) -> None:
+        """Store turns that were answered elsewhere (an import), in one round trip.
+
+        Raises: StoreUnavailable.
+        """
+        with durable(), self._store.pipeline(transaction=False) as pipe:
+            for turn in turns:
+                pipe.set(keys.turn(turn.id), to_json(turn), ex=self.retention_s)
+            pipe.execute()
+
+    def get(self, turn_id: str) -> Turn:
+        """One turn.
+
+        Raises: NotFound, StoreUnavailable.
+        """
+        with durable():
+            text = self._store.get(keys.turn(turn_id))
+        if text is None:
+            raise NotFound(f"there is no turn {turn_id}; it may be older than the record is kept.")
+        return from_json(Turn, text)
+
+    def get_many(self, turn_ids: Sequence[str]) -> dict[str, Turn]:
+        """Those of the turns that exist."""
+        if not turn_ids:
+            return {}
+        with durable():
+            texts = self._store.mget([keys.turn(t) for t in turn_ids])
+        return {t: from_json(Turn, text) for t, text in zip(turn_ids, texts, strict=True) if text}
+
+    def conversation(self, turn_id: str | None) -> list[Turn]:
+        """A turn and its ancestors, oldest first; empty for None. A missing ancestor ends the walk."""
+        walk: list[Turn] = []
+        with durable():
+            while turn_id and len(walk) < MAX_CONVERSATION:
+                text = self._store.get(keys.turn(turn_id))
+                if text is None:
+                    break
+                walk.append(from_json(Turn, text))
+                turn_id = walk[-1].parent
+        return walk[::-1]
+
+    def head(self, chat: str) -> str | None:
+        """The turn that a chat's conversation continues from."""
+        with durable():
+            return self._store.get(keys.head(chat))
+
+    def reset(self, chat: str) -> None:
+        """Begin a chat's conversation afresh; its turns stay in the record."""
+        with durable():
+            self._store.delete(keys.head(chat))
+
+    def note_posted(self, chat: str, message: int, turn_id: str) -> None:
+        """Remember which turn a message in a chat shows."""
+        with durable():
+            self._store.set(keys.posted(chat, message), turn_id, ex=self.retention_s)
+
+    def posted(self, chat: str, message: int) -> str | None:
+        """The turn that a message in a chat shows."""
+        with durable():
+            return self._store.get(keys.posted(chat, message))
+
+    def close_orphans(self, living: Iterable[str]) -> list[str]:
+        """Close as failed every open turn whose serving process is not among the living. Returns their ids."""
+        living = set(living)
+        closed = []
+        with durable():
+            open_ids = self._store.zrange(keys.OPEN_TURNS, 0, -1)
+        for turn_id, turn in self.get_many(open_ids).items():
+            if turn.replica not in living:
+                self.close(replace(turn, status="failed", total_ms=now_ms() - turn.created_at))
+                closed.append(turn_id)
+        return closed
+
+
+def messages(turns: Sequence[Turn]) -> list[Message]:
+    """A conversation as messages: each turn's own, then its reply."""
+    flat: list[Message] = []
+    for turn in turns:
+        flat.extend(turn.messages)
+        if turn.reply:
+            flat.append(Message("assistant", turn.reply))
+    return flat
+
+
+def question(turn: Turn) -> str:
+    """The user's message that a turn answers."""
+    return turn.messages[-1].content
+
+
+def system_text(turn: Turn) -> str:
+    """The system message of a turn's own messages, empty where it has none."""
+    return next((m.content for m in turn.messages if m.role == "system"), "")

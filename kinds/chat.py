@@ -1,0 +1,25 @@
+"""Free text: people's feedback is the outcome, and overlap with the approved answer the score."""
+
+import re
+from collections import Counter
+
+from kinds.kind import Kind
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.lower())
+
+
+class Chat(Kind):
+    """Scores by token F1 (as SQuAD does: Rajpurkar et al. 2016)."""
+
+    name = "chat"
+    measure = "token F1"
+
+    def score(self, reply: str, reference: str) -> float:
+        """Harmonic mean of precision and recall over words, in [0, 1]; 1 where both are empty."""
+        ours, theirs = Counter(_words(reply)), Counter(_words(reference))
+        if not ours or not theirs:
+            return float(ours == theirs)
+        shared = sum((ours & theirs).values())
+        return 2 * shared / (sum(ours.values()) + sum(theirs.values()))
