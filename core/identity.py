@@ -33,11 +33,12 @@ class Pseudonyms:
 
     def author(self, outside_id: str) -> str:
         """32 hexadecimal digits for a person."""
-        return self._digest("author", outside_id)
+        return self.digest("author", outside_id)
 
     def chat(self, outside_id: str) -> str:
         """32 hexadecimal digits for a chat."""
-        return self._digest("chat", outside_id)
+        return self.digest("chat", outside_id)
 
-    def _digest(self, kind: str, outside_id: str) -> str:
-        return hmac.new(self._key, f"{kind}\0{outside_id}".encode(), hashlib.sha256).hexdigest()[:32]
+    def digest(self, kind: str, text: str) -> str:
+        """32 hexadecimal digits for a text of some kind."""
+        return hmac.new(self._key, f"{kind}\0{text}".encode(), hashlib.sha256).hexdigest()[:32]

@@ -4,9 +4,9 @@ Turns and the feedback about them live `turn_retention_days`, and for ever once 
 """
 
 PREFIX = "apprentice:"
-APPROVALS = PREFIX + "approvals"  # stream {review: JSON}; every serving replica reads it to its end before a search
+APPROVALS = PREFIX + "approvals"  # stream {turn}: a decision was made; serving reads it to its end before each search
 APPROVED = PREFIX + "approved"  # zset turn -> approved at (ms): what training may see
-SPLITS = PREFIX + "splits"  # hash group -> train | evaluation: frozen at the first approval in the group
+SPLITS = PREFIX + "splits"  # hash root:<turn> | text:<keyed hash> -> train | evaluation: frozen at the first approval
 QUEUE = PREFIX + "queue"  # zset turn -> since (ms): waits for an operator
 EVENTS = PREFIX + "events"  # stream {type, data}: every feedback event, in order
 OPEN_TURNS = PREFIX + "turns:open"  # zset turn -> opened at (ms)
@@ -18,7 +18,7 @@ REPLICAS = PREFIX + "replicas"  # zset replica -> last heartbeat (ms)
 REFRESH_LOCK = PREFIX + "refresh:lock"  # string holder:fence, lives REFRESH lock seconds, renewed
 REFRESH_FENCE = PREFIX + "refresh:fence"  # counter: the newest fencing token handed out
 REFRESH_PROGRESS = PREFIX + "refresh:progress"  # hash stage, done, total, at: what a person sees
-REFRESH_LAST = PREFIX + "refresh:last"  # hash at, snapshot, outcome of the newest finished run
+REFRESH_LAST = PREFIX + "refresh:last"  # hash at, until, snapshot, outcome, summary of the newest finished run
 WORKERS = PREFIX + "workers"  # hash queue -> last sign of life (ms)
 OWNER = PREFIX + "owner"  # string author: the first person the bot belongs to
 ACCESS_REQUESTS = PREFIX + "access:requests"  # hash outside id -> display name, asked and not yet decided

@@ -16,7 +16,7 @@ Scope = Literal["chat", "everyone"]
 TurnStatus = Literal["open", "complete", "stopped", "failed"]
 Origin = Literal["model", "quote", "approved", "import"]
 Decision = Literal["approve", "edit", "reject"]
-Split = Literal["train", "evaluation"]
+Split = Literal["train", "evaluation", "excluded"]
 Outcome = Literal["promote", "reject", "not enough evidence"]
 BASE = "base"
 """The version that is no adapter: the base model itself."""

