@@ -25,7 +25,9 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    data_dir: Path = Field(Path("data"), description="Folder of everything that is kept: models, adapters, index, database.")
+    data_dir: Path = Field(
+        Path("data"), description="Folder of everything that is kept: models, adapters, index, database."
+    )
     redis_url: Annotated[str | None, Empty] = Field(
         None, description="Redis or Valkey to use, as redis://host:port/0. Empty: a bundled Valkey is started."
     )
@@ -33,20 +35,25 @@ class Settings(BaseModel):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged.")
 
     model: Annotated[str | None, Empty] = Field(
-        None, description="Hugging Face id or local folder of a causal language model. Empty: the bundled SmolLM2-135M-Instruct."
+        None,
+        description="Hugging Face id or local folder of a causal language model. Empty: the bundled SmolLM2-135M-Instruct.",
     )
     model_languages: str = Field("en", description="Languages the model speaks, as comma-separated ISO codes.")
     embedder: Annotated[str | None, Empty] = Field(
         None, description="Hugging Face id or local folder of a sentence embedder. Empty: the bundled all-MiniLM-L6-v2."
     )
     system_prompt: str = Field(DEFAULT_SYSTEM, description="What the model is told first in every conversation.")
-    prompt_tokens: int = Field(1536, ge=256, description="Token budget of a prompt; the oldest turns are dropped beyond it.")
+    prompt_tokens: int = Field(
+        1536, ge=256, description="Token budget of a prompt; the oldest turns are dropped beyond it."
+    )
     reply_tokens: int = Field(256, ge=1, description="Longest reply, in tokens, where a request names no limit.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where serving computes.")
     streams: int = Field(8, ge=1, description="Answers generated side by side.")
     queue: int = Field(32, ge=0, description="Requests that may wait beyond these; more are told to try again.")
     adapter_slots: int = Field(4, ge=2, description="Adapter versions held in memory side by side.")
-    temperature: float = Field(0.0, ge=0.0, le=2.0, description="Sampling temperature where a request names none; 0 is greedy.")
+    temperature: float = Field(
+        0.0, ge=0.0, le=2.0, description="Sampling temperature where a request names none; 0 is greedy."
+    )
 
     serving_host: str = Field("127.0.0.1", description="Address the HTTP API binds to; any other needs an API key.")
     serving_port: Port = Field(8080, description="Port of the HTTP API.")
@@ -58,11 +65,15 @@ class Settings(BaseModel):
     console_port: Port = Field(8090, description="Port of the console and its playground.")
 
     passages: int = Field(5, ge=1, le=20, description="Passages retrieved for a question.")
-    min_similarity: float = Field(0.45, ge=0.0, le=1.0, description="Cosine similarity below which a passage is not relevant.")
+    min_similarity: float = Field(
+        0.45, ge=0.0, le=1.0, description="Cosine similarity below which a passage is not relevant."
+    )
 
     turn_retention_days: int = Field(90, ge=1, description="Days an unapproved turn and its feedback are kept.")
     refresh_min_items: int = Field(60, ge=5, description="Newly approved items that make a refresh due.")
-    refresh_interval_s: int = Field(86_400, ge=1, description="Or this long after the last one, if anything new was approved.")
+    refresh_interval_s: int = Field(
+        86_400, ge=1, description="Or this long after the last one, if anything new was approved."
+    )
     tick_s: int = Field(5, ge=1, description="How often the schedule asks whether a refresh is due.")
     lock_s: int = Field(30, ge=3, description="After this long without a sign of life a refresh is taken over.")
     train_device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where training computes.")

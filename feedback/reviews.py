@@ -213,7 +213,12 @@ class Reviews:
 
     def _keep_for_ever(self, pipe: Store, turn: Turn) -> None:
         for kept in (turn, *self._turns.conversation(turn.parent)):
-            for key in (keys.turn(kept.id), keys.votes(kept.id), keys.corrections(kept.id), keys.regenerations(kept.id)):
+            for key in (
+                keys.turn(kept.id),
+                keys.votes(kept.id),
+                keys.corrections(kept.id),
+                keys.regenerations(kept.id),
+            ):
                 pipe.persist(key)
 
 
@@ -225,5 +230,3 @@ def _answer(turn: Turn, review: Review) -> ApprovedAnswer:
     return ApprovedAnswer(
         turn.id, question(turn), review.text, review.scope, turn.chat, system_text(turn), review.created_at
     )
-
-

@@ -155,5 +155,11 @@ def _text(row: dict[str, Any], field: str) -> str:
 
 def _turn(chat: tuple[Message, ...], reply: str) -> Turn:
     return Turn(
-        id=new_id(), messages=chat, reply=reply, origin="import", adapter=IMPORTER, status="complete", created_at=now_ms()
+        id=new_id(),
+        messages=chat,
+        reply=reply,
+        origin="import",
+        adapter=IMPORTER,
+        status="complete",
+        created_at=now_ms(),
     )

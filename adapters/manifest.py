@@ -1,0 +1,156 @@
+"""An adapter version's files and its name: the hash of what it computes."""
+
+import hashlib
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from core.errors import AdapterRefused, DiskFull
+from core.records import BASE, Manifest, from_json, now_ms, to_json
+
+WEIGHTS = "adapter_model.safetensors"
+CONFIG = "adapter_config.json"
+MANIFEST = "manifest.json"
+MAX_HEADER = 100 * 2**20
+ITEM_BYTES = {"F32": 4, "F16": 2, "BF16": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A tensor as safetensors stores it: little-endian, row by row."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    data: memoryview
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, by name, without torch.
+
+    Raises: AdapterRefused where the file is truncated or not safetensors.
+    """
+    try:
+        raw = path.read_bytes()
+        (length,) = struct.unpack("<Q", raw[:8])
+        if length > min(MAX_HEADER, len(raw) - 8):
+            raise AdapterRefused(f"{path.name} is truncated: its header is incomplete.")
+        header: dict[str, Any] = json.loads(raw[8 : 8 + length])
+    except (OSError, struct.error, ValueError) as error:
+        if isinstance(error, AdapterRefused):
+            raise
+        raise AdapterRefused(f"{path.name} cannot be read as safetensors.") from error
+    header.pop("__metadata__", None)
+    body = memoryview(raw)[8 + length :]
+    tensors = {}
+    for name, entry in header.items():
+        begin, end = entry["data_offsets"]
+        shape = tuple(entry["shape"])
+        width = ITEM_BYTES.get(entry["dtype"])
+        if width is None:
+            raise AdapterRefused(f"{name} has type {entry['dtype']}; float32, float16 and bfloat16 are served.")
+        count = width
+        for size in shape:
+            count *= size
+        if end > len(body) or end - begin != count:
+            raise AdapterRefused(f"{path.name} is truncated: {name} is incomplete.")
+        tensors[name] = Tensor(entry["dtype"], shape, body[begin:end])
+    if not tensors:
+        raise AdapterRefused(f"{path.name} holds no tensors.")
+    return tensors
+
+
+def version_id(manifest: Manifest, tensors: Mapping[str, Tensor]) -> str:
+    """The SHA-256 (64 hexadecimal digits) of what a version computes: its shape, its base, its prompt, its tensors."""
+    facts = {
+        "targets": sorted(manifest.targets),
+        "rank": manifest.rank,
+        "alpha": manifest.alpha,
+        "method": manifest.method,
+        "base_hash": manifest.base_hash,
+        "prompt_identity": manifest.prompt_identity,
+    }
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True, separators=(",", ":")).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(json.dumps([name, tensor.dtype, list(tensor.shape)]).encode())
+        digest.update(tensor.data)
+    return digest.hexdigest()
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """PEFT's configuration of a LoRA adapter.
+
+    Raises: AdapterRefused where it is missing, or asks for what the engines do not serve.
+    """
+    try:
+        config = json.loads((folder / CONFIG).read_text())
+    except (OSError, ValueError) as error:
+        raise AdapterRefused(f"{folder} holds no readable {CONFIG}; give a folder that PEFT saved.") from error
+    if config.get("peft_type") != "LORA":
+        raise AdapterRefused(f"this adapter is {config.get('peft_type')}; only LoRA can be served.")
+    for field, word in (("use_dora", "DoRA"), ("modules_to_save", "modules_to_save"), ("lora_bias", "lora_bias")):
+        if config.get(field):
+            raise AdapterRefused(f"this adapter uses {word}, which cannot be swapped in; train it without.")
+    if config.get("bias", "none") != "none" or config.get("rank_pattern") or config.get("alpha_pattern"):
+        raise AdapterRefused(
+            "this adapter trains biases or several ranks, which cannot be swapped in; train it without."
+        )
+    if not isinstance(config.get("target_modules"), list):
+        raise AdapterRefused(f"{CONFIG} must name its target_modules as a list.")
+    return config
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """A version's manifest; None for a plain PEFT folder.
+
+    Raises: AdapterRefused where it is there but cannot be read.
+    """
+    path = folder / MANIFEST
+    if not path.exists():
+        return None
+    try:
+        return from_json(Manifest, path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise AdapterRefused(f"{MANIFEST} cannot be read.") from error
+
+
+def describe(folder: Path, base_model: str, base_hash: str, prompt_identity: str) -> Manifest:
+    """A manifest for a plain PEFT folder, as a child of the base model, with its id computed.
+
+    Raises: AdapterRefused.
+    """
+    config = read_config(folder)
+    draft = Manifest(
+        id="",
+        parent=BASE,
+        base_model=base_model,
+        base_hash=base_hash,
+        prompt_identity=prompt_identity,
+        method="rslora" if config.get("use_rslora") else "lora",
+        rank=config["r"],
+        alpha=config["lora_alpha"],
+        targets=tuple(sorted(config["target_modules"])),
+        created_at=now_ms(),
+    )
+    return replace(draft, id=version_id(draft, read_tensors(folder / WEIGHTS)))
+
+
+def seal(folder: Path, manifest: Manifest) -> None:
+    """Write a version's manifest, and its configuration free of this machine's paths.
+
+    Raises: DiskFull.
+    """
+    config = read_config(folder)
+    config["target_modules"] = sorted(config["target_modules"])
+    config["base_model_name_or_path"] = manifest.base_model
+    config["inference_mode"] = True
+    try:
+        (folder / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True))
+        (folder / MANIFEST).write_text(to_json(manifest))
+    except OSError as error:
+        raise DiskFull(f"the adapter could not be written to {folder}: {error.strerror}.") from error

@@ -1,0 +1,309 @@
+"""Which adapter versions exist and which one answers: files under their hash, names in Redis that point at them.
+
+`live` is what answers. A promotion sets `incoming`; once every living serving process reports that version installed,
+`live` moves to it, by compare-and-set. A rollback goes back at once, to a version that is still installed.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from core import keys
+from core.errors import AliasMoved, ApprenticeError, DiskFull, FenceLost, InvalidInput, NotFound
+from core.records import BASE, GateReport, Manifest, from_json, now_ms, to_json
+from core.store import Store, durable
+
+Status = Literal["live", "incoming", "previous", "candidate", "rejected"]
+HEARTBEAT_S = 2
+DEAD_AFTER_MS = 3 * HEARTBEAT_S * 1000
+
+_PUBLISH = """
+if ARGV[4] ~= '' and redis.call('GET', KEYS[3]) ~= ARGV[4] then return 'fence' end
+redis.call('HSET', KEYS[1], 'manifest', ARGV[2])
+if ARGV[3] ~= '' then redis.call('HSET', KEYS[1], 'report', ARGV[3]) end
+if ARGV[6] == '1' then redis.call('HSET', KEYS[1], 'rejected', '1') end
+redis.call('ZADD', KEYS[2], 'NX', ARGV[5], ARGV[1])
+return 'ok'
+"""
+
+# KEYS: aliases, history, fence, audit. ARGV: expected live, expected incoming, new live, new incoming, fence, push, audit
+_MOVE = """
+if ARGV[5] ~= '' and redis.call('GET', KEYS[3]) ~= ARGV[5] then return 'fence' end
+local live = redis.call('HGET', KEYS[1], 'live') or 'base'
+local incoming = redis.call('HGET', KEYS[1], 'incoming') or ''
+if live ~= ARGV[1] or incoming ~= ARGV[2] then return 'moved' end
+if ARGV[3] ~= live then
+  if ARGV[6] == 'pop' then redis.call('LPOP', KEYS[2]) else redis.call('LPUSH', KEYS[2], live) end
+  redis.call('HSET', KEYS[1], 'live', ARGV[3])
+end
+if ARGV[4] == '' then redis.call('HDEL', KEYS[1], 'incoming') else redis.call('HSET', KEYS[1], 'incoming', ARGV[4]) end
+local entry = cjson.decode(ARGV[7])
+redis.call('XADD', KEYS[4], '*', 'who', entry.who, 'what', entry.what, 'subject', entry.subject, 'why', entry.why)
+return 'ok'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Aliases:
+    """Where the names point; `previous` is what a rollback returns to."""
+
+    live: str
+    incoming: str | None
+    previous: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """An adapter version with its standing."""
+
+    id: str
+    status: Status
+    manifest: Manifest
+    report: GateReport | None
+    created_at: int
+
+
+class Registry:
+    """Adapter versions under `folder`, and the aliases. Every method raises StoreUnavailable where Redis is away."""
+
+    def __init__(self, store: Store, folder: Path):
+        self._store = store
+        self.folder = folder
+        self._publish = store.register_script(_PUBLISH)
+        self._move = store.register_script(_MOVE)
+
+    def path(self, version: str) -> Path:
+        """The folder of a version's files."""
+        return self.folder / version
+
+    def draft(self, name: str) -> Path:
+        """An empty folder beside the versions, to be published by renaming it into place."""
+        draft = self.folder / f".draft-{name}"
+        shutil.rmtree(draft, ignore_errors=True)
+        try:
+            draft.mkdir(parents=True)
+        except OSError as error:
+            raise DiskFull(f"{draft} cannot be made: {error.strerror}.") from error
+        return draft
+
+    def publish(
+        self,
+        draft: Path,
+        manifest: Manifest,
+        report: GateReport | None = None,
+        fence: int | None = None,
+        rejected: bool = False,
+    ) -> None:
+        """Rename a sealed draft into place and enter it into the record. Publishing a version twice changes nothing.
+
+        Raises: FenceLost, DiskFull.
+        """
+        target = self.path(manifest.id)
+        try:
+            for file in draft.iterdir():
+                _sync(file)
+            if target.exists():
+                shutil.rmtree(draft)
+            else:
+                os.replace(draft, target)
+            _sync(self.folder)
+        except OSError as error:
+            raise DiskFull(f"version {manifest.id[:12]} could not be written: {error.strerror}.") from error
+        with durable():
+            answer = self._publish(
+                keys=[keys.version(manifest.id), keys.VERSIONS, keys.REFRESH_FENCE],
+                args=[
+                    manifest.id,
+                    to_json(manifest),
+                    to_json(report) if report else "",
+                    "" if fence is None else fence,
+                    manifest.created_at,
+                    int(rejected),
+                ],
+            )
+        _raise(answer)
+
+    def aliases(self) -> Aliases:
+        """Where the names point now."""
+        with durable(), self._store.pipeline() as pipe:
+            pipe.hgetall(keys.ALIASES)
+            pipe.lindex(keys.ALIAS_HISTORY, 0)
+            names, previous = pipe.execute()
+        return Aliases(names.get("live", BASE), names.get("incoming"), previous)
+
+    def route(self) -> str:
+        """The version that answers now."""
+        return self.aliases().live
+
+    def versions(self) -> list[Version]:
+        """Every version, newest first."""
+        aliases = self.aliases()
+        with durable():
+            ids = self._store.zrevrange(keys.VERSIONS, 0, -1)
+        return [self._read(version, aliases) for version in ids]
+
+    def get(self, prefix: str) -> Version:
+        """The version whose id begins with a prefix.
+
+        Raises: NotFound where none or several do.
+        """
+        with durable():
+            matches = [v for v in self._store.zrange(keys.VERSIONS, 0, -1) if v.startswith(prefix)]
+        if len(matches) != 1:
+            found = "no version begins" if not matches else f"{len(matches)} versions begin"
+            raise NotFound(f"{found} with {prefix}; `apprentice adapters list` shows them.")
+        return self._read(matches[0], self.aliases())
+
+    def wanted(self, most: int) -> list[str]:
+        """The versions that serving should hold, most needed first: live, incoming, previous, then the newest others."""
+        aliases = self.aliases()
+        named = [v for v in (aliases.live, aliases.incoming, aliases.previous) if v and v != BASE]
+        with durable():
+            newest = self._store.zrevrange(keys.VERSIONS, 0, most)
+            rejected = {v for v in newest if self._store.hexists(keys.version(v), "rejected")}
+        spare = [v for v in newest if v not in rejected]
+        return list(dict.fromkeys([*named, *spare]))[:most]
+
+    def promote(self, version: str, who: str, why: str, fence: int | None = None, against: str | None = None) -> None:
+        """Make a version (or `base`) the one that answers, as soon as every living serving process has it installed.
+
+        With a fence (an automatic promotion) a rejected version is refused, and `against`, the version it was judged
+        against, must still be live.
+
+        Raises: NotFound, InvalidInput, AliasMoved, FenceLost.
+        """
+        aliases = self.aliases()
+        if version != BASE and fence is not None and self.get(version).status == "rejected":
+            raise InvalidInput(f"version {version[:12]} was rejected and is not promoted by itself.")
+        if against is not None and aliases.live != against:
+            raise AliasMoved(f"live is {aliases.live[:12]} now, and the version was judged against {against[:12]}.")
+        if version != BASE:
+            version = self.get(version).id
+        now_installed = self._everywhere(version)
+        live, incoming = (version, "") if now_installed else (aliases.live, version)
+        self._compare_and_move(aliases, live, incoming, fence, "push", ("promote", version, who, why))
+
+    def settle(self) -> bool:
+        """Move live to incoming if every living serving process has it. True where it moved."""
+        aliases = self.aliases()
+        if not aliases.incoming or not self._everywhere(aliases.incoming):
+            return False
+        try:
+            entry = ("live", aliases.incoming, "serving", "installed everywhere")
+            self._compare_and_move(aliases, aliases.incoming, "", None, "push", entry)
+        except AliasMoved:
+            return False
+        return True
+
+    def abandon_incoming(self, version: str, who: str, why: str) -> None:
+        """Give up a promotion whose version serving refused, and mark it rejected."""
+        aliases = self.aliases()
+        if aliases.incoming == version:
+            self._compare_and_move(aliases, aliases.live, "", None, "push", ("refuse", version, who, why))
+            self.reject(version)
+
+    def rollback(self, who: str, why: str) -> str:
+        """Return to the version that was live before, at once; the one left is marked rejected. Returns the new live.
+
+        Raises: InvalidInput where there is nothing to go back to; AliasMoved.
+        """
+        aliases = self.aliases()
+        if aliases.previous is None:
+            raise InvalidInput("there is no earlier version to go back to.")
+        self._compare_and_move(aliases, aliases.previous, "", None, "pop", ("rollback", aliases.live, who, why))
+        if aliases.live != BASE:
+            self.reject(aliases.live)
+        return aliases.previous
+
+    def reject(self, version: str) -> None:
+        """Mark a version as one that is never promoted by itself again."""
+        with durable():
+            self._store.hset(keys.version(version), "rejected", "1")
+
+    def attach_report(self, version: str, report: GateReport) -> None:
+        """Keep a gate's report beside its version."""
+        with durable():
+            self._store.hset(keys.version(version), "report", to_json(report))
+
+    def heartbeat(self, replica: str, installed: Sequence[str], leases: dict[str, int]) -> None:
+        """A serving process says that it lives, what it has installed, and what is in use."""
+        with durable(), self._store.pipeline() as pipe:
+            pipe.hset(
+                keys.replica(replica),
+                mapping={"installed": json.dumps(sorted(installed)), "leases": json.dumps(leases)},
+            )
+            pipe.pexpire(keys.replica(replica), DEAD_AFTER_MS)
+            pipe.zadd(keys.REPLICAS, {replica: now_ms()})
+            pipe.execute()
+
+    def depart(self, replica: str) -> None:
+        """A serving process ends in good order."""
+        with durable(), self._store.pipeline() as pipe:
+            pipe.zrem(keys.REPLICAS, replica)
+            pipe.delete(keys.replica(replica))
+            pipe.execute()
+
+    def living(self) -> dict[str, set[str]]:
+        """Serving processes with a recent heartbeat, and what each has installed."""
+        with durable():
+            names = self._store.zrangebyscore(keys.REPLICAS, now_ms() - DEAD_AFTER_MS, "+inf")
+            found = {name: self._store.hget(keys.replica(name), "installed") for name in names}
+        return {name: set(json.loads(text)) for name, text in found.items() if text}
+
+    def audit(self, limit: int = 50) -> list[dict[str, str]]:
+        """The newest entries of the audit log."""
+        with durable():
+            entries = self._store.xrevrange(keys.AUDIT, count=limit)
+        return [{"at": entry.split("-")[0], **fields} for entry, fields in entries]
+
+    def _everywhere(self, version: str) -> bool:
+        return version == BASE or all(version in installed for installed in self.living().values())
+
+    def _compare_and_move(
+        self, seen: Aliases, live: str, incoming: str, fence: int | None, history: str, entry: tuple[str, str, str, str]
+    ) -> None:
+        audit = dict(zip(("what", "subject", "who", "why"), entry, strict=True))
+        with durable():
+            answer = self._move(
+                keys=[keys.ALIASES, keys.ALIAS_HISTORY, keys.REFRESH_FENCE, keys.AUDIT],
+                args=[seen.live, seen.incoming or "", live, incoming, "" if fence is None else fence, history]
+                + [json.dumps(audit)],
+            )
+        _raise(answer)
+
+    def _read(self, version: str, aliases: Aliases) -> Version:
+        with durable():
+            record = self._store.hgetall(keys.version(version))
+        manifest = from_json(Manifest, record["manifest"])
+        report = from_json(GateReport, record["report"]) if "report" in record else None
+        status: Status = "candidate"
+        if version == aliases.live:
+            status = "live"
+        elif version == aliases.incoming:
+            status = "incoming"
+        elif "rejected" in record:
+            status = "rejected"
+        elif version == aliases.previous:
+            status = "previous"
+        return Version(version, status, manifest, report, manifest.created_at)
+
+
+def _raise(answer: str) -> None:
+    failures: dict[str, ApprenticeError] = {
+        "fence": FenceLost("another worker has taken this refresh over; its result is left to that one."),
+        "moved": AliasMoved("the aliases moved meanwhile; look again and repeat if it is still wanted."),
+    }
+    if answer in failures:
+        raise failures[answer]
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
