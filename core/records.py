@@ -20,6 +20,8 @@ Split = Literal["train", "evaluation", "excluded"]
 Outcome = Literal["promote", "reject", "not enough evidence"]
 BASE = "base"
 """The version that is no adapter: the base model itself."""
+APPROVED_PASSAGE = "approved:"
+"""How the id of a passage begins that is an approved answer, not a document."""
 
 T = TypeVar("T")
 
@@ -96,6 +98,8 @@ class Turn:
     chat: str | None = None
     author: str | None = None
     kind: str = "chat"
+    system: str = ""
+    """The installation's system text, where the conversation brought none of its own."""
     passages: tuple[Passage, ...] = ()
     reply: str = ""
     generated: str | None = None

@@ -1,0 +1,57 @@
+"""How far the next refresh is, in a sentence that every person sees the same."""
+
+from dataclasses import dataclass
+
+from core import keys
+from core.records import now_ms
+from core.store import Store, durable
+
+STALE_MS = 30_000
+"""A running refresh reports at least this often."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Newly approved items, how many make a refresh due, and what a running refresh is doing."""
+
+    approved: int
+    needed: int
+    stage: str | None
+    done: int
+    total: int
+
+    def __str__(self) -> str:
+        if self.stage:
+            share = f" ({100 * self.done // self.total} %)" if self.total else ""
+            return f"A refresh is running: {self.stage}{share}; your corrections already answer."
+        return (
+            f"{self.approved} of about {self.needed} approved items until the next refresh can be judged; "
+            "your corrections already answer."
+        )
+
+
+def read_progress(store: Store, needed: int) -> Progress:
+    """The present progress.
+
+    Raises: StoreUnavailable.
+    """
+    with durable(), store.pipeline() as pipe:
+        pipe.hget(keys.REFRESH_LAST, "until")
+        pipe.hgetall(keys.REFRESH_PROGRESS)
+        until, running = pipe.execute()
+        approved = store.zcount(keys.APPROVED, f"({until or 0}", "+inf")
+    fresh = running and now_ms() - int(running["at"]) < STALE_MS
+    stage = running["stage"] if fresh else None
+    return Progress(approved, needed, stage, int(running.get("done", 0)), int(running.get("total", 0)))
+
+
+def report_progress(store: Store, stage: str, done: int, total: int) -> None:
+    """Say what the running refresh is doing."""
+    with durable():
+        store.hset(keys.REFRESH_PROGRESS, mapping={"stage": stage, "done": done, "total": total, "at": now_ms()})
+
+
+def clear_progress(store: Store) -> None:
+    """No refresh is running."""
+    with durable():
+        store.delete(keys.REFRESH_PROGRESS)

@@ -1,0 +1,26 @@
+"""What serving counts, for Prometheus."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+
+class Metrics:
+    """One process's counters, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.answers = Counter(
+            "apprentice_answers",
+            "Answers, by how they ended and what they rest on.",
+            ["end", "origin"],
+            registry=self.registry,
+        )
+        self.reply_tokens = Counter("apprentice_reply_tokens", "Tokens generated.", registry=self.registry)
+        self.first_text = Histogram(
+            "apprentice_first_text_seconds",
+            "From the request to the first visible text.",
+            buckets=(0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 16),
+            registry=self.registry,
+        )
+        self.streams = Gauge("apprentice_open_streams", "Answers being generated.", registry=self.registry)
+        self.feedback = Counter("apprentice_feedback", "Feedback events, by kind.", ["kind"], registry=self.registry)
+        self.installed = Gauge("apprentice_installed_versions", "Adapter versions installed.", registry=self.registry)

@@ -1,0 +1,98 @@
+"""What clients send: the OpenAI API's chat request with our `apprentice` object, and feedback."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, Field
+
+from core.errors import InvalidInput
+from core.identity import Pseudonyms
+from core.records import Message
+from serving.answer import Question
+
+
+def _text(content: Any) -> Any:
+    """A message's content as text: a list of text parts is joined, as the OpenAI API allows."""
+    if isinstance(content, list):
+        if any(not isinstance(part, dict) or part.get("type") != "text" for part in content):
+            raise ValueError("only text is understood, no pictures or sound")
+        return "\n".join(str(part.get("text", "")) for part in content)
+    return "" if content is None else content
+
+
+class WireMessage(BaseModel):
+    """One message of a request."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: Annotated[str, BeforeValidator(_text)] = ""
+
+
+class Extra(BaseModel):
+    """What only Apprentice understands. `chat` and `author` are the client's own ids."""
+
+    chat: str | None = None
+    author: str | None = None
+    parent: str | None = None
+    regenerates: str | None = None
+    retrieval: bool = True
+    record: bool = True
+
+
+class ChatRequest(BaseModel):
+    """POST /v1/chat/completions. Unknown fields are ignored."""
+
+    model: str = "apprentice"
+    messages: list[WireMessage] = Field(min_length=1)
+    stream: bool = False
+    stream_options: dict[str, Any] | None = None
+    max_tokens: int | None = Field(None, ge=1)
+    max_completion_tokens: int | None = Field(None, ge=1)
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, gt=0, le=1)
+    stop: str | list[str] | None = None
+    seed: int | None = None
+    n: Literal[1] | None = 1
+    user: str | None = None
+    ignore_eos: bool = False
+    apprentice: Extra = Extra()
+
+
+class FeedbackRequest(BaseModel):
+    """POST /v1/feedback."""
+
+    turn_id: str = Field(min_length=1, max_length=64)
+    author: str = Field("api", min_length=1)
+    rating: Literal[-1, 0, 1] | None = None
+    reason: str | None = Field(None, max_length=500)
+    correction: str | None = None
+
+
+def to_question(body: ChatRequest, pseudonyms: Pseudonyms) -> Question:
+    """The request in our own words, with ids turned into pseudonyms.
+
+    Raises: InvalidInput where the last message is not a user's, or is empty.
+    """
+    roles = {"developer": "system"}
+    messages = tuple(Message(roles.get(m.role, m.role), m.content) for m in body.messages)  # type: ignore[arg-type]
+    if messages[-1].role != "user":
+        raise InvalidInput("the last message must be the user's.")
+    if not messages[-1].content.strip():
+        raise InvalidInput("the message is empty; write what you want to know.")
+    extra = body.apprentice
+    chat, author = extra.chat or body.user, extra.author or body.user
+    stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
+    return Question(
+        messages=messages,
+        model=body.model,
+        chat=pseudonyms.chat(chat) if chat else None,
+        author=pseudonyms.author(author) if author else None,
+        parent=extra.parent,
+        regenerates=extra.regenerates,
+        retrieval=extra.retrieval,
+        record=extra.record,
+        max_tokens=body.max_completion_tokens or body.max_tokens,
+        temperature=body.temperature,
+        top_p=1.0 if body.top_p is None else body.top_p,
+        stop=stop,
+        seed=body.seed,
+        ignore_eos=body.ignore_eos,
+    )

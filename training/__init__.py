@@ -1,0 +1,1 @@
+"""From the record to a judged adapter: examples, training, and the gate."""
