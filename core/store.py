@@ -9,6 +9,7 @@ from redis.retry import Retry
 
 from core.errors import StoreUnavailable
 
+_CANNOT_WRITE = (redis.exceptions.OutOfMemoryError, redis.exceptions.ReadOnlyError)
 Store = redis.Redis
 """A synchronous client; async callers go through a thread, so that there is one implementation of the record."""
 
@@ -36,6 +37,6 @@ def durable() -> Iterator[None]:
     except (redis.ConnectionError, redis.TimeoutError) as error:
         raise StoreUnavailable("the database cannot be reached just now; please try again in a moment.") from error
     except redis.ResponseError as error:
-        if str(error).startswith(("OOM", "MISCONF", "READONLY", "LOADING", "NOREPLICAS")):
+        if isinstance(error, _CANNOT_WRITE) or any(word in str(error) for word in ("MISCONF", "NOREPLICAS")):
             raise StoreUnavailable("the database cannot store anything just now; please try again later.") from error
         raise

@@ -1,0 +1,100 @@
+"""The serving process: opens the model, the record and the index, and answers over HTTP until told to stop."""
+
+import asyncio
+import logging
+from contextlib import asynccontextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+
+from adapters.base import Base, load_tokenizer, prepare_base
+from adapters.registry import Registry
+from core.identity import Pseudonyms
+from core.prompt import Renderer
+from core.records import new_id
+from core.settings import Settings
+from core.store import connect
+from feedback.ratings import Ratings
+from feedback.reviews import Reviews
+from feedback.turns import Turns
+from retrieval.embedder import Embedder
+from retrieval.search import Retriever
+from serving.answer import Answerer
+from serving.api import Services, allowed_hosts, make_app
+from serving.engine import Engine
+from serving.follow import Follower
+from serving.knowledge import Knowledge
+from serving.local import LocalEngine
+from serving.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; running answers finish first."""
+    base = prepare_base(settings.model, settings.data_dir)
+    engine = LocalEngine.from_settings(settings, base, queue=settings.queue)
+    app = build(settings, base, engine)
+    uvicorn.run(
+        app,
+        host=settings.serving_host,
+        port=settings.serving_port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=20,
+    )
+
+
+def build(settings: Settings, base: Base, engine: Engine) -> Starlette:
+    """The API over an engine, with its follower running for as long as the application does."""
+    store = connect(settings.store_url)
+    pseudonyms = Pseudonyms.of_installation(settings.data_dir)
+    turns = Turns(store, settings.turn_retention_days)
+    ratings = Ratings(store, turns)
+    reviews = Reviews(store, turns, ratings, pseudonyms)
+    registry = Registry(store, settings.data_dir / "adapters")
+    renderer = Renderer(load_tokenizer(base), base.tokenizer_hash, settings.prompt_tokens)
+    replica = new_id()
+    follower = Follower(registry, engine, base, renderer.identity, turns, replica, settings.adapter_slots)
+    embedder = Embedder.load(settings.embedder)
+    knowledge = Knowledge(Retriever(settings, embedder), embedder, reviews)
+    answerer = Answerer(
+        engine,
+        follower,
+        renderer,
+        knowledge,
+        turns,
+        replica,
+        settings.system_prompt,
+        settings.reply_tokens,
+        settings.temperature,
+    )
+    services = Services(
+        answerer=answerer,
+        engine=engine,
+        follower=follower,
+        ratings=ratings,
+        pseudonyms=pseudonyms,
+        store=store,
+        metrics=Metrics(),
+        refresh_min_items=settings.refresh_min_items,
+        api_key=settings.api_key.get_secret_value() if settings.api_key else None,
+        hosts=allowed_hosts(settings.serving_host),
+    )
+    app = make_app(services)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette):
+        await engine.start()
+        following = asyncio.create_task(follower.run())
+        try:
+            yield
+        finally:
+            following.cancel()
+            await asyncio.wait({following})
+            await asyncio.to_thread(registry.depart, replica)
+            await engine.close()
+            store.close()
+
+    app.router.lifespan_context = lifespan
+    return app

@@ -1,0 +1,191 @@
+"""The record: what is acknowledged is stored, one vote each, and approvals set the right things in motion."""
+
+import json
+
+import pytest
+
+
+from core import keys
+from core.errors import InvalidInput, NotFound, StoreUnavailable
+from core.records import Message, Passage, Turn, new_id, now_ms
+from core.store import connect
+from feedback.people import People
+from feedback.progress import read_progress
+from feedback.ratings import Ratings
+from feedback.reviews import Reviews
+from feedback.rows import export_rows, import_rows
+from feedback.turns import Turns, messages
+
+
+@pytest.fixture
+def turns(store):
+    return Turns(store, retention_days=90)
+
+
+@pytest.fixture
+def ratings(store, turns):
+    return Ratings(store, turns)
+
+
+@pytest.fixture
+def reviews(store, turns, ratings, pseudonyms):
+    return Reviews(store, turns, ratings, pseudonyms)
+
+
+def answered(turns: Turns, question: str, reply: str, **fields) -> Turn:
+    turn = Turn(
+        id=new_id(),
+        messages=(Message("user", question, fields.get("author")),),
+        reply=reply,
+        status="complete",
+        created_at=now_ms(),
+        **fields,
+    )
+    turns.open(turn)
+    turns.close(turn)
+    return turn
+
+
+def test_a_conversation_continues_from_the_chats_newest_turn(turns):
+    first = answered(turns, "When do you open?", "At nine.", chat="c1")
+    second = answered(turns, "And on Sundays?", "Never.", chat="c1", parent=first.id)
+    assert turns.head("c1") == second.id
+    said = [(m.role, m.content) for m in messages(turns.conversation(second.id))]
+    assert said == [
+        ("user", "When do you open?"),
+        ("assistant", "At nine."),
+        ("user", "And on Sundays?"),
+        ("assistant", "Never."),
+    ]
+    turns.reset("c1")
+    assert turns.head("c1") is None
+    assert turns.get(first.id).reply == "At nine."
+
+
+def test_a_correction_is_reviewed_and_becomes_an_approved_answer(store, turns, ratings, reviews):
+    turn = answered(turns, "How long may I keep a book?", "Two weeks.", chat="c1", author="ann")
+    ratings.rate(turn.id, "ann", -1, "wrong")
+    ratings.correct(turn.id, "ann", "Four weeks.  ")
+    (item,) = reviews.queue()
+    assert (item.suggestion, item.votes[0].value, reviews.waiting()) == ("Four weeks.", -1, 1)
+
+    reviews.decide(turn.id, "edit", "operator", scope="everyone", text="Four weeks; write to desk@library.org")
+    assert reviews.waiting() == 0
+    position, answers, revoked = reviews.answers_since("0")
+    assert [(a.question, a.answer) for a in answers] == [
+        ("How long may I keep a book?", "Four weeks; write to [email]")
+    ]
+    assert store.ttl(keys.turn(turn.id)) == -1, "what was approved is kept"
+    assert read_progress(store, 60).approved == 1
+
+    reviews.decide(turn.id, "reject", "operator", why="a mistake")
+    assert reviews.answers_since(position)[1:] == ([], [turn.id])
+    assert reviews.approved() == []
+
+
+def test_the_last_vote_of_an_author_wins(turns, ratings):
+    turn = answered(turns, "q", "a")
+    for value in (1, -1, 1):
+        ratings.rate(turn.id, "ann", value)
+    ratings.rate(turn.id, "bob", -1)
+    assert sorted((v.author, v.value) for v in ratings.votes(turn.id)) == [("ann", 1), ("bob", -1)]
+
+
+def test_what_used_a_chats_own_documents_stays_in_that_chat(turns, reviews):
+    private = Passage("p", "notes.md", "Notes", "The code is 4711.", 0.9, scope="chat")
+    turn = answered(turns, "What is the code?", "4711", chat="c1", passages=(private,))
+    with pytest.raises(InvalidInput, match="this chat only"):
+        reviews.decide(turn.id, "approve", "operator", scope="everyone")
+    reviews.decide(turn.id, "approve", "operator", scope="chat")
+    (answer,) = reviews.answers_since("0")[1]
+    assert (answer.scope, answer.chat) == ("chat", "c1")
+
+
+def test_near_duplicates_and_conversations_never_stand_on_both_sides(turns, reviews):
+    questions = [f"question number {n}?" for n in range(60)]
+    splits = {}
+    for question in questions:
+        turn = answered(turns, question, "a")
+        splits[question] = reviews.decide(turn.id, "approve", "o", scope="everyone").split
+    assert 4 <= list(splits.values()).count("evaluation") <= 22
+    for question in questions:
+        again = answered(turns, question.upper().replace("?", " !"), "another answer")
+        assert reviews.decide(again.id, "approve", "o", scope="everyone").split == splits[question]
+    kept = next(q for q in questions if splits[q] == "evaluation")
+    root = answered(turns, "a question of another conversation", "a")
+    other = reviews.decide(root.id, "approve", "o", scope="everyone").split
+    mixed = answered(turns, kept, "a", parent=root.id)
+    expected = "excluded" if other == "train" else "evaluation"
+    assert reviews.decide(mixed.id, "approve", "o", scope="everyone").split == expected
+
+
+def test_rows_go_in_and_come_out(tmp_path, turns, ratings, reviews):
+    rows = [
+        {"prompt": "Where is the lift?", "completion": "Behind the stairs."},
+        {"messages": [{"role": "user", "content": "Fines?"}], "chosen": "None.", "rejected": "A lot."},
+        {"prompt": "Toilets?", "completion": "Second floor.", "label": False},
+        {"prompt": "", "completion": "x"},
+        {"completion": "x"},
+    ]
+    source = tmp_path / "rows.jsonl"
+    source.write_text("\n".join(map(json.dumps, rows)) + "\n{broken\n")
+    report = import_rows(source, turns, ratings, reviews)
+    assert (report.approved, report.corrected, report.rated) == (1, 1, 1)
+    assert [line.split(":")[0] for line in report.refused] == ["line 4", "line 5", "line 6"]
+    assert reviews.waiting() == 1, "a thumb waits for an operator"
+    out = list(export_rows(turns, reviews))
+    assert {(r.get("completion"), r.get("chosen"), r.get("rejected")) for r in out} == {
+        ("Behind the stairs.", None, None),
+        (None, "None.", "A lot."),
+    }
+
+
+def test_one_time_links_make_one_owner(store):
+    people = People(store)
+    first, second = people.invite("owner"), people.invite("owner")
+    assert people.redeem(first, "ann") == "owner"
+    assert people.redeem(first, "bob") is None, "used"
+    assert people.redeem(second, "bob") is None, "there is an owner"
+    assert (people.owner(), people.person("ann").role, people.person("ann").consent) == ("ann", "owner", "ask")
+    assert people.redeem(people.invite("member"), "bob") == "member"
+    people.set_consent("bob", "yes")
+    assert people.person("bob").consent == "yes"
+
+
+def test_turns_of_a_dead_process_are_closed_as_failed(turns):
+    turn = Turn(id=new_id(), messages=(Message("user", "q"),), replica="dead", created_at=now_ms())
+    turns.open(turn)
+    assert turns.close_orphans(["alive"]) == [turn.id]
+    assert turns.get(turn.id).status == "failed"
+    assert turns.close_orphans(["alive"]) == []
+
+
+@pytest.mark.parametrize("text", ["", "   ", "x" * 9000])
+def test_a_correction_must_say_something(turns, ratings, text):
+    turn = answered(turns, "q", "a")
+    with pytest.raises(InvalidInput):
+        ratings.correct(turn.id, "ann", text)
+
+
+def test_feedback_about_nothing_is_refused(ratings):
+    with pytest.raises(NotFound):
+        ratings.rate("0" * 32, "ann", 1)
+
+
+def test_nothing_is_acknowledged_when_the_database_is_away():
+    away = connect("redis://127.0.0.1:1/0")
+    turns = Turns(away, 90)
+    with pytest.raises(StoreUnavailable, match="try again"):
+        Ratings(away, turns).rate("0" * 32, "ann", 1)
+
+
+def test_a_database_that_cannot_write_is_away_too(store, turns):
+    turn = answered(turns, "q", "a")
+    store.config_set("maxmemory", 1)
+    store.config_set("maxmemory-policy", "noeviction")
+    try:
+        with pytest.raises(StoreUnavailable):
+            Ratings(store, turns).rate(turn.id, "ann", 1)
+    finally:
+        store.config_set("maxmemory", 0)
+

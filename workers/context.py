@@ -1,0 +1,35 @@
+"""What a worker works with, opened once from the settings; without torch."""
+
+from dataclasses import dataclass
+
+from adapters.registry import Registry
+from core.identity import Pseudonyms
+from core.settings import Settings
+from core.store import Store, connect
+from feedback.people import People
+from feedback.ratings import Ratings
+from feedback.reviews import Reviews
+from feedback.turns import Turns
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The record and the registry of one installation."""
+
+    settings: Settings
+    store: Store
+    turns: Turns
+    ratings: Ratings
+    reviews: Reviews
+    people: People
+    registry: Registry
+
+
+def open_context(settings: Settings) -> Context:
+    """Connect to everything a worker, the command line or a test needs."""
+    store = connect(settings.store_url)
+    turns = Turns(store, settings.turn_retention_days)
+    ratings = Ratings(store, turns)
+    reviews = Reviews(store, turns, ratings, Pseudonyms.of_installation(settings.data_dir))
+    registry = Registry(store, settings.data_dir / "adapters")
+    return Context(settings, store, turns, ratings, reviews, People(store), registry)

@@ -1,0 +1,27 @@
+"""Whether a refresh is due: enough newly approved items, or enough time with anything new at all."""
+
+from core import keys
+from core.records import now_ms
+from core.store import durable
+from workers.context import Context
+
+
+def refresh_due(context: Context) -> str | None:
+    """Why a refresh should start now, or None. Time alone never starts one.
+
+    Raises: StoreUnavailable.
+    """
+    settings = context.settings
+    with durable():
+        if context.store.exists(keys.REFRESH_LOCK):
+            return None
+        last = context.store.hgetall(keys.REFRESH_LAST)
+    new = context.reviews.count_approved(int(last.get("until", 0)))
+    if new == 0:
+        return None
+    if new >= settings.refresh_min_items:
+        return f"{new} newly approved items"
+    waited_s = (now_ms() - int(last["at"])) / 1000 if last else 0
+    if last and waited_s >= settings.refresh_interval_s:
+        return f"{new} newly approved items, and {waited_s / 3600:.0f} hours since the last refresh"
+    return None

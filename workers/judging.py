@@ -1,0 +1,63 @@
+"""The gate's view of a version: answers and scores from the same engine, with the same numerics, that serves."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from adapters.base import Base
+from core.records import BASE
+from core.settings import Settings
+from serving.engine import Engine, GenerationRequest
+from serving.local import LocalEngine
+from training.examples import EvaluationItem
+from training.gate import Answered
+
+ROOM = 16
+"""Tokens an answer may have beyond the reference's length times 1.5; more is endless."""
+
+
+class Judge:
+    """Synchronous `generate` and `score` over an engine of its own, for one gate."""
+
+    def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop):
+        self._engine = engine
+        self._loop = loop
+
+    def generate(self, version: str, items: Sequence[EvaluationItem]) -> list[Answered]:
+        """Greedy answers, all items side by side as far as the engine has places."""
+        return self._run(self._generate_all(version, items))
+
+    def score(self, version: str, items: Sequence[EvaluationItem]) -> list[float]:
+        """Mean log-likelihood of the reference answers."""
+        pairs = [(i.prompt_ids, i.reply_ids) for i in items]
+        return self._run(self._engine.score(pairs, version))
+
+    def _run(self, coroutine):
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    async def _generate_all(self, version: str, items: Sequence[EvaluationItem]) -> list[Answered]:
+        return await asyncio.gather(*(self._answer(version, item) for item in items))
+
+    async def _answer(self, version: str, item: EvaluationItem) -> Answered:
+        limit = int(1.5 * len(item.reply_ids)) + ROOM
+        request = GenerationRequest(prompt_ids=item.prompt_ids, version=version, max_tokens=limit)
+        text, ended = "", False
+        async for delta in self._engine.generate(request):
+            text += delta.text
+            ended = delta.finish_reason == "stop"
+        return Answered(text, ended)
+
+
+@asynccontextmanager
+async def open_judge(settings: Settings, base: Base, versions: dict[str, Path], items: int) -> AsyncIterator[Judge]:
+    """A judge with these versions (id -> folder) installed beside base. Use it from another thread than the loop's."""
+    engine = LocalEngine.from_settings(settings, base, queue=items)
+    await engine.start()
+    try:
+        for version, folder in versions.items():
+            if version != BASE:
+                await engine.install(version, folder)
+        yield Judge(engine, asyncio.get_running_loop())
+    finally:
+        await engine.close()

@@ -1,0 +1,173 @@
+"""One refresh: snapshot, train, judge, publish, promote, under the lock and its fence."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from adapters.base import Base, load_tokenizer, prepare_base
+from adapters.manifest import describe, seal
+from adapters.numerics import training_dtype
+from adapters.verify import verify
+from core import keys
+from core.errors import AliasMoved, ApprenticeError
+from core.prompt import Renderer
+from core.records import BASE, GateReport, Manifest, now_ms
+from core.store import durable
+from feedback.progress import clear_progress, report_progress
+from training.examples import EvaluationItem, Record, Snapshot, as_examples, build, general_slice
+from training.gate import MIN_ITEMS, judge
+from training.train import Hyperparameters, Trained, train
+from workers.context import Context
+from workers.judging import open_judge
+from workers.lock import RefreshLock
+
+log = logging.getLogger(__name__)
+LOW_PRIORITY = 10
+MIN_EXAMPLES = 5
+MAX_ATTEMPTS = 3
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshResult:
+    """How a refresh ended; `report` is None where nothing could be judged."""
+
+    outcome: str
+    summary: str
+    version: str | None
+    report: GateReport | None
+
+
+def run_refresh(context: Context, lock: RefreshLock, progress: Progress) -> RefreshResult:
+    """Do the refresh that the present record calls for, unless it was done already.
+
+    Raises: FenceLost, NotEnoughMemory, DiskFull, StoreUnavailable: recorded as a failed attempt.
+    """
+    settings = context.settings
+    os.nice(max(0, LOW_PRIORITY - os.nice(0)))
+    base = prepare_base(settings.model, settings.data_dir)
+    renderer = Renderer(load_tokenizer(base), base.tokenizer_hash, settings.prompt_tokens)
+    how = Hyperparameters(
+        rank=settings.lora_rank,
+        alpha=2 * settings.lora_rank,
+        learning_rate=settings.learning_rate,
+        epochs=settings.epochs,
+    )
+    record = Record(context.turns, context.reviews, context.ratings, context.people)
+    snapshot = build(record, renderer, settings.system_prompt, base.hash, how.as_dict())
+    log.info("refresh %s: %s", snapshot.hash[:12], snapshot)
+    with durable():
+        done = context.store.hgetall(keys.run(snapshot.hash))
+    if done.get("state") == "finished":
+        return RefreshResult(done["outcome"], "this was done before: " + done["summary"], done["version"] or None, None)
+    attempts = _begin(context, snapshot)
+
+    def watched(stage: str, at: int, total: int) -> None:
+        lock.check()
+        report_progress(context.store, stage, at, total)
+        progress(stage, at, total)
+
+    try:
+        result = _refresh(context, base, renderer, snapshot, how, lock.fence, watched)
+    except ApprenticeError as error:
+        if attempts >= MAX_ATTEMPTS:
+            _finish(context, snapshot, RefreshResult("failed", str(error), None, None))
+        raise
+    finally:
+        clear_progress(context.store)
+    _finish(context, snapshot, result)
+    return result
+
+
+def _refresh(
+    context: Context,
+    base: Base,
+    renderer: Renderer,
+    snapshot: Snapshot,
+    how: Hyperparameters,
+    fence: int,
+    progress: Progress,
+) -> RefreshResult:
+    if len(snapshot.train) < MIN_EXAMPLES or len(snapshot.evaluation) < MIN_ITEMS:
+        summary = f"{snapshot}: at least {MIN_EXAMPLES} and {MIN_ITEMS} are needed, so nothing was trained."
+        return RefreshResult("not enough evidence", summary, None, None)
+    settings, registry = context.settings, context.registry
+    against = registry.route()
+    device, dtype = training_dtype(settings.train_device, settings.data_dir)
+    replay = as_examples(general_slice("general_train", renderer, settings.system_prompt))
+    draft = registry.draft(f"{snapshot.hash[:16]}-{fence}")
+    trained = train(base.folder, [*snapshot.train, *replay], how, draft, device, dtype, progress)
+    manifest = _manifest(draft, base, renderer.identity, snapshot, how, trained)
+    seal(draft, manifest)
+    verify(draft, base.name, base.hash, base.shapes(), renderer.identity, manifest.id)
+    if manifest.id == against:
+        return RefreshResult("not enough evidence", "the tuned version is the one that is live.", manifest.id, None)
+    general = general_slice("general_gate", renderer, settings.system_prompt)
+    folders = {manifest.id: draft, against: registry.path(against)}
+    report = asyncio.run(_judge(context, base, folders, manifest.id, against, snapshot, general, progress))
+    rejected = report.outcome == "reject"
+    registry.publish(draft, manifest, report, fence, rejected)
+    if report.outcome == "promote":
+        progress("going live", 0, 0)
+        try:
+            registry.promote(manifest.id, "gate", report.summary, fence, against)
+        except AliasMoved as error:
+            return RefreshResult("not promoted", f"{report.summary} But {error}", manifest.id, report)
+    return RefreshResult(report.outcome, report.summary, manifest.id, report)
+
+
+async def _judge(
+    context: Context,
+    base: Base,
+    folders: dict[str, Path],
+    candidate: str,
+    against: str,
+    snapshot: Snapshot,
+    general: list[EvaluationItem],
+    progress: Progress,
+) -> GateReport:
+    progress("judging", 0, 0)
+    async with open_judge(context.settings, base, folders, len(snapshot.evaluation)) as judging:
+        return await asyncio.to_thread(
+            judge, candidate, against, snapshot.evaluation, general, judging.generate, judging.score
+        )
+
+
+def _manifest(
+    draft: Path,
+    base: Base,
+    identity: str,
+    snapshot: Snapshot,
+    how: Hyperparameters,
+    trained: Trained,
+) -> Manifest:
+    described = describe(draft, base.name, base.hash, identity)
+    return replace(
+        described,
+        parent=BASE,
+        sources=tuple(e.source for e in snapshot.train),
+        source_digests=tuple(e.author for e in snapshot.train),
+        snapshot=snapshot.hash,
+        hyperparameters=how.as_dict() | {"final_loss": round(trained.losses[-1], 4), "tokens": trained.tokens},
+    )
+
+
+def _begin(context: Context, snapshot: Snapshot) -> int:
+    with durable(), context.store.pipeline() as pipe:
+        pipe.hset(keys.run(snapshot.hash), "state", "running")
+        pipe.hincrby(keys.run(snapshot.hash), "attempts", 1)
+        return int(pipe.execute()[1])
+
+
+def _finish(context: Context, snapshot: Snapshot, result: RefreshResult) -> None:
+    """Record the end of a run: its snapshot is never done again, and counting starts anew after its newest item."""
+    ended = {"outcome": result.outcome, "summary": result.summary, "version": result.version or ""}
+    with durable(), context.store.pipeline() as pipe:
+        pipe.hset(keys.run(snapshot.hash), mapping=ended | {"state": "finished"})
+        last = {"at": now_ms(), "until": snapshot.until, "snapshot": snapshot.hash}
+        pipe.hset(keys.REFRESH_LAST, mapping=ended | last)
+        pipe.execute()
+    log.info("refresh %s ended: %s. %s", snapshot.hash[:12], result.outcome, result.summary)

@@ -1,0 +1,36 @@
+"""The tasks: locks and order only."""
+
+import logging
+
+from core import keys
+from core.records import now_ms
+from core.store import durable
+from workers.app import app, settings
+from workers.context import open_context
+from workers.due import refresh_due
+from workers.lock import RefreshLock
+
+log = logging.getLogger(__name__)
+
+
+@app.task
+def tick() -> None:
+    """Ask whether a refresh is due, and hand it to the train queue."""
+    context = open_context(settings)
+    with durable():
+        context.store.hset(keys.WORKERS, "tick", now_ms())
+    why = refresh_due(context)
+    if why:
+        log.info("a refresh is due: %s", why)
+        refresh.apply_async(expires=2 * settings.tick_s)
+
+
+@app.task
+def refresh() -> None:
+    """Run one refresh, unless another worker holds the lock or it is no longer due."""
+    context = open_context(settings)
+    with RefreshLock(context.store, settings.lock_s) as lock:
+        if lock.try_acquire():
+            from workers.refresh import run_refresh
+
+            run_refresh(context, lock, lambda stage, done, total: None)
