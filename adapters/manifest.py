@@ -69,7 +69,7 @@ def version_id(manifest: Manifest, tensors: Mapping[str, Tensor]) -> str:
     facts = {
         "targets": sorted(manifest.targets),
         "rank": manifest.rank,
-        "alpha": manifest.alpha,
+        "alpha": float(manifest.alpha),
         "method": manifest.method,
         "base_hash": manifest.base_hash,
         "prompt_identity": manifest.prompt_identity,
@@ -133,7 +133,7 @@ def describe(folder: Path, base_model: str, base_hash: str, prompt_identity: str
         prompt_identity=prompt_identity,
         method="rslora" if config.get("use_rslora") else "lora",
         rank=config["r"],
-        alpha=config["lora_alpha"],
+        alpha=float(config["lora_alpha"]),
         targets=tuple(sorted(config["target_modules"])),
         created_at=now_ms(),
     )

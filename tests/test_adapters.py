@@ -1,0 +1,206 @@
+"""Adapter versions: named by their hash, refused with the reason, moved by compare-and-set."""
+
+import json
+import shutil
+import struct
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from adapters.manifest import CONFIG, WEIGHTS, describe, read_tensors, seal, version_id
+from adapters.registry import Registry
+from adapters.verify import verify
+from core import keys
+from core.errors import AdapterRefused, AliasMoved, FenceLost, InvalidInput, NotFound
+from core.records import BASE
+
+SHAPES = {f"model.layers.{n}.self_attn.{p}.weight": (8, 6) for n in range(2) for p in ("q_proj", "v_proj")}
+IDENTITY = "r1-aaaa-512"
+
+
+def write_peft(folder, seed=0, rank=2, scale=0.1, targets=("v_proj", "q_proj")):
+    """A plain PEFT folder, as `save_pretrained` leaves it."""
+    folder.mkdir(parents=True)
+    draw = np.random.default_rng(seed)
+    tensors = {}
+    for weight, (out, inner) in SHAPES.items():
+        module = "base_model.model." + weight.removesuffix(".weight")
+        tensors[f"{module}.lora_A.weight"] = (scale * draw.standard_normal((rank, inner))).astype("float32")
+        tensors[f"{module}.lora_B.weight"] = (scale * draw.standard_normal((out, rank))).astype("float32")
+    save_file(tensors, folder / WEIGHTS)
+    config = {"peft_type": "LORA", "r": rank, "lora_alpha": 4, "target_modules": list(targets), "bias": "none"}
+    (folder / CONFIG).write_text(json.dumps(config | {"base_model_name_or_path": "/home/somebody/model"}))
+    return folder
+
+
+def check(folder, version=None, base_hash="base-hash"):
+    return verify(folder, "the model", base_hash, SHAPES, IDENTITY, version)
+
+
+def publish(registry: Registry, seed: int, **how) -> str:
+    draft = write_peft(registry.folder / f".source-{seed}", seed)
+    manifest = describe(draft, "the model", "base-hash", IDENTITY)
+    seal(draft, manifest)
+    registry.publish(draft, manifest, **how)
+    return manifest.id
+
+
+def test_the_same_adapter_has_one_name_wherever_it_was_saved(tmp_path):
+    one = describe(write_peft(tmp_path / "a"), "the model", "base-hash", IDENTITY)
+    two = describe(write_peft(tmp_path / "b", targets=("q_proj", "v_proj")), "another word", "base-hash", IDENTITY)
+    assert one.id == two.id and len(one.id) == 64
+    names = {one.id}
+    names.add(describe(tmp_path / "a", "the model", "another-base", IDENTITY).id)
+    names.add(describe(tmp_path / "a", "the model", "base-hash", "r2-aaaa-512").id)
+    names.add(describe(write_peft(tmp_path / "c", seed=1), "the model", "base-hash", IDENTITY).id)
+    assert len(names) == 4
+
+
+def test_a_sealed_version_names_no_path_of_a_machine(tmp_path):
+    folder = write_peft(tmp_path / "a")
+    seal(folder, describe(folder, "the model", "base-hash", IDENTITY))
+    assert "/home" not in (folder / CONFIG).read_text()
+    assert check(folder).base_model == "the model"
+
+
+def test_a_plain_peft_folder_gets_its_manifest(tmp_path):
+    folder = write_peft(tmp_path / "a")
+    manifest = check(folder)
+    assert (manifest.parent, manifest.rank, manifest.targets) == (BASE, 2, ("q_proj", "v_proj"))
+    assert manifest.id == version_id(manifest, read_tensors(folder / WEIGHTS))
+
+
+def _edit(folder, change):
+    tensors = load_file(folder / WEIGHTS)
+    change(tensors)
+    save_file(tensors, folder / WEIGHTS)
+
+
+def _truncate(folder):
+    raw = (folder / WEIGHTS).read_bytes()
+    (folder / WEIGHTS).write_bytes(raw[:-10])
+
+
+def _flip_a_bit(folder):
+    raw = bytearray((folder / WEIGHTS).read_bytes())
+    raw[-3] ^= 1
+    (folder / WEIGHTS).write_bytes(bytes(raw))
+
+
+def _config(folder, **fields):
+    config = json.loads((folder / CONFIG).read_text())
+    (folder / CONFIG).write_text(json.dumps(config | fields))
+
+
+NAME = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
+DAMAGE = {
+    "truncated": (_truncate, "truncated"),
+    "cut header": (lambda f: (f / WEIGHTS).write_bytes(struct.pack("<Q", 10**6) + b"{}"), "truncated"),
+    "not safetensors": (lambda f: (f / WEIGHTS).write_bytes(b"hello"), "cannot be read"),
+    "missing": (lambda f: (f / WEIGHTS).unlink(), "cannot be read"),
+    "bit flip": (_flip_a_bit, "do not match their name"),
+    "nan": (lambda f: _edit(f, lambda t: t[NAME].fill(np.nan)), "not finite"),
+    "infinite": (lambda f: _edit(f, lambda t: t[NAME].fill(np.inf)), "not finite"),
+    "huge": (lambda f: _edit(f, lambda t: t[NAME].fill(1e4)), "drown"),
+    "wrong width": (lambda f: _edit(f, lambda t: t.update({NAME: np.zeros((2, 7), "float32")})), "needs"),
+    "half a pair": (lambda f: _edit(f, lambda t: t.pop(NAME)), "only one of its two"),
+    "unknown layer": (lambda f: _edit(f, lambda t: t.update({"x.lora_A.weight": t[NAME]})), "no linear layer"),
+    "another rank": (lambda f: _config(f, r=3), "needs"),
+    "other scaling": (lambda f: _config(f, lora_alpha=400), "same adapter"),
+    "dora": (lambda f: _config(f, use_dora=True), "DoRA"),
+    "bias": (lambda f: _config(f, bias="all"), "biases"),
+    "not lora": (lambda f: _config(f, peft_type="IA3"), "only LoRA"),
+    "no config": (lambda f: (f / CONFIG).unlink(), "PEFT"),
+    "broken manifest": (lambda f: (f / "manifest.json").write_text("{"), "manifest.json"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damaged_adapters_are_refused_with_the_reason(tmp_path, damage):
+    folder = write_peft(tmp_path / "a")
+    seal(folder, describe(folder, "the model", "base-hash", IDENTITY))
+    harm, reason = DAMAGE[damage]
+    harm(folder)
+    with pytest.raises(AdapterRefused, match=reason):
+        check(folder)
+
+
+def test_another_base_or_another_name_is_refused(tmp_path):
+    folder = write_peft(tmp_path / "a")
+    seal(folder, describe(folder, "the model", "base-hash", IDENTITY))
+    with pytest.raises(AdapterRefused, match="another base model"):
+        check(folder, base_hash="other")
+    with pytest.raises(AdapterRefused, match="do not match their name"):
+        check(folder, version="f" * 64)
+
+
+def test_a_promotion_waits_until_every_serving_process_has_it(store, tmp_path):
+    registry = Registry(store, tmp_path / "adapters")
+    first = publish(registry, 1)
+    registry.heartbeat("r1", [BASE], {})
+    registry.heartbeat("r2", [BASE], {})
+    registry.promote(first[:12], "ann", "try it")
+    assert registry.aliases().live == BASE and registry.get(first).status == "incoming"
+    registry.heartbeat("r1", [BASE, first], {})
+    assert not registry.settle()
+    registry.heartbeat("r2", [BASE, first], {})
+    assert registry.settle() and registry.route() == first
+    assert [(e["what"], e["who"]) for e in registry.audit()] == [("live", "serving"), ("promote", "ann")]
+
+
+def test_a_rollback_goes_back_and_is_remembered(store, tmp_path):
+    registry = Registry(store, tmp_path / "adapters")
+    first, second = publish(registry, 1), publish(registry, 2)
+    for version in (first, second):
+        registry.promote(version, "ann", "")
+    assert {v.id: v.status for v in registry.versions()} == {first: "previous", second: "live"}
+    assert registry.rollback("ann", "worse") == first
+    assert registry.get(second).status == "rejected"
+    store.set(keys.REFRESH_FENCE, 7)
+    with pytest.raises(InvalidInput, match="rejected"):
+        registry.promote(second, "gate", "", fence=7)
+    registry.promote(second, "ann", "I know better")
+    assert registry.route() == second
+    assert registry.rollback("ann", "") == first and registry.rollback("ann", "") == BASE
+    with pytest.raises(InvalidInput, match="no earlier"):
+        registry.rollback("ann", "")
+
+
+def test_a_worker_that_lost_its_lock_writes_nothing(store, tmp_path):
+    registry = Registry(store, tmp_path / "adapters")
+    store.set(keys.REFRESH_FENCE, 2)
+    with pytest.raises(FenceLost):
+        publish(registry, 1, fence=1)
+    assert registry.versions() == []
+    version = publish(registry, 1, fence=2)
+    with pytest.raises(FenceLost):
+        registry.promote(version, "gate", "", fence=1)
+    with pytest.raises(AliasMoved):
+        registry.promote(version, "gate", "", fence=2, against="e" * 64)
+    assert registry.route() == BASE
+
+
+def test_publishing_twice_changes_nothing_and_a_killed_publisher_leaves_nothing(store, tmp_path):
+    registry = Registry(store, tmp_path / "adapters")
+    version = publish(registry, 1)
+    shutil.rmtree(registry.draft("half-written"))
+    registry.draft("half-written")
+    (registry.folder / ".draft-half-written" / WEIGHTS).write_bytes(b"half")
+    assert publish(registry, 1) == version
+    assert [v.id for v in registry.versions()] == [version]
+    assert check(registry.path(version), version).id == version
+    with pytest.raises(NotFound):
+        registry.get("0")
+
+
+def test_what_serving_should_hold_comes_most_needed_first(store, tmp_path):
+    registry = Registry(store, tmp_path / "adapters")
+    versions = [publish(registry, n) for n in range(5)]
+    registry.promote(versions[0], "ann", "")
+    registry.promote(versions[1], "ann", "")
+    registry.reject(versions[4])
+    registry.heartbeat("r1", [BASE], {})
+    registry.promote(versions[2], "ann", "")
+    wanted = registry.wanted(4)
+    assert wanted[:3] == [versions[1], versions[2], versions[0]] and wanted[3] == versions[3]
