@@ -1,0 +1,64 @@
+"""Number types by measurement: which of bfloat16 and float32 this machine multiplies faster, asked once."""
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+NOTE = "numerics.json"
+MEASURE_S = 0.25
+SHAPES = {"inference": (4, 576, 1536), "training": (512, 576, 1536)}
+"""Rows, in and out features of a small model's matrix product in each use."""
+
+
+def inference_dtype(device: str, data_dir: Path) -> "tuple[str, torch.dtype]":
+    """The device (`cpu` or `cuda`) and number type to serve with."""
+    return _choose("inference", device, data_dir)
+
+
+def training_dtype(device: str, data_dir: Path) -> "tuple[str, torch.dtype]":
+    """The device and number type to train with."""
+    return _choose("training", device, data_dir)
+
+
+def _choose(use: str, device: str, data_dir: Path) -> "tuple[str, torch.dtype]":
+    import torch
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda":
+        return device, torch.bfloat16
+    note = data_dir / NOTE
+    machine = f"{use}:{torch.backends.cpu.get_cpu_capability()}:{torch.__version__}"
+    known = json.loads(note.read_text()) if note.exists() else {}
+    if machine not in known:
+        speeds = {name: _products_per_s(use, getattr(torch, name)) for name in ("bfloat16", "float32")}
+        known[machine] = max(speeds, key=lambda name: speeds[name])
+        draft = note.with_suffix(f".{os.getpid()}")
+        draft.write_text(json.dumps(known, indent=2))
+        os.replace(draft, note)
+    return device, getattr(torch, known[machine])
+
+
+def _products_per_s(use: str, dtype: "torch.dtype") -> float:
+    import torch
+
+    rows, inner, out = SHAPES[use]
+    x = torch.randn(rows, inner, dtype=dtype, requires_grad=use == "training")
+    weight = torch.randn(out, inner, dtype=dtype)
+
+    def once() -> None:
+        y = torch.nn.functional.linear(x, weight)
+        if use == "training":
+            y.sum().backward()
+
+    once()
+    count, began = 0, time.perf_counter()
+    while time.perf_counter() - began < MEASURE_S:
+        once()
+        count += 1
+    return count / (time.perf_counter() - began)

@@ -1,0 +1,1 @@
+"""Measurements, each a command: they print figures, and judge nothing."""
