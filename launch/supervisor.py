@@ -18,7 +18,7 @@ POLL_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A process to keep running. `ready` is asked until it is true, where there is something to ask; `where` ends that line."""
+    """A process to keep running. `ready`, where there is one, is asked until it is true; `where` says where to look."""
 
     name: str
     command: tuple[str, ...]

@@ -3,7 +3,8 @@
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -31,20 +32,31 @@ def up(settings: Settings, environment: Mapping[str, str], say: Say) -> None:
 
     Raises: SettingsError where something stands in the way of a start; StoreUnavailable where there is no database.
     """
-    launcher, processes = locks(settings.data_dir)
-    _claim(settings.data_dir, launcher, processes, say)
-    _check_ports(settings)
-    database = Valkey(settings.data_dir, settings.valkey_port) if settings.redis_url is None else None
-    try:
-        _open(database, settings, say)
+    with _claim(settings.data_dir, say) as processes:
+        _check_ports(settings)
+        database = Valkey(settings.data_dir, settings.valkey_port) if settings.redis_url is None else None
         supervisor = Supervisor(roles(settings, environment), Lifeline([processes.fileno()]), say, database)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda *_: supervisor.stop())
-        supervisor.run()
-    finally:
-        if database is not None:
-            database.stop()
+        _stop_on_signals(supervisor)
+        try:
+            _open(database, settings, say)
+            supervisor.run()
+        finally:
+            if database is not None:
+                database.stop()
     say("Everything has stopped.")
+
+
+def both_workers(settings: Settings, environment: Mapping[str, str], say: Say) -> None:
+    """Run the workers of both queues until told to stop."""
+    wanted = [role for role in roles(settings, environment) if role.name.startswith("worker")]
+    supervisor = Supervisor(wanted, Lifeline(), say)
+    _stop_on_signals(supervisor)
+    supervisor.run()
+
+
+def _stop_on_signals(supervisor: Supervisor) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: supervisor.stop())
 
 
 def locks(data_dir: Path) -> tuple[FolderLock, FolderLock]:
@@ -52,16 +64,24 @@ def locks(data_dir: Path) -> tuple[FolderLock, FolderLock]:
     return FolderLock(data_dir / "launcher.lock"), FolderLock(data_dir / "processes.lock")
 
 
-def _claim(data_dir: Path, launcher: FolderLock, processes: FolderLock, say: Say) -> None:
+@contextmanager
+def _claim(data_dir: Path, say: Say) -> Iterator[FolderLock]:
+    """Hold both locks of a data folder; gives the one that processes inherit."""
+    launcher, processes = locks(data_dir)
     if not launcher.take(str(os.getpid())):
         raise SettingsError(
             f"Apprentice runs already on {data_dir} (process {launcher.note()}); "
             "stop it first, or set APPRENTICE_DATA_DIR to another folder."
         )
-    if processes.held():
-        say("An earlier Apprentice was killed; waiting until its processes have ended.")
-    if not processes.take("", wait_s=GRACE_S + 5):
-        raise SettingsError(f"processes of an earlier Apprentice still use {data_dir}; end them first.")
+    try:
+        if processes.held():
+            say("An earlier Apprentice was killed; waiting until its processes have ended.")
+        if not processes.take("", wait_s=GRACE_S + 5):
+            raise SettingsError(f"processes of an earlier Apprentice still use {data_dir}; end them first.")
+        yield processes
+    finally:
+        processes.release()
+        launcher.release()
 
 
 def _check_ports(settings: Settings) -> None:
@@ -77,10 +97,10 @@ def _open(database: Valkey | None, settings: Settings, say: Say) -> None:
     if database is None:
         with durable(), connect(settings.store_url) as store:
             store.ping()
-        return
-    database.start()
-    if database.reattached:
-        say("valkey still ran, and is used on.")
+    else:
+        database.start()
+        if database.reattached:
+            say("valkey still ran, and is taken up again.")
     if settings.telegram_bot_token is None:
         say("No TELEGRAM_BOT_TOKEN is set: there is no bot, and the playground is the way to chat.")
 

@@ -1,0 +1,192 @@
+"""`apprentice ...`: every command an administrator types. Each imports what it needs when it is called."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from core.errors import ApprenticeError, InvalidInput, SettingsError
+from core.log import configure_logging
+from core.settings import Settings, load_settings
+
+app = typer.Typer(
+    help="A self-hosted Telegram assistant that learns on the job.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+adapters = typer.Typer(help="Adapter versions: which exist, and which one answers.", no_args_is_help=True)
+feedback = typer.Typer(help="Feedback: rows in, rows out.", no_args_is_help=True)
+app.add_typer(adapters, name="adapters")
+app.add_typer(feedback, name="feedback")
+
+Version = Annotated[str, typer.Argument(help="The beginning of a version's id, or `base`.")]
+Why = Annotated[str, typer.Option(help="The reason, for the audit log.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def main() -> None:
+    """Run a command; what a person can put right is one sentence on standard error, without a traceback."""
+    try:
+        app()
+    except ApprenticeError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2 if isinstance(error, SettingsError) else 1)
+
+
+@app.callback()
+def _every(lifeline: Annotated[bool, typer.Option("--lifeline", hidden=True)] = False) -> None:
+    if lifeline:
+        from launch.lifeline import hold
+
+        hold()
+
+
+def _settings() -> Settings:
+    return load_settings(os.environ)
+
+
+def _process_settings() -> Settings:
+    """The settings of a process that runs on, with its log set up."""
+    settings = _settings()
+    configure_logging(settings)
+    return settings
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+@app.command()
+def up() -> None:
+    """Run everything on this machine: database, serving, workers, console, and the bot where there is a token."""
+    from launch.up import up
+
+    up(_settings(), os.environ, _say)
+
+
+@app.command()
+def doctor(online: Annotated[bool, typer.Option(help="Ask Telegram about the token.")] = False) -> None:
+    """Say what is missing or weak, in sentences; exit code 1 where something prevents a start."""
+    from launch.doctor import examine
+
+    marks = {"well": "  ok ", "weak": "weak ", "stop": "STOP "}
+    findings = []
+    for finding in examine(_settings(), online):
+        findings.append(finding)
+        _say(marks[finding.level] + finding.sentence)
+    if any(finding.level == "stop" for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def serve() -> None:
+    """Run the HTTP API and the model."""
+    settings = _process_settings()
+    from serving.app import run
+
+    run(settings)
+
+
+@app.command()
+def worker(
+    queue: Annotated[
+        Literal["train", "tick"] | None, typer.Argument(help="One queue; both, where none is named.")
+    ] = None,
+) -> None:
+    """Run a worker: `train` tunes adapters, `tick` keeps the schedule."""
+    settings = _process_settings()
+    if queue is None:
+        from launch.up import both_workers
+
+        both_workers(settings, os.environ, _say)
+    else:
+        from workers.app import run
+
+        run(settings, queue)
+
+
+@adapters.command("list")
+def list_adapters(as_json: AsJson = False) -> None:
+    """Every version, newest first."""
+    from workers.context import open_context
+
+    versions = open_context(_settings()).registry.versions()
+    if as_json:
+        _say(json.dumps([{"id": v.id, "status": v.status, "created_at": v.created_at} for v in versions]))
+        return
+    for version in versions:
+        outcome = version.report.summary if version.report else "never judged"
+        _say(f"{version.id[:12]}  {version.status:9}  {outcome}")
+    if not versions:
+        _say("There is no version yet: the base model answers.")
+
+
+@adapters.command("show")
+def show_adapter(version: Version) -> None:
+    """One version's manifest and the gate's report, as JSON."""
+    from core.records import to_json
+    from workers.context import open_context
+
+    found = open_context(_settings()).registry.get(version)
+    report = json.loads(to_json(found.report)) if found.report else None
+    facts = {"status": found.status, "manifest": json.loads(to_json(found.manifest)), "report": report}
+    _say(json.dumps(facts, indent=2, ensure_ascii=False))
+
+
+@adapters.command("promote")
+def promote_adapter(version: Version, why: Why = "") -> None:
+    """Let a version answer, judged or not, as soon as every serving process has it."""
+    from workers.context import open_context
+
+    registry = open_context(_settings()).registry
+    registry.promote(version, "operator", why)
+    aliases = registry.aliases()
+    _say(f"{aliases.live[:12]} is live." if aliases.incoming is None else f"{aliases.incoming[:12]} will be live soon.")
+
+
+@adapters.command("rollback")
+def rollback_adapter(why: Why = "") -> None:
+    """Go back to the version that answered before."""
+    from workers.context import open_context
+
+    _say(f"{open_context(_settings()).registry.rollback('operator', why)[:12]} is live.")
+
+
+@feedback.command("import")
+def import_feedback(
+    file: Annotated[Path, typer.Argument(help="JSONL of {prompt|messages, completion}, pairs or thumbs.")],
+) -> None:
+    """Import rows as reviewed answers, pairs or thumbs."""
+    from feedback.rows import import_rows
+    from workers.context import open_context
+
+    context = open_context(_settings())
+    report = import_rows(file, context.turns, context.ratings, context.reviews)
+    for refusal in report.refused:
+        print(refusal, file=sys.stderr)
+    taken = report.approved + report.corrected + report.rated
+    _say(f"{report.approved} approved, {report.corrected} corrected, {report.rated} rated.")
+    if report.refused and not taken:
+        raise typer.Exit(1)
+
+
+@feedback.command("export")
+def export_feedback(file: Annotated[Path, typer.Argument(help="Where to write, one row a line.")]) -> None:
+    """Write every approved answer as a row that can be imported again."""
+    from feedback.rows import export_rows
+    from workers.context import open_context
+
+    context = open_context(_settings())
+    rows = [json.dumps(row, ensure_ascii=False) + "\n" for row in export_rows(context.turns, context.reviews)]
+    try:
+        file.write_text("".join(rows), encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(f"{file} cannot be written: {error.strerror}.") from error
+    _say(f"{len(rows)} rows written to {file}.")
+
+
+if __name__ == "__main__":
+    main()
