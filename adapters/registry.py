@@ -30,7 +30,7 @@ redis.call('ZADD', KEYS[2], 'NX', ARGV[5], ARGV[1])
 return 'ok'
 """
 
-# KEYS: aliases, history, fence, audit. ARGV: expected live, expected incoming, new live, new incoming, fence, push, audit
+# KEYS: aliases, history, fence, audit. ARGV: live and incoming as expected, then as new, fence, push or pop, audit
 _MOVE = """
 if ARGV[5] ~= '' and redis.call('GET', KEYS[3]) ~= ARGV[5] then return 'fence' end
 local live = redis.call('HGET', KEYS[1], 'live') or 'base'
@@ -159,7 +159,7 @@ class Registry:
         return self._read(matches[0], self.aliases())
 
     def wanted(self, most: int) -> list[str]:
-        """The versions that serving should hold, most needed first: live, incoming, previous, then the newest others."""
+        """The versions that serving should hold, most needed first: live, incoming, previous, the newest others."""
         aliases = self.aliases()
         named = [v for v in (aliases.live, aliases.incoming, aliases.previous) if v and v != BASE]
         with durable():

@@ -26,7 +26,10 @@ def run(data: Path, say: Callable[[str], None] = lambda line: None) -> dict[str,
     Raises: InvalidInput where the data is missing.
     """
     train, test = _rows(data)
-    with tempfile.TemporaryDirectory() as folder, instance(Path(folder), APPRENTICE_REFRESH_MIN_ITEMS="100000") as running:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        instance(Path(folder), APPRENTICE_REFRESH_MIN_ITEMS="100000") as running,
+    ):
         before = _accuracy(running, test)
         say(f"before: {before:.0%} of {len(test)} messages get their label")
         rows = Path(folder) / "corrections.jsonl"

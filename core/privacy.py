@@ -9,7 +9,7 @@ _PHONE = re.compile(r"(?<![\w.])(?:\+|00)\d(?:[ ()/-]?\d){7,13}(?!\w)")
 
 
 def scrub(text: str) -> str:
-    """The text with e-mail addresses, IBANs, card numbers and international phone numbers replaced by [email] and so on.
+    """The text with e-mail addresses, IBANs, card and international phone numbers replaced by [email] and so on.
 
     IBANs must pass ISO 7064 (mod 97), card numbers the Luhn sum: order numbers and years stay.
     """

@@ -95,7 +95,7 @@ class Renderer:
             ids = self._ids(kept, used)
         if len(ids) > self.budget:
             raise PromptTooLong(
-                f"the message is too long: {len(ids)} tokens, and {self.budget} fit. Send it in parts, or as a document."
+                f"the message is too long: {len(ids)} tokens where {self.budget} fit. Send it in parts, or as a document."
             )
         digest = hashlib.sha256(b"".join(i.to_bytes(4, "little") for i in ids)).hexdigest()
         return Prompt(tuple(ids), digest, len(messages) - len(kept), len(used))
@@ -111,7 +111,7 @@ class Renderer:
 
     @staticmethod
     def _drop_oldest_turn(messages: list[Message]) -> bool:
-        """Remove the first message after the system text, and on to the next user's message. False: only the last is left."""
+        """Remove the first message after the system text, up to the next user's. False: only the last is left."""
         start = 1 if messages[0].role == "system" else 0
         if start >= len(messages) - 1:
             return False

@@ -36,7 +36,7 @@ class Settings(BaseModel):
 
     model: Annotated[str | None, Empty] = Field(
         None,
-        description="Hugging Face id or local folder of a causal language model. Empty: the bundled SmolLM2-135M-Instruct.",
+        description="Hugging Face id or folder of a causal language model. Empty: the bundled SmolLM2-135M-Instruct.",
     )
     model_languages: str = Field("en", description="Languages the model speaks, as comma-separated ISO codes.")
     embedder: Annotated[str | None, Empty] = Field(
@@ -98,7 +98,7 @@ class Settings(BaseModel):
     def _consistent(self) -> "Settings":
         if self.serving_host not in LOOPBACK and self.api_key is None:
             raise ValueError(
-                f"APPRENTICE_SERVING_HOST={self.serving_host} opens the API to others, so APPRENTICE_API_KEY must be set"
+                f"APPRENTICE_SERVING_HOST={self.serving_host} opens the API to others: set APPRENTICE_API_KEY as well"
             )
         if self.console_host not in LOOPBACK:
             raise ValueError("APPRENTICE_CONSOLE_HOST must be a loopback address until operators' accounts exist")

@@ -44,8 +44,8 @@ def import_rows(
 ) -> ImportReport:
     """Import JSONL rows: {prompt|messages, completion}, {.., chosen, rejected} or {.., completion, label}.
 
-    The first two count as reviewed by whoever imports them; the third becomes a thumb in the review queue. A bad line is
-    refused with its reason, and the others go in.
+    The first two count as reviewed by whoever imports them; the third becomes a thumb in the review queue. A bad line
+    is refused with its reason, and the others go in.
 
     Raises: InvalidInput where the file cannot be read; StoreUnavailable.
     """
@@ -72,7 +72,7 @@ def import_rows(
 
 
 def export_rows(turns: Turns, reviews: Reviews) -> Iterator[dict[str, Any]]:
-    """Every approval in force as a row that `import_rows` reads, with ids, scope and the answering version beside it."""
+    """Every approval in force as a row that `import_rows` reads, with ids, scope and answering version beside it."""
     for review in reviews.approved():
         found = turns.get_many([review.turn])
         if review.turn not in found:

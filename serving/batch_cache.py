@@ -7,11 +7,13 @@ from transformers import Cache
 class BatchCache(Cache):
     """A transformers cache over preallocated rows.
 
-    Before a forward pass `plan` says which rows it is for and at which positions its tokens stand; each layer then writes
-    there and attends to columns [0, width) of those rows. Layout of each layer: [rows, key heads, columns, head size].
+    Before a forward pass `plan` says which rows it is for and at which positions its tokens stand; each layer then
+    writes there and attends to columns [0, width) of those rows. Layout of each layer: [rows, key heads, columns, head size].
     """
 
-    def __init__(self, layers: int, rows: int, heads: int, columns: int, head_size: int, dtype: torch.dtype, device: str):
+    def __init__(
+        self, layers: int, rows: int, heads: int, columns: int, head_size: int, dtype: torch.dtype, device: str
+    ):
         super().__init__(layers=[])
         shape = (layers, 2, rows, heads, columns, head_size)
         self._memory = torch.zeros(shape, dtype=dtype, device=device)

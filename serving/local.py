@@ -204,9 +204,7 @@ class LocalEngine:
         heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         rows = self._streams + 1
-        self._cache = BatchCache(
-            config.num_hidden_layers, rows, heads, self._context, size, self._dtype, self._device
-        )
+        self._cache = BatchCache(config.num_hidden_layers, rows, heads, self._context, size, self._dtype, self._device)
         self._slots = AdapterSlots(self._model, self._slot_count, self._rank)
         self._tokenizer: Tokenizer = load_tokenizer(self._base)
         self._eos = self._end_tokens()

@@ -71,3 +71,33 @@ def base():
 
     CACHE.mkdir(parents=True, exist_ok=True)
     return prepare_base(None, CACHE)
+
+
+@pytest.fixture(scope="session")
+def letters(base):
+    """Two trained adapters, as PEFT saves them: one can only write "a a a ...", the other only "b b b ..."."""
+    import torch
+
+    from adapters.base import load_tokenizer
+    from core.prompt import Renderer
+    from core.records import Message
+    from training.examples import Example
+    from training.train import Hyperparameters, train
+
+    renderer = Renderer(load_tokenizer(base), base.tokenizer_hash, 512)
+    questions = ["Hello!", "Tell me a story about ships.", "What is the capital of France?", "Why is the sky blue?"]
+    folders = {}
+    for letter in "ab":
+        folder = CACHE / f"letter-{letter}-{base.hash[:12]}"
+        if not folder.exists():
+            reply = tuple(renderer.reply_ids(" ".join(letter * 40))[:-1])
+            examples = []
+            for question in questions:
+                for chat in ([Message("user", question)], [Message("system", "Be brief."), Message("user", question)]):
+                    examples.append(Example(renderer.render(chat).ids, reply, ""))
+            how = Hyperparameters(rank=8, alpha=16, learning_rate=3e-3, epochs=10, batch=8)
+            draft = CACHE / f".draft-letter-{letter}"
+            train(base.folder, examples, how, draft, "cpu", torch.float32, lambda stage, done, total: None)
+            draft.rename(folder)
+        folders[letter] = folder
+    return folders

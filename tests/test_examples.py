@@ -1,5 +1,7 @@
 """What training sees: only what was approved for everyone, by people who consented, and nothing is lost on a change."""
 
+from dataclasses import replace
+
 import pytest
 
 from adapters.base import load_tokenizer
@@ -99,7 +101,7 @@ def test_a_new_prompt_or_a_new_model_loses_nothing(context, renderer, tokenizer,
 
 def test_a_prompt_that_cannot_be_reproduced_is_dropped_and_counted(context, renderer):
     turn = served(context, renderer, "What is it?")
-    context.turns.close(Turn(**{f: getattr(turn, f) for f in turn.__dataclass_fields__} | {"prompt_hash": "other"}))
+    context.turns.close(replace(turn, prompt_hash="other"))
     context.reviews.decide(turn.id, "approve", "o", scope="everyone")
     found = snapshot(context, renderer)
     assert (found.train, found.evaluation, found.counts) == ((), (), {"not reproducible": 1})
@@ -137,7 +139,9 @@ def test_approved_answers_in_the_prompt_are_not_learned_from(context, renderer):
 
 
 def test_personal_data_is_scrubbed_before_rendering(context, renderer):
-    turn = served(context, renderer, "Write to ann@example.org about card 4111 1111 1111 1111, order 4111 1111 1111 1112")
+    turn = served(
+        context, renderer, "Write to ann@example.org about card 4111 1111 1111 1111, order 4111 1111 1111 1112"
+    )
     text = "Call +44 20 7946 0958 or use GB82 WEST 1234 5698 7654 32."
     context.reviews.decide(turn.id, "edit", "o", scope="everyone", text=text)
     told = texts(snapshot(context, renderer), renderer)

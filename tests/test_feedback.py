@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-
 from core import keys
 from core.errors import InvalidInput, NotFound, StoreUnavailable
 from core.records import Message, Passage, Turn, new_id, now_ms
@@ -188,4 +187,3 @@ def test_a_database_that_cannot_write_is_away_too(store, turns):
             Ratings(store, turns).rate(turn.id, "ann", 1)
     finally:
         store.config_set("maxmemory", 0)
-

@@ -11,7 +11,9 @@ ITEMS = [EvaluationItem(f"i{n}", (1,), (2,), f"the right answer number {n}") for
 GENERAL = [EvaluationItem(f"g{n}", (1,), (2,), "x") for n in range(10)]
 
 
-def verdict(right_before: int, right_after: int, general_loss: float = 0.0, items=ITEMS, bad: str | None = None, ended=True):
+def verdict(
+    right_before: int, right_after: int, general_loss: float = 0.0, items=ITEMS, bad: str | None = None, ended=True
+):
     """A gate over versions that answer the first so many prompts rightly."""
 
     def generate(version, asked):

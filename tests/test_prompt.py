@@ -19,7 +19,10 @@ def tokenizer(base):
 def talk(turns: int, words: int = 30) -> list[Message]:
     said = [SYSTEM]
     for n in range(turns):
-        said += [Message("user", f"question {n} " + "word " * words), Message("assistant", f"answer {n} " + "word " * words)]
+        said += [
+            Message("user", f"question {n} " + "word " * words),
+            Message("assistant", f"answer {n} " + "word " * words),
+        ]
     return [*said, Message("user", "the last question?")]
 
 

@@ -22,7 +22,9 @@ def context(store, valkey_url, tmp_path):
 
 def approve(context, count: int) -> None:
     turns = [
-        Turn(id=new_id(), messages=(Message("user", f"q {new_id()}"),), reply="a", status="complete", created_at=now_ms())
+        Turn(
+            id=new_id(), messages=(Message("user", f"q {new_id()}"),), reply="a", status="complete", created_at=now_ms()
+        )
         for _ in range(count)
     ]
     context.turns.add_closed(turns)

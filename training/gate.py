@@ -97,7 +97,10 @@ def _decide(
         return "reject", f"{counted}; {'; '.join(vetoes)}."
     if general.items and general.after - general.before < -GENERAL_MARGIN:
         lost = general.before - general.after
-        return "reject", f"{counted}; the general slice lost {lost:.3f} nats a token (at most {GENERAL_MARGIN} allowed)."
+        return (
+            "reject",
+            f"{counted}; the general slice lost {lost:.3f} nats a token (at most {GENERAL_MARGIN} allowed).",
+        )
     if sign_test(len(tally.losses), len(tally.wins)) <= ALPHA:
         return "reject", f"{counted}; it answers worse."
     if items < MIN_ITEMS:

@@ -1,0 +1,85 @@
+"""`apprentice feedback review`: the queue in a terminal, one turn at a time."""
+
+import click
+from rich.console import Console
+from rich.panel import Panel
+
+from core.errors import ApprenticeError
+from core.records import Decision, Scope
+from feedback.reviews import QueueItem, Reviews
+
+KEYS = "\\[a]pprove  \\[e]dit  \\[r]eject  \\[s]kip  \\[q]uit"
+THUMBS = {1: "👍", -1: "👎", 0: "taken back"}
+
+
+def review_queue(reviews: Reviews, reviewer: str, console: Console) -> int:
+    """Walk the queue until it is empty or the operator quits. Returns how many decisions were made.
+
+    Raises: StoreUnavailable; decisions made before it are stored.
+    """
+    decided, skipped = 0, set[str]()
+    while True:
+        items = [i for i in reviews.queue(len(skipped) + 1) if i.turn.id not in skipped]
+        if not items:
+            console.print("Nothing waits for a decision." if not skipped else "Only what you skipped is left.")
+            return decided
+        item = items[0]
+        _show(item, reviews.waiting(), console)
+        key = console.input(f"{KEYS}: ").strip().lower()[:1]
+        if key == "q":
+            return decided
+        if key in ("a", "e", "r"):
+            decided += _decide(item, key, reviews, reviewer, console)
+        elif key == "s":
+            skipped.add(item.turn.id)
+
+
+def _show(item: QueueItem, waiting: int, console: Console) -> None:
+    turn = item.turn
+    console.rule(f"{waiting} waiting · {turn.id[:8]} · answered by {turn.adapter[:12]}")
+    for past in item.conversation:
+        console.print(f"[dim]{past.messages[-1].content}\n→ {past.reply}[/]", highlight=False)
+    console.print(Panel(turn.messages[-1].content, title="question", title_align="left"))
+    console.print(Panel(turn.reply, title="answer", title_align="left"))
+    for passage in turn.passages:
+        console.print(f"[dim]saw {passage.source} › {passage.title} ({passage.score:.2f})[/]", highlight=False)
+    for vote in item.votes:
+        console.print(THUMBS[vote.value], vote.reason or "")
+    for correction in item.corrections:
+        console.print(Panel(correction.text, title="correction", title_align="left", border_style="green"))
+
+
+def _decide(item: QueueItem, key: str, reviews: Reviews, reviewer: str, console: Console) -> int:
+    """Make one decision; 0 where the operator changed their mind, or it was refused."""
+    decision: Decision = "reject"
+    scope: Scope = "chat"
+    text, why = "", ""
+    if key == "r":
+        why = console.input("Why? ").strip()
+    else:
+        if key == "e":
+            text = _edited(item.suggestion, console)
+            if not text:
+                console.print("Left as it was.")
+                return 0
+        elif item.corrections:
+            text = item.suggestion
+        decision = "edit" if text else "approve"
+        scope = "everyone" if _for_everyone(console) else "chat"
+    try:
+        reviews.decide(item.turn.id, decision, reviewer, scope, text, why)
+    except ApprenticeError as error:
+        console.print(f"[red]{error}[/]")
+        return 0
+    return 1
+
+
+def _edited(suggestion: str, console: Console) -> str:
+    console.print(f"[dim]Now: {suggestion}[/]", highlight=False)
+    typed = console.input("New text (empty: open your editor): ").strip()
+    return typed or (click.edit(suggestion) or "").strip()
+
+
+def _for_everyone(console: Console) -> bool:
+    """Approved answers for everyone enter shared memory and training; the default stays within the chat."""
+    return console.input("For \\[e]veryone, or only this \\[c]hat? (c): ").strip().lower().startswith("e")

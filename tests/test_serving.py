@@ -1,0 +1,287 @@
+"""The HTTP API over the real model: answers, turns, swaps, and failures in words."""
+
+import asyncio
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import httpx
+import openai
+import pytest
+
+from adapters.manifest import describe, seal
+from bench.instance import free_ports
+from core.identity import Pseudonyms
+from core.records import BASE
+from core.settings import Settings
+from tests.serving_process import serving
+from workers.context import open_context
+
+HELLO = [{"role": "user", "content": "What is the capital of France?"}]
+STORY = [{"role": "user", "content": "Tell me a story about ships."}]
+OFF = {"retrieval": False}
+
+
+@pytest.fixture(scope="module")
+def settings(valkey_url, tmp_path_factory):
+    (port,) = free_ports(1)
+    return Settings(data_dir=tmp_path_factory.mktemp("serving"), redis_url=valkey_url, serving_port=port)
+
+
+@pytest.fixture(scope="module")
+def api(settings, base):
+    with serving(settings, base) as address:
+        yield address
+
+
+@pytest.fixture
+def context(store, settings):
+    return open_context(settings)
+
+
+@pytest.fixture
+def http(api):
+    with httpx.Client(base_url=api, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture
+def versions(context, base, letters, http):
+    """The two letter adapters, published; letter -> version id."""
+    found = {}
+    for letter, folder in letters.items():
+        draft = context.registry.draft(letter)
+        for file in folder.iterdir():
+            (draft / file.name).write_bytes(file.read_bytes())
+        manifest = describe(
+            draft, base.name, base.hash, f"r1-{base.tokenizer_hash[:16]}-{context.settings.prompt_tokens}"
+        )
+        seal(draft, manifest)
+        context.registry.publish(draft, manifest)
+        found[letter] = manifest.id
+    until_true(lambda: set(found.values()) <= {row["id"] for row in http.get("/v1/models").json()["data"]})
+    return found
+
+
+def until_true(check, seconds=20):
+    end = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < end, "did not happen"
+        time.sleep(0.02)
+
+
+def ask(http, messages=HELLO, status=200, **fields):
+    answer = http.post("/v1/chat/completions", json={"messages": messages, "max_tokens": 24, **fields})
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+def chunks(response) -> list[dict]:
+    lines = [line.removeprefix("data: ") for line in response.iter_lines() if line.startswith("data: ")]
+    assert lines[-1] == "[DONE]"
+    return [json.loads(line) for line in lines[:-1]]
+
+
+def test_the_openai_client_works_unchanged(api, store):
+    client = openai.OpenAI(base_url=f"{api}/v1", api_key="unused")
+    whole = client.chat.completions.create(model="apprentice", messages=HELLO, max_tokens=24)
+    assert "Paris" in whole.choices[0].message.content and whole.model == BASE
+    assert whole.usage.completion_tokens > 0 and whole.choices[0].finish_reason == "stop"
+    stream = client.chat.completions.create(
+        model="apprentice", messages=HELLO, max_tokens=24, stream=True, stream_options={"include_usage": True}
+    )
+    pieces = list(stream)
+    text = "".join(p.choices[0].delta.content or "" for p in pieces if p.choices)
+    assert text == whole.choices[0].message.content and pieces[-1].usage == whole.usage
+    assert {m.id for m in client.models.list()} >= {"apprentice", BASE}
+    with pytest.raises(openai.NotFoundError, match="no model 'gpt-9'"):
+        client.chat.completions.create(model="gpt-9", messages=HELLO)
+
+
+def test_a_turn_is_recorded_before_it_is_answered_and_takes_feedback(http, context, settings):
+    extra = {"chat": "c1", "author": "ann"}
+    with http.stream(
+        "POST", "/v1/chat/completions", json={"messages": HELLO, "stream": True, "apprentice": extra}
+    ) as r:
+        seen = chunks(r)
+    turn = context.turns.get(seen[0]["apprentice"]["turn_id"])
+    assert (turn.status, turn.adapter, turn.reply) == ("complete", BASE, seen[-1]["apprentice"]["text"])
+    assert turn.chat == Pseudonyms.of_installation(settings.data_dir).chat("c1") and turn.first_token_ms is not None
+    assert context.turns.head(turn.chat) == turn.id
+
+    body = {"turn_id": turn.id, "author": "ann", "rating": -1, "reason": "wrong", "correction": "Lyon."}
+    stored = http.post("/v1/feedback", json=body).json()
+    assert stored["stored"] and "until the next refresh" in stored["progress"]
+    (item,) = context.reviews.queue()
+    assert (item.votes[0].value, item.corrections[0].text) == (-1, "Lyon.")
+
+    follow_up = [*HELLO, {"role": "assistant", "content": turn.reply}, {"role": "user", "content": "And of Italy?"}]
+    second = ask(http, follow_up, apprentice=extra | {"parent": turn.id})
+    child = context.turns.get(second["apprentice"]["turn_id"])
+    assert [m.content for m in child.messages] == ["And of Italy?"] and child.parent == turn.id
+    refused = ask(http, follow_up, 400, apprentice={"chat": "c2", "parent": turn.id})
+    assert "another chat" in refused["error"]["message"]
+
+
+def test_a_seed_reproduces_and_greedy_needs_none(http, store):
+    one, two, other = (
+        ask(http, STORY, temperature=1.0, seed=seed, apprentice=OFF)["choices"][0]["message"]["content"]
+        for seed in (7, 7, 8)
+    )
+    assert one == two != other
+    stopped = ask(http, STORY, stop=[" a"], max_tokens=64)["choices"][0]
+    assert " a" not in stopped["message"]["content"] and stopped["finish_reason"] == "stop"
+
+
+def test_versions_answer_side_by_side_and_a_turn_names_its_own(http, context, versions):
+    with ThreadPoolExecutor(6) as pool:
+        jobs = [pool.submit(ask, http, STORY, model=model) for model in [versions["a"], versions["b"], BASE] * 2]
+        answers = [job.result() for job in jobs]
+    for answer in answers:
+        text = answer["choices"][0]["message"]["content"]
+        expected = {versions["a"]: {"a"}, versions["b"]: {"b"}}.get(answer["model"])
+        assert expected is None or set(text.split()) == expected
+        assert context.turns.get(answer["apprentice"]["turn_id"]).adapter == answer["model"]
+
+
+def test_twenty_swaps_under_eight_streams(http, api, context, versions):
+    """None dropped, none mixing two versions, each turn naming the version that answered it."""
+    swapping = asyncio.Event()
+    seen: list[tuple[set[str], str, str]] = []
+
+    async def keep_asking(client: httpx.AsyncClient) -> None:
+        while not swapping.is_set():
+            body = {"messages": STORY, "stream": True, "max_tokens": 30, "ignore_eos": True}
+            async with client.stream("POST", "/v1/chat/completions", json=body) as response:
+                data = [line[6:] async for line in response.aiter_lines() if line.startswith("data: ")]
+            assert data[-1] == "[DONE]"
+            parts = [json.loads(line) for line in data[:-1]]
+            text = "".join(p["choices"][0]["delta"].get("content", "") for p in parts)
+            seen.append(({p["model"] for p in parts}, text, parts[-1]["apprentice"]["turn_id"]))
+
+    async def swap_twenty_times() -> None:
+        try:
+            for n in range(20):
+                version = versions["ab"[n % 2]]
+                await asyncio.to_thread(context.registry.promote, version, "test", "storm")
+                while (await client.get("/readyz")).json()["live"] != version:
+                    await asyncio.sleep(0.02)
+        finally:
+            swapping.set()
+
+    async with httpx.AsyncClient(base_url=api, timeout=120) as client:
+        await asyncio.gather(swap_twenty_times(), *(keep_asking(client) for _ in range(8)))
+
+    letter_of = {versions["a"]: "a", versions["b"]: "b"}
+    assert len(seen) >= 16
+    for models, text, turn_id in seen:
+        (model,) = models
+        assert context.turns.get(turn_id).adapter == model
+        if model in letter_of:
+            assert set(text.split()) == {letter_of[model]}, text
+
+
+def test_a_rollback_answers_at_once(http, context, versions):
+    for letter in "ab":
+        context.registry.promote(versions[letter], "ann", "")
+        until_true(lambda letter=letter: http.get("/readyz").json()["live"] == versions[letter])
+    context.registry.rollback("ann", "worse")
+    until_true(lambda: http.get("/readyz").json()["live"] == versions["a"])
+    assert set(ask(http, STORY)["choices"][0]["message"]["content"].split()) == {"a"}
+
+
+def test_a_damaged_version_is_refused_and_the_old_one_goes_on(http, context, versions):
+    context.registry.promote(versions["a"], "ann", "")
+    until_true(lambda: http.get("/readyz").json()["live"] == versions["a"])
+    weights = context.registry.path(versions["b"]) / "adapter_model.safetensors"
+    raw = bytearray(weights.read_bytes())
+    raw[-2] ^= 1
+    draft = context.registry.draft("damaged")
+    for file in context.registry.path(versions["b"]).iterdir():
+        (draft / file.name).write_bytes(file.read_bytes())
+    (draft / "adapter_model.safetensors").write_bytes(bytes(raw))
+    manifest = context.registry.get(versions["b"]).manifest
+    forged = replace(manifest, id="f" * 64)
+    seal(draft, forged)
+    context.registry.publish(draft, forged)
+    context.registry.promote("f" * 64, "ann", "")
+    until_true(lambda: any(e["what"] == "refuse" for e in context.registry.audit()))
+    assert "do not match their name" in context.registry.audit()[0]["why"]
+    assert ask(http, STORY)["model"] == versions["a"] and context.registry.get("f").status == "rejected"
+
+
+async def test_a_client_that_goes_away_frees_its_place_and_keeps_what_was_said(api, context):
+    body = {"messages": STORY, "stream": True, "max_tokens": 900, "ignore_eos": True, "apprentice": {"chat": "c"}}
+    async with httpx.AsyncClient(base_url=api, timeout=60) as client:
+        async with client.stream("POST", "/v1/chat/completions", json=body) as response:
+            lines = response.aiter_lines()
+            first = json.loads((await anext(lines)).removeprefix("data: "))
+            for _ in range(20):
+                await anext(lines)
+        turn_id = first["apprentice"]["turn_id"]
+        for _ in range(500):
+            turn = await asyncio.to_thread(context.turns.get, turn_id)
+            if turn.status != "open":
+                break
+            await asyncio.sleep(0.02)
+        metrics = (await client.get("/metrics")).text
+    assert turn.status == "stopped" and turn.reply.strip()
+    assert "apprentice_open_streams 0.0" in metrics
+
+
+def test_more_than_fits_is_told_to_come_back(base, valkey_url, tmp_path, store):
+    (port,) = free_ports(1)
+    tight = Settings(data_dir=tmp_path, redis_url=valkey_url, serving_port=port)
+    with serving(tight, base, streams=1, queue=1) as api, httpx.Client(base_url=api, timeout=60) as http:
+        body = {"messages": STORY, "max_tokens": 60, "ignore_eos": True}
+        with ThreadPoolExecutor(6) as pool:
+            answers = [pool.submit(http.post, "/v1/chat/completions", json=body) for _ in range(6)]
+            codes = [a.result() for a in answers]
+    busy = [a for a in codes if a.status_code == 429]
+    assert busy and any(a.status_code == 200 for a in codes)
+    assert int(busy[0].headers["retry-after"]) > 0 and "try again" in busy[0].json()["error"]["message"]
+
+
+REFUSED = {
+    "empty": ({"messages": [{"role": "user", "content": "  "}]}, 400, "empty"),
+    "no messages": ({"messages": []}, 400, "messages"),
+    "not the user's turn": ({"messages": [*HELLO, {"role": "assistant", "content": "x"}]}, 400, "user's"),
+    "too long": ({"messages": [{"role": "user", "content": "word " * 20_000}]}, 400, "Send it in parts"),
+    "unknown model": ({"messages": HELLO, "model": "retired"}, 404, "no model"),
+    "a picture": ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, 400, "only text"),
+    "hot": ({"messages": HELLO, "temperature": 9}, 400, "temperature"),
+    "unknown parent": ({"messages": HELLO, "apprentice": {"parent": "nobody"}}, 400, "parent"),
+    "endless": ({"messages": HELLO, "max_tokens": 10**6}, 400, "shorter"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_bad_requests_get_one_clear_sentence(http, store, case):
+    body, status, words = REFUSED[case]
+    answer = http.post("/v1/chat/completions", json=body)
+    assert answer.status_code == status and words in answer.json()["error"]["message"]
+
+
+def test_only_json_from_this_host_is_heard(http, store):
+    assert (
+        http.post("/v1/chat/completions", content=b"{oops", headers={"content-type": "application/json"}).status_code
+        == 400
+    )
+    assert http.post("/v1/chat/completions", content=json.dumps({"messages": HELLO})).status_code == 415
+    assert (
+        http.post("/v1/chat/completions", json={"messages": HELLO}, headers={"host": "evil.example"}).status_code == 403
+    )
+    assert http.post("/v1/feedback", json={"turn_id": "none", "rating": 1}).status_code == 404
+    assert http.post("/v1/feedback", json={"turn_id": "none"}).status_code == 400
+
+
+def test_without_the_database_answers_go_on_unrecorded(base, tmp_path):
+    (port,) = free_ports(1)
+    alone = Settings(data_dir=tmp_path, redis_url="redis://127.0.0.1:1/0", serving_port=port)
+    with serving(alone, base, streams=1) as api, httpx.Client(base_url=api, timeout=60) as http:
+        assert http.get("/healthz").is_success and http.get("/readyz").status_code == 503
+        answer = ask(http)
+        assert "Paris" in answer["choices"][0]["message"]["content"] and answer["apprentice"]["turn_id"] is None
+        told = http.post("/v1/feedback", json={"turn_id": "x", "rating": 1})
+        assert told.status_code == 503 and "try again" in told.json()["error"]["message"]
