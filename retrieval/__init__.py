@@ -1,0 +1,1 @@
+"""What the assistant knows: documents, their index, checked answers, and which words of a reply they support."""

@@ -1,0 +1,101 @@
+"""Files to text: Markdown, plain text, HTML, PDF and DOCX, read here and never over the network."""
+
+import hashlib
+import logging
+import re
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import DocumentRefused
+
+PLAIN = frozenset({".md", ".markdown", ".txt", ".text"})
+CONVERTED = frozenset({".html", ".htm", ".pdf", ".docx"})
+MAX_BYTES = 50_000_000
+_HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One file's text as Markdown. `source` is its absolute path, `digest` the SHA-256 of its bytes."""
+
+    source: str
+    title: str
+    text: str
+    digest: str
+
+
+def find(paths: list[Path]) -> list[Path]:
+    """The files to read: those named, and those of a known type in the folders named (hidden ones left out).
+
+    Raises: DocumentRefused where a path does not exist.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        path = path.expanduser().resolve()
+        if path.is_dir():
+            inside = (file for file in sorted(path.rglob("*")) if file.suffix.lower() in PLAIN | CONVERTED)
+            found |= {
+                file: None
+                for file in inside
+                if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
+            }
+        elif path.exists():
+            found[path] = None
+        else:
+            raise DocumentRefused(f"{path} does not exist; name a file or a folder.")
+    return list(found)
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file's bytes.
+
+    Raises: DocumentRefused where it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DocumentRefused(f"{path.name} cannot be read ({error.strerror}); check its permissions.") from error
+
+
+def read(path: Path) -> Document:
+    """One file as a document.
+
+    Raises: DocumentRefused for an unknown type, and for a file that is too large, broken, unreadable or without text.
+    """
+    kind = path.suffix.lower()
+    if kind not in PLAIN | CONVERTED:
+        raise DocumentRefused(f"{path.name} is of no known type; Markdown, text, HTML, PDF and DOCX can be read.")
+    checksum = digest(path)
+    if path.stat().st_size > MAX_BYTES:
+        raise DocumentRefused(f"{path.name} is larger than {MAX_BYTES // 1_000_000} MB; split it into parts.")
+    title, text = _plain(path) if kind in PLAIN else _converted(path)
+    text = unicodedata.normalize("NFC", text).replace("\0", "").replace("\r\n", "\n").strip()
+    if not re.search(r"\w", text):
+        hint = " (a scan has pictures of text only: run text recognition first)" if kind == ".pdf" else ""
+        raise DocumentRefused(f"{path.name} holds no text{hint}.")
+    heading = _HEADING.search(text)
+    name = path.stem.replace("_", " ").replace("-", " ").strip()
+    return Document(str(path), (title or (heading[1] if heading else name)).strip(), text, checksum)
+
+
+def _plain(path: Path) -> tuple[str | None, str]:
+    try:
+        return None, path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DocumentRefused(f"{path.name} is not UTF-8 text; save it as UTF-8 and ingest it again.") from error
+
+
+def _converted(path: Path) -> tuple[str | None, str]:
+    from markitdown import MarkItDown
+
+    logging.getLogger("pdfminer").setLevel(logging.ERROR)
+    try:
+        result = MarkItDown(enable_plugins=False).convert_local(str(path))
+    except Exception as error:  # each converter has its own failures; what they share is that the file is broken
+        raise DocumentRefused(
+            f"{path.name} cannot be read as {path.suffix[1:].upper()} ({type(error).__name__}): "
+            "it is broken, protected, or of another type."
+        ) from error
+    return result.title, result.markdown

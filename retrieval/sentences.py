@@ -1,0 +1,70 @@
+"""Text into sentences, and sentences into the words that carry their meaning."""
+
+import re
+
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:mr|mrs|ms|dr|prof|st|jr|sr|no|nos|vs|etc|e\.g|i\.e|cf|approx|ca|fig|vol|inc|ltd|co|corp|dept|est|gen|rev"
+    r"|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)|(?:^|[\s(.])[A-Za-z])\.$",
+    re.IGNORECASE,
+)
+_BORDER = re.compile(r"[.!?…]+[\"'”’)\]]*\s+(?=[\"'“‘(\[]*[A-Z0-9])|[。！？]")
+_HEADING = re.compile(r"#{1,6}\s")
+_MARKER = re.compile(r"^\s*(?:[-*+•]|\d{1,2}[.)])\s+")
+_WORD = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)*")
+
+STOPWORDS = frozenset(
+    """a about above after again all also am an and any are aren't as at be because been before being below between
+    both but by can can't cannot could couldn't did didn't do does doesn't doing don't down during each few for from
+    further had has have having he her here hers him his how i i'm if in into is isn't it it's its itself just let me
+    more most my no nor not now of off on once only or other our ours out over own please same shall she should so
+    some such tell than that that's the their theirs them then there these they this those through to too under until
+    up us very was wasn't we were weren't what what's when where which while who whom whose why will with won't would
+    you your yours yes ok okay""".split()
+)
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text in order, list items as sentences of their own, headings left out."""
+    found = []
+    for line in text.splitlines():
+        if line.strip() and not _HEADING.match(line.lstrip()):
+            found += _split(_MARKER.sub("", line).strip())
+    return found
+
+
+def words(text: str) -> list[str]:
+    """Lower-case words and numbers, in order."""
+    return [word.replace("’", "'") for word in _WORD.findall(text.lower())]
+
+
+def content_stems(text: str) -> list[str]:
+    """Stems of the words that carry meaning, in order: no stopwords."""
+    return [stem(word) for word in words(text) if word not in STOPWORDS]
+
+
+def stem(word: str) -> str:
+    """A word without its English inflection (the first step of Porter 1980, and a few endings): for matching only."""
+    word = word.removesuffix("'s")
+    if len(word) <= 3 or not word.isalpha():
+        return word
+    for ending, replacement in (("sses", "ss"), ("ies", "y"), ("ied", "y"), ("ss", "ss"), ("us", "us"), ("s", "")):
+        if word.endswith(ending):
+            word = word[: -len(ending)] + replacement
+            break
+    for ending in ("ingly", "edly", "ing", "ed", "ly"):
+        if word.endswith(ending) and re.search(r"[aeiouy]", word[: -len(ending)]) and len(word) - len(ending) >= 3:
+            word = word[: -len(ending)]
+            break
+    if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "aeiouls":
+        word = word[:-1]
+    return word[:-1] if len(word) > 3 and word.endswith("e") else word
+
+
+def _split(line: str) -> list[str]:
+    found, start = [], 0
+    for border in _BORDER.finditer(line):
+        if _ABBREVIATION.search(line[start : border.start() + 1]):
+            continue
+        found.append(line[start : border.end()].strip())
+        start = border.end()
+    return [*found, line[start:].strip()] if line[start:].strip() else found
