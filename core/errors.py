@@ -9,6 +9,7 @@ ApprenticeError
 ├── Busy (RuntimeError)               the engine's queue is full; `retry_after_s` says when to try again
 ├── AdapterRefused (ValueError)       an adapter's files are not what they must be
 ├── DocumentRefused (ValueError)      a document cannot be read
+├── IndexDamaged (ValueError)         the index of documents is not what was written
 ├── FenceLost (RuntimeError)          a task's lock was taken over; its writes are refused
 ├── AliasMoved (RuntimeError)         an alias no longer points where the writer believed
 ├── InvalidInput (ValueError)         a person's or a client's input cannot be used
@@ -54,6 +55,10 @@ class AdapterRefused(ApprenticeError, ValueError):
 
 class DocumentRefused(ApprenticeError, ValueError):
     """A document cannot be read."""
+
+
+class IndexDamaged(ApprenticeError, ValueError):
+    """The index of documents is not what was written."""
 
 
 class FenceLost(ApprenticeError, RuntimeError):

@@ -30,10 +30,9 @@ class Chunk:
         """What is embedded and matched: the text under its headings."""
         return f"{self.title}\n{self.text}"
 
-    def passage(self, score: float) -> Passage:
-        """This chunk as a search found it."""
-        scope = "everyone" if self.scope == EVERYONE else "chat"
-        return Passage(self.id, self.source, self.title, self.text, score, scope)
+    def passage(self, source: str, score: float) -> Passage:
+        """This chunk as a search found it; `source` is the name people are shown of its file."""
+        return Passage(self.id, source, self.title, self.text, score, "everyone" if self.scope == EVERYONE else "chat")
 
 
 def chunk(document: Document, scope: str) -> list[Chunk]:

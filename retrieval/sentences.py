@@ -47,12 +47,21 @@ def stem(word: str) -> str:
     word = word.removesuffix("'s")
     if len(word) <= 3 or not word.isalpha():
         return word
-    for ending, replacement in (("sses", "ss"), ("ies", "y"), ("ied", "y"), ("ss", "ss"), ("us", "us"), ("s", "")):
+    for ending, replacement in (
+        ("sses", "ss"),
+        ("ches", "ch"),
+        ("shes", "sh"),
+        ("ies", "y"),
+        ("ied", "y"),
+        ("ss", "ss"),
+        ("us", "us"),
+        ("s", ""),
+    ):
         if word.endswith(ending):
             word = word[: -len(ending)] + replacement
             break
-    for ending in ("ingly", "edly", "ing", "ed", "ly"):
-        if word.endswith(ending) and re.search(r"[aeiouy]", word[: -len(ending)]) and len(word) - len(ending) >= 3:
+    for ending, rest in (("ingly", 3), ("edly", 3), ("ing", 3), ("ed", 3), ("ly", 4)):
+        if word.endswith(ending) and re.search(r"[aeiouy]", word[: -len(ending)]) and len(word) - len(ending) >= rest:
             word = word[: -len(ending)]
             break
     if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "aeiouls":

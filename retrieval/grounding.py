@@ -1,0 +1,159 @@
+"""Which words of a reply the passages support: citations are computed here, never asked of the model."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.records import Citation, Origin, Passage
+from retrieval.embedder import Embedder
+from retrieval.facts import denies, missing
+from retrieval.sentences import content_stems, sentences
+
+NOTICE = "I found nothing about this in my sources."
+QUOTES_HEADING = "From the sources:"
+WORD_WEIGHT, PASSAGE_WEIGHT = 0.5, 0.4
+"""A sentence answers a question by: cosine similarity (under its title) + WORD_WEIGHT * (share of the question's words
+in it) + PASSAGE_WEIGHT * its passage's score.
+
+On 595 XQuAD-en questions the best sentence holds the answer for 79 %, the best two for 88 %, the best three for 93 %
+(72, 84 and 90 % by similarity without the title).
+"""
+MIN_NEW_WORDS = 0.5
+"""What a model's sentence adds to the question must stand, to this share, in the sentence that supports it.
+
+The bundled model's answer is right for 43 % of 171 XQuAD-en questions. Where its sentence must be supported by the
+sentence that answers the question best, 28 % of the answers are shown, two thirds of them right; any of the best six
+sentences as support shows 44 %, half of them right. Facts and negation, compared too, take out one wrong answer in six.
+"""
+QUOTES, QUOTES_BESIDE = 2, 1
+"""Sentences quoted where nothing of the model's remains, and after what remains.
+
+A third of what is shown of the model is wrong, so the evidence always follows: the answer then stands in 93 % of 171
+messages; without, in 85 %; two sentences beside the model's add nothing.
+"""
+MAX_WORDS = 90
+"""Tables and run-on text are quoted up to here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grounded:
+    """What is shown of a draft. `origin` is "quote" where none of the model's sentences remained."""
+
+    text: str
+    origin: Origin
+    citations: tuple[Citation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """One sentence of a passage; `context` is what it may lean on: its title, and the sentence before."""
+
+    number: int
+    text: str
+    context: str
+    stems: frozenset[str]
+
+
+class Grounding:
+    """Checks one reply, sentence by sentence, against the passages found for its question.
+
+    The first sentence shown must be supported by the sentence of the passages that answers the question best; those
+    after it by any.
+    """
+
+    def __init__(self, question: str, passages: Sequence[Passage], embedder: Embedder):
+        self._passages = passages
+        self._asked = frozenset(content_stems(question))
+        self._units = _ranked(question, self._asked, passages, embedder)
+        self._cited: dict[int, list[str]] = {}
+        self._shown = False
+
+    def supported(self, sentence: str) -> list[int]:
+        """Numbers of the passages that support a sentence of the reply; empty where none does."""
+        return list(dict.fromkeys(unit.number for unit in self._supporting(sentence)))
+
+    def add(self, sentence: str) -> str | None:
+        """The sentence with its [n] marks, taken into the reply; None where it is not supported."""
+        units = self._supporting(sentence)
+        if not units:
+            return None
+        self._shown = True
+        return sentence.rstrip() + " " + "".join(f"[{n}]" for n in dict.fromkeys(self._cite(unit) for unit in units))
+
+    def close(self) -> Grounded:
+        """What follows the sentences shown: quotes, and the origin and citations of the whole reply."""
+        lines = [f"“{_shortened(u.text)}” [{self._cite(u)}]" for u in self._quotes()]
+        return Grounded("\n".join([QUOTES_HEADING, *lines]), "model" if self._shown else "quote", self._citations())
+
+    def _supporting(self, sentence: str) -> list[_Unit]:
+        new = set(content_stems(sentence)) - self._asked
+        if not new:
+            return []
+        return [u for u in (self._units if self._shown else self._units[:1]) if _supports(u, sentence, new)][:2]
+
+    def _quotes(self) -> list[_Unit]:
+        """The best sentences, in the order of the text where they come from one passage."""
+        best = self._units[: QUOTES_BESIDE if self._shown else QUOTES]
+        return sorted(best, key=lambda u: (best[0].number != u.number, self._passages[u.number - 1].text.find(u.text)))
+
+    def _cite(self, unit: _Unit) -> int:
+        texts = self._cited.setdefault(unit.number, [])
+        if unit.text not in texts:
+            texts.append(unit.text)
+        return unit.number
+
+    def _citations(self) -> tuple[Citation, ...]:
+        cited = ((n, self._passages[n - 1], texts) for n, texts in sorted(self._cited.items()))
+        return tuple(Citation(n, p.id, p.source, p.title, " … ".join(texts), p.score) for n, p, texts in cited)
+
+
+def ground(question: str, draft: str, passages: Sequence[Passage], embedder: Embedder) -> Grounded:
+    """A whole draft as it may be shown: its supported sentences with marks, then quotes. There must be passages."""
+    grounding = Grounding(question, passages, embedder)
+    lines = (
+        " ".join(shown for sentence in sentences(line) if (shown := grounding.add(sentence)))
+        for line in draft.splitlines()
+    )
+    kept = "\n".join(line for line in lines if line)
+    end = grounding.close()
+    return Grounded(f"{kept}\n\n{end.text}" if kept else end.text, end.origin, end.citations)
+
+
+def quote(question: str, passages: Sequence[Passage], embedder: Embedder) -> Grounded:
+    """The sentences of the passages that answer a question best, as quotes. There must be passages."""
+    return Grounding(question, passages, embedder).close()
+
+
+def _ranked(question: str, asked: frozenset[str], passages: Sequence[Passage], embedder: Embedder) -> list[_Unit]:
+    """The passages' sentences, the one that answers the question best first; repeated ones once."""
+    found: dict[str, _Unit] = {}
+    for number, passage in enumerate(passages, 1):
+        before = ""
+        for text in sentences(passage.text) or [passage.text]:
+            if re.search(r"\w", text):
+                context = f"{passage.title}\n{before}\n{text}"
+                found.setdefault(text, _Unit(number, text, context, frozenset(content_stems(text))))
+                before = text
+    units = list(found.values())
+    vectors = embedder.embed([question, *(f"{passages[u.number - 1].title}: {u.text}" for u in units)])
+    scores = vectors[1:] @ vectors[0]
+    for n, unit in enumerate(units):
+        scores[n] += WORD_WEIGHT * len(unit.stems & asked) / max(1, len(asked))
+        scores[n] += PASSAGE_WEIGHT * passages[unit.number - 1].score
+    return [units[n] for n in np.argsort(-scores, kind="stable")]
+
+
+def _supports(unit: _Unit, sentence: str, new: set[str]) -> bool:
+    """Whether a passage's sentence says what a reply's does: its new words, facts, and whether it denies."""
+    return (
+        len(new & unit.stems) >= MIN_NEW_WORDS * len(new)
+        and not missing(sentence, unit.context)
+        and denies(sentence) == denies(unit.text)
+    )
+
+
+def _shortened(text: str) -> str:
+    found = text.split()
+    return text if len(found) <= MAX_WORDS else " ".join(found[:MAX_WORDS]) + " …"

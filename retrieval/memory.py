@@ -1,0 +1,142 @@
+"""What people have approved: answers that are said again, word for word, where the same thing is asked."""
+
+import hashlib
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from core.records import APPROVED_PASSAGE, ApprovedAnswer, Passage
+from retrieval.conflicts import Verdict, compare
+from retrieval.embedder import Embedder
+
+MIN_SAME, MIN_SOURCE = 0.70, 0.60
+"""Similarities below which an approved answer is not said word for word, or not even looked at.
+
+Of 30 paraphrases the farthest is at 0.74; of 30 near misses 21 are above it: what tells those apart is `compare`.
+"""
+CANDIDATES = 8
+"""Approved questions compared word by word, nearest first."""
+WORDS_KEPT = 20_000
+
+
+class VectorCache(Protocol):
+    """Where vectors survive a restart. Each value names the embedder and question it belongs to."""
+
+    def get(self, turns: Sequence[str]) -> list[bytes | None]:
+        """The value of each turn, None where there is none."""
+        ...
+
+    def put(self, vectors: Mapping[str, bytes]) -> None:
+        """Keep values by turn."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """An approved answer for a question: `exact` ones are said word for word, others are a source."""
+
+    entry: ApprovedAnswer
+    score: float
+    exact: bool
+
+    def passage(self) -> Passage:
+        """The approved answer as a source, under the question it answered."""
+        return Passage(
+            APPROVED_PASSAGE + self.entry.turn,
+            "approved answer",
+            self.entry.question,
+            self.entry.answer,
+            self.score,
+            self.entry.scope,
+        )
+
+
+class Memory:
+    """Approved answers by the meaning of their questions. May be used from several threads."""
+
+    def __init__(self, embedder: Embedder, cache: VectorCache | None = None):
+        self._embedder = embedder
+        self._cache = cache
+        self._lock = threading.Lock()
+        self._known: dict[str, tuple[ApprovedAnswer, np.ndarray]] = {}
+        self._entries: tuple[ApprovedAnswer, ...] = ()
+        self._vectors = np.empty((0, embedder.dim), dtype=np.float32)
+        self._words: dict[str, np.ndarray] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def add(self, answers: Sequence[ApprovedAnswer]) -> None:
+        """Remember approved answers; a later one for the same turn replaces the earlier."""
+        latest = {answer.turn: answer for answer in answers}
+        vectors = self._embedded(list(latest.values()))
+        with self._lock:
+            for (turn, answer), vector in zip(latest.items(), vectors, strict=True):
+                self._known.pop(turn, None)
+                self._known[turn] = (answer, vector)
+            self._settle()
+
+    def forget(self, turn: str) -> None:
+        """No longer say what was approved for a turn."""
+        with self._lock:
+            if self._known.pop(turn, None):
+                self._settle()
+
+    def match(self, question: str, chat: str | None, system: str) -> Match | None:
+        """The approved answer that serves a question best, of those this chat may hear under this system text."""
+        entries, vectors = self._snapshot()
+        if not entries:
+            return None
+        similarity = vectors @ self._embedder.embed([question])[0]
+        near = np.flatnonzero(similarity >= MIN_SOURCE)
+        near = near[np.lexsort((-near, -similarity[near].round(2)))]  # of equally near ones, the latest first
+        source, compared = None, 0
+        for row in near:
+            entry, score = entries[row], float(similarity[row])
+            if entry.system != system or (entry.scope == "chat" and (chat is None or entry.chat != chat)):
+                continue
+            verdict = compare(question, entry.question, entry.answer, self._word_vectors)
+            if verdict is Verdict.SAME and score >= MIN_SAME:
+                return Match(entry, score, True)
+            if verdict is not Verdict.OTHER and source is None:
+                source = Match(entry, score, False)
+            compared += 1
+            if compared == CANDIDATES:
+                break
+        return source
+
+    def _snapshot(self) -> tuple[tuple[ApprovedAnswer, ...], np.ndarray]:
+        with self._lock:
+            return self._entries, self._vectors
+
+    def _settle(self) -> None:
+        self._entries = tuple(answer for answer, _ in self._known.values())
+        rows = [vector for _, vector in self._known.values()]
+        self._vectors = np.array(rows, dtype=np.float32).reshape(len(rows), self._embedder.dim)
+
+    def _embedded(self, answers: list[ApprovedAnswer]) -> list[np.ndarray]:
+        """A vector for each answer's question, from the cache where it holds them."""
+        labels = [hashlib.sha256(f"{self._embedder.id}\0{a.question}".encode()).digest() for a in answers]
+        kept = self._cache.get([a.turn for a in answers]) if self._cache else [None] * len(answers)
+        size = self._embedder.dim * np.dtype(np.float32).itemsize
+        found: list[np.ndarray | None] = [
+            np.frombuffer(value[len(label) :], dtype=np.float32)
+            if value and value.startswith(label) and len(value) == len(label) + size
+            else None
+            for value, label in zip(kept, labels, strict=True)
+        ]
+        new = [n for n, vector in enumerate(found) if vector is None]
+        for n, vector in zip(new, self._embedder.embed([answers[n].question for n in new]), strict=True):
+            found[n] = vector
+        if self._cache and new:
+            self._cache.put({answers[n].turn: labels[n] + found[n].tobytes() for n in new})
+        return found
+
+    def _word_vectors(self, words: list[str]) -> np.ndarray:
+        known = self._words if len(self._words) < WORDS_KEPT else {}
+        new = [word for word in dict.fromkeys(words) if word not in known]
+        self._words = known = known | dict(zip(new, self._embedder.embed(new), strict=True))
+        return np.array([known[word] for word in words])

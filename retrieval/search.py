@@ -1,0 +1,82 @@
+"""Searching what is indexed now: a new generation is picked up by itself."""
+
+import logging
+import os
+import threading
+from pathlib import Path
+from typing import Protocol
+
+from core.errors import IndexDamaged
+from core.records import Passage
+from retrieval.embedder import Embedder
+from retrieval.generations import CURRENT, home
+from retrieval.index import Index
+
+log = logging.getLogger(__name__)
+
+
+class SearchSettings(Protocol):
+    """The settings that a search needs."""
+
+    @property
+    def data_dir(self) -> Path: ...
+    @property
+    def passages(self) -> int: ...
+    @property
+    def min_similarity(self) -> float: ...
+
+
+class Retriever:
+    """Finds passages for questions. May be called from several threads."""
+
+    def __init__(self, settings: SearchSettings, embedder: Embedder):
+        self._settings = settings
+        self._embedder = embedder
+        self._lock = threading.Lock()
+        self._index = Index(None)
+        self._seen: tuple[int, int] | None = None
+
+    def has_documents(self, chat: str | None) -> bool:
+        """Whether anything is indexed that this chat may see."""
+        return self._newest().has_documents(chat)
+
+    def search(self, question: str, chat: str | None) -> list[Passage]:
+        """The best passages that this chat may see, best first, relevant or not."""
+        index = self._newest()
+        if not index.has_documents(chat):
+            return []
+        return index.search(question, self._embedder.embed([question])[0], self._settings.passages, chat)
+
+    def relevant(self, passages: list[Passage]) -> list[Passage]:
+        """Those that are likely to speak of what was asked."""
+        return [passage for passage in passages if passage.score >= self._settings.min_similarity]
+
+    def _newest(self) -> Index:
+        """The generation in use; a damaged one, or one of another embedder, is logged and passed over."""
+        stamp = _stamp(home(self._settings.data_dir) / CURRENT)
+        if stamp != self._seen:
+            with self._lock:
+                if stamp != self._seen:
+                    self._pick_up()
+                    self._seen = stamp
+        return self._index
+
+    def _pick_up(self) -> None:
+        try:
+            index = Index.open(self._settings.data_dir)
+        except IndexDamaged as error:
+            log.error("%s", error)
+            return
+        if index.embedder not in (None, self._embedder.id):
+            log.error("the index was made with another embedder; run `apprentice ingest` once to make it anew.")
+            index = Index(None)
+        self._index = index
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """What changes whenever the file is replaced; None while there is none."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns
