@@ -1,7 +1,6 @@
 """Files to text: Markdown, plain text, HTML, PDF and DOCX, read here and never over the network."""
 
 import hashlib
-import logging
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -25,26 +24,17 @@ class Document:
     digest: str
 
 
-def find(paths: list[Path]) -> list[Path]:
-    """The files to read: those named, and those of a known type in the folders named (hidden ones left out).
-
-    Raises: DocumentRefused where a path does not exist.
-    """
-    found: dict[Path, None] = {}
-    for path in paths:
-        path = path.expanduser().resolve()
-        if path.is_dir():
-            inside = (file for file in sorted(path.rglob("*")) if file.suffix.lower() in PLAIN | CONVERTED)
-            found |= {
-                file: None
-                for file in inside
-                if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
-            }
-        elif path.exists():
-            found[path] = None
-        else:
-            raise DocumentRefused(f"{path} does not exist; name a file or a folder.")
-    return list(found)
+def find(path: Path) -> list[Path]:
+    """The files to read: a file itself, or those of a known type in a folder (hidden ones left out)."""
+    if not path.is_dir():
+        return [path]
+    return [
+        file
+        for file in sorted(path.rglob("*"))
+        if file.suffix.lower() in PLAIN | CONVERTED
+        and file.is_file()
+        and not any(part.startswith(".") for part in file.relative_to(path).parts)
+    ]
 
 
 def digest(path: Path) -> str:
@@ -88,11 +78,15 @@ def _plain(path: Path) -> tuple[str | None, str]:
 
 
 def _converted(path: Path) -> tuple[str | None, str]:
-    from markitdown import MarkItDown
+    """By the converter of its type alone: markitdown's own choice falls back to reading a broken PDF as plain text."""
+    from markitdown import StreamInfo
+    from markitdown.converters import DocxConverter, HtmlConverter, PdfConverter
 
-    logging.getLogger("pdfminer").setLevel(logging.ERROR)
+    converter = {".pdf": PdfConverter, ".docx": DocxConverter}.get(path.suffix.lower(), HtmlConverter)()
+    charset = "utf-8" if isinstance(converter, HtmlConverter) else None
     try:
-        result = MarkItDown(enable_plugins=False).convert_local(str(path))
+        with path.open("rb") as file:
+            result = converter.convert(file, StreamInfo(extension=path.suffix.lower(), charset=charset))
     except Exception as error:  # each converter has its own failures; what they share is that the file is broken
         raise DocumentRefused(
             f"{path.name} cannot be read as {path.suffix[1:].upper()} ({type(error).__name__}): "

@@ -22,10 +22,15 @@ class Embedder:
 
     def __init__(self, folder: Path):
         from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging as transformers_logging
 
         self.id = _identity(folder)
         self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        self._model = AutoModel.from_pretrained(folder, local_files_only=True).float().eval()
+        transformers_logging.disable_progress_bar()
+        try:
+            self._model = AutoModel.from_pretrained(folder, local_files_only=True).float().eval()
+        finally:
+            transformers_logging.enable_progress_bar()
         self.dim: int = self._model.config.hidden_size
         self._max_tokens: int = _read(folder / "sentence_bert_config.json").get("max_seq_length", 256)
         self._first_token = bool(_read(folder / "1_Pooling" / "config.json").get("pooling_mode_cls_token"))

@@ -12,6 +12,8 @@ _HEADING = re.compile(r"#{1,6}\s")
 _MARKER = re.compile(r"^\s*(?:[-*+•]|\d{1,2}[.)])\s+")
 _WORD = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)*")
 
+WRAPPED = 50
+"""A line of at least this many characters that ends in mid-sentence was broken by its width, not by its author."""
 STOPWORDS = frozenset(
     """a about above after again all also am an and any are aren't as at be because been before being below between
     both but by can can't cannot could couldn't did didn't do does doesn't doing don't down during each few for from
@@ -26,8 +28,8 @@ STOPWORDS = frozenset(
 def sentences(text: str) -> list[str]:
     """The sentences of a text in order, list items as sentences of their own, headings left out."""
     found = []
-    for line in text.splitlines():
-        if line.strip() and not _HEADING.match(line.lstrip()):
+    for line in _unwrapped(text):
+        if line and not _HEADING.match(line):
             found += _split(_MARKER.sub("", line).strip())
     return found
 
@@ -67,6 +69,21 @@ def stem(word: str) -> str:
     if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "aeiouls":
         word = word[:-1]
     return word[:-1] if len(word) > 3 and word.endswith("e") else word
+
+
+def _unwrapped(text: str) -> list[str]:
+    """Lines, those joined that a hard line break cut in mid-sentence, as PDF and wrapped text files have them."""
+    found: list[str] = []
+    for line in map(str.strip, text.splitlines()):
+        before = found[-1] if found else ""
+        starts = not line or _HEADING.match(line) or _MARKER.match(line) or line.startswith("|")
+        ends = not before or _HEADING.match(before) or before.startswith("|") or before[-1] in '.!?:;…"”)'
+        wrapped = len(before) >= WRAPPED or (line[:1].islower() and len(before) >= WRAPPED // 2)
+        if starts or ends or not wrapped:
+            found.append(line)
+        else:
+            found[-1] = f"{before} {line}"
+    return found
 
 
 def _split(line: str) -> list[str]:
