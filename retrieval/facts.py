@@ -33,7 +33,7 @@ _AMBIGUOUS = re.compile(
 )
 _CAPITALISED_MONTH = re.compile(r"(?<=[\w,] )(March|May)\b")
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
-_NEGATION = re.compile(r"\b(?:not|no|never|none|neither|nor|without|cannot|nobody|nothing)\b|n['’]t\b", re.IGNORECASE)
+_NEGATION = re.compile(r"\b(?:not|no|never|none|neither|nor|cannot|nobody|nothing)\b|n['’]t\b", re.IGNORECASE)
 _TOKEN = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
 
 

@@ -12,10 +12,10 @@ from core.records import APPROVED_PASSAGE, ApprovedAnswer, Passage
 from retrieval.conflicts import Verdict, compare
 from retrieval.embedder import Embedder
 
-MIN_SAME, MIN_SOURCE = 0.70, 0.60
-"""Similarities below which an approved answer is not said word for word, or not even looked at.
+MIN_SIMILARITY = 0.60
+"""Below this an approved question is not looked at.
 
-Of 30 paraphrases the farthest is at 0.74; of 30 near misses 21 are above it: what tells those apart is `compare`.
+Of 180 paraphrases one is farther; of 180 near misses 169 are nearer: what tells those apart is `compare`.
 """
 CANDIDATES = 8
 """Approved questions compared word by word, nearest first."""
@@ -91,15 +91,15 @@ class Memory:
         if not entries:
             return None
         similarity = vectors @ self._embedder.embed([question])[0]
-        near = np.flatnonzero(similarity >= MIN_SOURCE)
-        near = near[np.lexsort((-near, -similarity[near].round(2)))]  # of equally near ones, the latest first
+        near = np.flatnonzero(similarity >= MIN_SIMILARITY)
+        near = near[np.lexsort((-near, -similarity[near].round(4)))]  # of the same question, the latest answer first
         source, compared = None, 0
         for row in near:
             entry, score = entries[row], float(similarity[row])
             if entry.system != system or (entry.scope == "chat" and (chat is None or entry.chat != chat)):
                 continue
             verdict = compare(question, entry.question, entry.answer, self._word_vectors)
-            if verdict is Verdict.SAME and score >= MIN_SAME:
+            if verdict is Verdict.SAME:
                 return Match(entry, score, True)
             if verdict is not Verdict.OTHER and source is None:
                 source = Match(entry, score, False)
@@ -120,7 +120,7 @@ class Memory:
     def _embedded(self, answers: list[ApprovedAnswer]) -> list[np.ndarray]:
         """A vector for each answer's question, from the cache where it holds them."""
         labels = [hashlib.sha256(f"{self._embedder.id}\0{a.question}".encode()).digest() for a in answers]
-        kept = self._cache.get([a.turn for a in answers]) if self._cache else [None] * len(answers)
+        kept = self._cache.get([a.turn for a in answers]) if self._cache is not None else [None] * len(answers)
         size = self._embedder.dim * np.dtype(np.float32).itemsize
         found: list[np.ndarray | None] = [
             np.frombuffer(value[len(label) :], dtype=np.float32)
@@ -131,7 +131,7 @@ class Memory:
         new = [n for n, vector in enumerate(found) if vector is None]
         for n, vector in zip(new, self._embedder.embed([answers[n].question for n in new]), strict=True):
             found[n] = vector
-        if self._cache and new:
+        if self._cache is not None and new:
             self._cache.put({answers[n].turn: labels[n] + found[n].tobytes() for n in new})
         return found
 

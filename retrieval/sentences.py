@@ -10,8 +10,14 @@ _ABBREVIATION = re.compile(
 _BORDER = re.compile(r"[.!?…]+[\"'”’)\]]*\s+(?=[\"'“‘(\[]*[A-Z0-9])|[。！？]")
 _HEADING = re.compile(r"#{1,6}\s")
 _MARKER = re.compile(r"^\s*(?:[-*+•]|\d{1,2}[.)])\s+")
-_WORD = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)*")
+_WORD = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+\d[^\W_]*|[^\W\d_]+(?:['’][^\W\d_]+)*")
 
+_PLURALS = (
+    *(("sses", "ss"), ("ches", "ch"), ("shes", "sh"), ("ies", "y")),
+    *(("ied", "y"), ("ss", "ss"), ("us", "us"), ("s", "")),
+)
+_INFLECTIONS = (("ingly", 3), ("edly", 3), ("ing", 3), ("ed", 3), ("ly", 4))
+_SHORT_ROOT = re.compile(r"[^aeiou][aeiouy][^aeiouwxy]")
 WRAPPED = 50
 """A line of at least this many characters that ends in mid-sentence was broken by its width, not by its author."""
 STOPWORDS = frozenset(
@@ -45,30 +51,23 @@ def content_stems(text: str) -> list[str]:
 
 
 def stem(word: str) -> str:
-    """A word without its English inflection (the first step of Porter 1980, and a few endings): for matching only."""
+    """A word without its English inflection (after the first step of Porter 1980): for matching only."""
     word = word.removesuffix("'s")
     if len(word) <= 3 or not word.isalpha():
         return word
-    for ending, replacement in (
-        ("sses", "ss"),
-        ("ches", "ch"),
-        ("shes", "sh"),
-        ("ies", "y"),
-        ("ied", "y"),
-        ("ss", "ss"),
-        ("us", "us"),
-        ("s", ""),
-    ):
+    for ending, rest in _PLURALS:
         if word.endswith(ending):
-            word = word[: -len(ending)] + replacement
+            word = word[: -len(ending)] + rest
             break
-    for ending, rest in (("ingly", 3), ("edly", 3), ("ing", 3), ("ed", 3), ("ly", 4)):
-        if word.endswith(ending) and re.search(r"[aeiouy]", word[: -len(ending)]) and len(word) - len(ending) >= rest:
-            word = word[: -len(ending)]
+    for ending, least in _INFLECTIONS:
+        root = word.removesuffix(ending)
+        if root != word and len(root) >= least and re.search(r"[aeiouy]", root):
+            word = root[:-1] if root[-1] == root[-2] and root[-1] not in "aeiouls" else root
+            word += "e" if ending in ("ing", "ed") and _SHORT_ROOT.fullmatch(root) else ""
             break
-    if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "aeiouls":
+    if len(word) > 5 and word.endswith("ll"):
         word = word[:-1]
-    return word[:-1] if len(word) > 3 and word.endswith("e") else word
+    return word[:-1] if len(word) > 4 and word.endswith("e") else word
 
 
 def _unwrapped(text: str) -> list[str]:
