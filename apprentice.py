@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -19,11 +19,15 @@ app = typer.Typer(
 )
 adapters = typer.Typer(help="Adapter versions: which exist, and which one answers.", no_args_is_help=True)
 feedback = typer.Typer(help="Feedback: rows in, rows out.", no_args_is_help=True)
+bench = typer.Typer(help="Measure this machine with this release.", no_args_is_help=True)
+app.add_typer(bench, name="bench")
 app.add_typer(adapters, name="adapters")
 app.add_typer(feedback, name="feedback")
 
 Version = Annotated[str, typer.Argument(help="The beginning of a version's id, or `base`.")]
 Why = Annotated[str, typer.Option(help="The reason, for the audit log.")]
+Data = Annotated[Path, typer.Option(help="Folder with the public data sets, one folder each.")]
+ToFile = Annotated[Path | None, typer.Option("--json", help="Also write the figures here.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -186,6 +190,50 @@ def export_feedback(file: Annotated[Path, typer.Argument(help="Where to write, o
     except OSError as error:
         raise InvalidInput(f"{file} cannot be written: {error.strerror}.") from error
     _say(f"{len(rows)} rows written to {file}.")
+
+
+@feedback.command("review")
+def review_feedback() -> None:
+    """Approve, edit or reject what waits for a decision."""
+    from getpass import getuser
+
+    from rich.console import Console
+
+    from console.review import review_queue
+    from workers.context import open_context
+
+    review_queue(open_context(_settings()).reviews, getuser(), Console())
+
+
+@app.command()
+def demo() -> None:
+    """Play the whole loop in about five minutes, in an installation of its own that leaves nothing behind."""
+    from tempfile import TemporaryDirectory
+
+    from rich.console import Console
+
+    from bench.demo import run
+
+    with TemporaryDirectory() as folder:
+        run(Path(folder), Console())
+
+
+@bench.command("learn")
+def bench_learn(data: Data, file: ToFile = None) -> None:
+    """Corrections in, one refresh: how much better are the answers?"""
+    from bench.learn import run
+
+    _report(run(data, _say), file)
+
+
+def _report(figures: dict[str, Any], file: Path | None) -> None:
+    text = json.dumps(figures, indent=2)
+    _say(text)
+    if file:
+        try:
+            file.write_text(text + "\n")
+        except OSError as error:
+            raise InvalidInput(f"{file} cannot be written: {error.strerror}.") from error
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ PREFIX = "APPRENTICE_"
 TOKEN = "TELEGRAM_BOT_TOKEN"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
-DEFAULT_SYSTEM = "You are Apprentice, a helpful assistant. Answer briefly and precisely."
+DEFAULT_SYSTEM = "You are a helpful AI assistant named Apprentice."
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Empty = BeforeValidator(lambda value: None if value == "" else value)

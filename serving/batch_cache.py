@@ -8,7 +8,7 @@ class BatchCache(Cache):
     """A transformers cache over preallocated rows.
 
     Before a forward pass `plan` says which rows it is for and at which positions its tokens stand; each layer then
-    writes there and attends to columns [0, width) of those rows. Layout of each layer: [rows, key heads, columns, head size].
+    writes there and attends to columns [0, width) of those rows. A layer: [rows, key heads, columns, head size].
     """
 
     def __init__(

@@ -145,7 +145,7 @@ def test_versions_answer_side_by_side_and_a_turn_names_its_own(http, context, ve
         assert context.turns.get(answer["apprentice"]["turn_id"]).adapter == answer["model"]
 
 
-def test_twenty_swaps_under_eight_streams(http, api, context, versions):
+async def test_twenty_swaps_under_eight_streams(http, api, context, versions):
     """None dropped, none mixing two versions, each turn naming the version that answered it."""
     swapping = asyncio.Event()
     seen: list[tuple[set[str], str, str]] = []
