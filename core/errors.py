@@ -6,6 +6,7 @@ ApprenticeError
 ├── NotFound (LookupError)            a turn, version or item that does not exist
 ├── UnknownModel (LookupError)        a request names a model that is not served
 ├── PromptTooLong (ValueError)        a question does not fit the token budget
+├── ServingUnavailable (ConnectionError) the HTTP API cannot be reached, or an answer broke off
 ├── Busy (RuntimeError)               the engine's queue is full; `retry_after_s` says when to try again
 ├── AdapterRefused (ValueError)       an adapter's files are not what they must be
 ├── DocumentRefused (ValueError)      a document cannot be read
@@ -39,6 +40,10 @@ class UnknownModel(ApprenticeError, LookupError):
 
 class PromptTooLong(ApprenticeError, ValueError):
     """A question does not fit the prompt's token budget."""
+
+
+class ServingUnavailable(ApprenticeError, ConnectionError):
+    """The HTTP API cannot be reached, or an answer broke off."""
 
 
 class Busy(ApprenticeError, RuntimeError):

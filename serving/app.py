@@ -5,7 +5,6 @@ import logging
 from contextlib import asynccontextmanager
 
 import uvicorn
-from retrieval.search import Retriever
 from starlette.applications import Starlette
 
 from adapters.base import Base, load_tokenizer, prepare_base
@@ -19,6 +18,7 @@ from feedback.ratings import Ratings
 from feedback.reviews import Reviews
 from feedback.turns import Turns
 from retrieval.embedder import Embedder
+from retrieval.search import Retriever
 from serving.answer import Answerer
 from serving.api import Services, allowed_hosts, make_app
 from serving.engine import Engine

@@ -1,0 +1,133 @@
+"""A client of the HTTP API, for the processes that reach serving over it: one question, one stream of events."""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import httpx
+from pydantic import TypeAdapter
+
+from core.errors import ApprenticeError, Busy, InvalidInput, NotFound, ServingUnavailable, StoreUnavailable
+from core.records import Citation, Message, Origin
+
+AWAY = "the assistant is starting or busy elsewhere; please ask again in a moment."
+_CITATIONS = TypeAdapter(tuple[Citation, ...])
+_TIMEOUT = httpx.Timeout(10, read=300)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question with its history, and who asks. `chat` and `author` are outside ids (`telegram:42`)."""
+
+    messages: Sequence[Message]
+    chat: str
+    author: str
+    parent: str | None = None
+    regenerates: str | None = None
+    temperature: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The answer begins. `turn_id` is None where the turn could not be stored."""
+
+    turn_id: str | None
+    adapter: str
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The next piece of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The answer is complete. `turn_id` is None where the turn could not be stored; `progress` is a sentence."""
+
+    turn_id: str | None
+    adapter: str
+    text: str
+    origin: Origin
+    citations: tuple[Citation, ...]
+    finish_reason: str
+    progress: str | None
+
+
+class ServingClient:
+    """Asks one serving address; several questions may run side by side."""
+
+    def __init__(self, base_url: str, api_key: str | None = None):
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._http = httpx.AsyncClient(base_url=base_url, headers=headers, timeout=_TIMEOUT, trust_env=False)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._http.aclose()
+
+    async def answer(self, asked: Asked) -> AsyncIterator[Begun | Said | Ended]:
+        """Begun, then what is said, then Ended. Closing the iterator stops the answer and keeps what was said.
+
+        Raises: ServingUnavailable, StoreUnavailable, Busy, NotFound, InvalidInput, each with a sentence for the person.
+        """
+        try:
+            async with self._http.stream("POST", "/v1/chat/completions", json=_body(asked)) as response:
+                if response.is_error:
+                    await response.aread()
+                    raise _failure(response)
+                async for line in response.aiter_lines():
+                    if line == "data: [DONE]":
+                        return
+                    if line.startswith("data: "):
+                        event = _event(json.loads(line.removeprefix("data: ")))
+                        if event is not None:
+                            yield event
+        except httpx.TransportError as error:
+            raise ServingUnavailable(AWAY) from error
+        raise ServingUnavailable("the answer broke off; please ask again.")
+
+
+def _body(asked: Asked) -> dict[str, Any]:
+    extra = {"chat": asked.chat, "author": asked.author, "parent": asked.parent, "regenerates": asked.regenerates}
+    return {
+        "messages": [{k: v for k, v in asdict(m).items() if k != "author"} for m in asked.messages],
+        "stream": True,
+        "temperature": asked.temperature,
+        "apprentice": extra,
+    }
+
+
+def _event(chunk: dict[str, Any]) -> Begun | Said | Ended | None:
+    if "error" in chunk:
+        raise ServingUnavailable(chunk["error"]["message"])
+    choice, extra = chunk["choices"][0], chunk.get("apprentice")
+    if choice["finish_reason"]:
+        return Ended(
+            extra["turn_id"],
+            extra["adapter"],
+            extra["text"],
+            extra["origin"],
+            _CITATIONS.validate_python(extra["citations"]),
+            choice["finish_reason"],
+            extra["progress"],
+        )
+    if extra:
+        return Begun(extra["turn_id"], extra["adapter"])
+    return Said(choice["delta"]["content"]) if choice["delta"].get("content") else None
+
+
+def _failure(response: httpx.Response) -> ApprenticeError:
+    try:
+        failed = response.json()["error"]
+        code, message = failed["code"], failed["message"]
+    except (ValueError, KeyError, TypeError):
+        return ServingUnavailable(AWAY)
+    if response.status_code == 429:
+        return Busy(message, int(response.headers.get("retry-after", 2)))
+    if code == "store_unavailable":
+        return StoreUnavailable(message)
+    if response.status_code >= 500:
+        return ServingUnavailable(message)
+    return NotFound(message) if response.status_code == 404 else InvalidInput(message)
