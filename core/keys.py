@@ -6,6 +6,7 @@ Turns and the feedback about them live `turn_retention_days`, and for ever once 
 PREFIX = "apprentice:"
 APPROVALS = PREFIX + "approvals"  # stream {turn}: a decision was made; serving reads it to its end before each search
 APPROVED = PREFIX + "approved"  # zset turn -> approved at (ms): what training may see
+QUESTION_VECTORS = PREFIX + "approved:vectors"  # hash turn -> base64: the embedded question of an approved answer
 SPLITS = PREFIX + "splits"  # hash root:<turn> | text:<keyed hash> -> train | evaluation: frozen at the first approval
 QUEUE = PREFIX + "queue"  # zset turn -> since (ms): waits for an operator
 EVENTS = PREFIX + "events"  # stream {type, data}: every feedback event, in order
@@ -21,6 +22,7 @@ REFRESH_PROGRESS = PREFIX + "refresh:progress"  # hash stage, done, total, at: w
 REFRESH_LAST = PREFIX + "refresh:last"  # hash at, until, snapshot, outcome, summary of the newest finished run
 WORKERS = PREFIX + "workers"  # hash queue -> last sign of life (ms)
 OWNER = PREFIX + "owner"  # string author: the first person the bot belongs to
+OWNER_ADDRESS = PREFIX + "owner:address"  # string outside id: where the owner is told who asks for access
 ACCESS_REQUESTS = PREFIX + "access:requests"  # hash outside id -> display name, asked and not yet decided
 PEOPLE = PREFIX + "people"  # set of authors that have a record
 
@@ -56,7 +58,7 @@ def head(chat: str) -> str:
 
 
 def person(author: str) -> str:
-    """hash role, consent, first_seen: no lifetime."""
+    """hash role, consent, first_seen, told: no lifetime."""
     return f"{PREFIX}person:{author}"
 
 

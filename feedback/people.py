@@ -19,6 +19,7 @@ if not role then return false end
 if role == 'owner' then
   if redis.call('EXISTS', KEYS[2]) == 1 then return false end
   redis.call('SET', KEYS[2], ARGV[1])
+  redis.call('SET', KEYS[5], ARGV[3])
 end
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[3], 'role', role)
@@ -35,6 +36,8 @@ class Person:
     role: Role | None = None
     consent: Consent = "ask"
     first_seen: int | None = None
+    told: bool = False
+    """Whether the author has been told what is stored, for how long, and who reads it."""
 
 
 class People:
@@ -49,12 +52,18 @@ class People:
         with durable():
             found = self._store.hgetall(keys.person(author))
         first_seen = found.get("first_seen")
-        return Person(found.get("role"), found.get("consent", "ask"), int(first_seen) if first_seen else None)
+        seen = int(first_seen) if first_seen else None
+        return Person(found.get("role"), found.get("consent", "ask"), seen, "told" in found)
 
     def owner(self) -> str | None:
         """The author whose bot it is."""
         with durable():
             return self._store.get(keys.OWNER)
+
+    def owner_address(self) -> str | None:
+        """The owner's outside id."""
+        with durable():
+            return self._store.get(keys.OWNER_ADDRESS)
 
     def invite(self, role: Role) -> str:
         """A code that makes the first person to bring it the owner or a member. It is valid for a day."""
@@ -63,11 +72,12 @@ class People:
             self._store.set(keys.invite(_digest(code)), role, ex=INVITE_S)
         return code
 
-    def redeem(self, code: str, author: str) -> Role | None:
+    def redeem(self, code: str, author: str, outside_id: str) -> Role | None:
         """Use a code up. None: it is unknown, used, expired, or there is an owner already."""
+        invite, person = keys.invite(_digest(code)), keys.person(author)
         with durable():
             return self._redeem(
-                keys=[keys.invite(_digest(code)), keys.OWNER, keys.person(author), keys.PEOPLE], args=[author, now_ms()]
+                keys=[invite, keys.OWNER, person, keys.PEOPLE, keys.OWNER_ADDRESS], args=[author, now_ms(), outside_id]
             )
 
     def grant(self, author: str, role: Role) -> None:
@@ -78,10 +88,14 @@ class People:
         """Note whether an author's words may be learned from."""
         self._update(author, consent=consent)
 
-    def request_access(self, outside_id: str, name: str) -> None:
-        """Keep a stranger's request until somebody decides."""
+    def note_told(self, author: str) -> None:
+        """Note that an author has been told what is stored."""
+        self._update(author, told="yes")
+
+    def request_access(self, outside_id: str, name: str) -> bool:
+        """Keep a stranger's request until somebody decides. False: it waits already."""
         with durable():
-            self._store.hset(keys.ACCESS_REQUESTS, outside_id, name)
+            return self._store.hset(keys.ACCESS_REQUESTS, outside_id, name) == 1
 
     def requests(self) -> dict[str, str]:
         """Outside ids that wait for a decision, with their display names."""

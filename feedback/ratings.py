@@ -3,7 +3,7 @@
 from typing import Any, Literal
 
 from core import keys
-from core.errors import InvalidInput
+from core.errors import InvalidInput, NotFound
 from core.records import Correction, Rating, Regeneration, from_json, now_ms, to_json
 from core.store import Store, durable
 from feedback.turns import Turns
@@ -77,8 +77,26 @@ class Ratings:
         with durable():
             self._store.set(keys.pending(chat, author), turn_id, ex=PENDING_S)
 
+    def correct_pending(self, chat: str, author: str, text: str) -> str | None:
+        """Correct the turn that this author's message is awaited for, if there is one, and return it.
+
+        It is awaited until the correction is stored, or the turn is gone.
+
+        Raises: NotFound, InvalidInput, StoreUnavailable.
+        """
+        with durable():
+            turn_id = self._store.get(keys.pending(chat, author))
+        if turn_id is not None:
+            try:
+                self.correct(turn_id, author, text)
+            except NotFound:
+                self.take_pending(chat, author)
+                raise
+            self.take_pending(chat, author)
+        return turn_id
+
     def take_pending(self, chat: str, author: str) -> str | None:
-        """The turn that this author's message corrects, if one is awaited; it is awaited no longer."""
+        """The turn that this author's next message would correct, if one is awaited; it is awaited no longer."""
         with durable():
             return self._store.getdel(keys.pending(chat, author))
 

@@ -142,11 +142,12 @@ def test_rows_go_in_and_come_out(tmp_path, turns, ratings, reviews):
 def test_one_time_links_make_one_owner(store):
     people = People(store)
     first, second = people.invite("owner"), people.invite("owner")
-    assert people.redeem(first, "ann") == "owner"
-    assert people.redeem(first, "bob") is None, "used"
-    assert people.redeem(second, "bob") is None, "there is an owner"
+    assert people.redeem(first, "ann", "telegram:ann") == "owner"
+    assert people.redeem(first, "bob", "telegram:bob") is None, "used"
+    assert people.redeem(second, "bob", "telegram:bob") is None, "there is an owner"
     assert (people.owner(), people.person("ann").role, people.person("ann").consent) == ("ann", "owner", "ask")
-    assert people.redeem(people.invite("member"), "bob") == "member"
+    assert people.owner_address() == "telegram:ann"
+    assert people.redeem(people.invite("member"), "bob", "telegram:bob") == "member"
     people.set_consent("bob", "yes")
     assert people.person("bob").consent == "yes"
 
@@ -164,6 +165,30 @@ def test_a_correction_must_say_something(turns, ratings, text):
     turn = answered(turns, "q", "a")
     with pytest.raises(InvalidInput):
         ratings.correct(turn.id, "ann", text)
+
+
+def test_a_correction_is_awaited_until_it_is_stored(turns, ratings):
+    turn = answered(turns, "q", "a")
+    ratings.await_correction("chat", "ann", turn.id)
+    with pytest.raises(InvalidInput):
+        ratings.correct_pending("chat", "ann", "x" * 9000)
+    assert ratings.correct_pending("chat", "bob", "b") is None
+    assert ratings.correct_pending("chat", "ann", "b") == turn.id
+    assert ratings.correct_pending("chat", "ann", "c") is None
+    assert [c.text for c in ratings.corrections(turn.id)] == ["b"]
+    ratings.await_correction("chat", "ann", "0" * 32)
+    with pytest.raises(NotFound):
+        ratings.correct_pending("chat", "ann", "b")
+    assert ratings.take_pending("chat", "ann") is None
+
+
+def test_a_request_for_access_waits_once(store):
+    people = People(store)
+    assert [people.request_access("telegram:7", "Bob") for _ in range(2)] == [True, False]
+    people.settle_request("telegram:7")
+    assert people.requests() == {}
+    people.note_told("ann")
+    assert people.person("ann").told and not people.person("bob").told
 
 
 def test_feedback_about_nothing_is_refused(ratings):
