@@ -1,0 +1,163 @@
+"""Who may use the bot: addressed messages only, members only, and what a stranger can do about it."""
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+from aiogram import Bot
+from aiogram.enums import ChatType, MessageEntityType
+from aiogram.exceptions import TelegramBadRequest, TelegramForbiddenError
+from aiogram.filters import CommandObject
+from aiogram.types import CallbackQuery, Message, TelegramObject, User
+
+from bot import keyboards, texts
+from bot.parts import Contact, Parts, outside, telegram_id
+
+log = logging.getLogger(__name__)
+
+
+async def admit(
+    handler: Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]],
+    event: TelegramObject,
+    data: dict[str, Any],
+) -> Any:
+    """Give handlers the contact; drop what is not said to the bot. A member's first message is met with the notice."""
+    assert isinstance(event, Message | CallbackQuery)
+    message = event if isinstance(event, Message) else event.message
+    user, parts, bot = event.from_user, data["parts"], data["bot"]
+    if user is None or user.is_bot or message is None:
+        return None
+    if isinstance(event, Message) and not addressed(event, await bot.me()):
+        return None
+    contact = await parts.contact(message.chat, user)
+    if isinstance(event, Message) and contact.person.role and not contact.person.told:
+        await introduce(bot, parts, contact.chat_id, contact.author)
+    return await handler(event, data | {"contact": contact})
+
+
+def addressed(message: Message, me: User) -> bool:
+    """Whether a message is for the bot: everything in private, else commands, mentions, and replies to it."""
+    reply = message.reply_to_message
+    if message.chat.type == ChatType.PRIVATE or (reply and reply.from_user and reply.from_user.id == me.id):
+        return True
+    text = message.text or ""
+    for entity in message.entities or ():
+        if entity.type == MessageEntityType.BOT_COMMAND and entity.offset == 0:
+            _, _, other = entity.extract_from(text).partition("@")
+            return not other or other.lower() == (me.username or "").lower()
+        if entity.type == MessageEntityType.MENTION and _is_name(entity.extract_from(text), me):
+            return True
+        if entity.type == MessageEntityType.TEXT_MENTION and entity.user and entity.user.id == me.id:
+            return True
+    return False
+
+
+def without_mention(text: str, me: User) -> str:
+    """A text without the bot's name."""
+    return re.sub(rf"@{me.username}\b", "", text, flags=re.IGNORECASE).strip()
+
+
+def _is_name(mention: str, me: User) -> bool:
+    return mention.lower() == f"@{me.username}".lower()
+
+
+def is_stranger(_: TelegramObject, contact: Contact) -> bool:
+    """A filter: whoever has no access yet."""
+    return contact.person.role is None
+
+
+async def introduce(bot: Bot, parts: Parts, chat_id: int, author: str) -> None:
+    """Say what is stored and ask for consent; only what was said counts as told."""
+    person = await asyncio.to_thread(parts.people.person, author)
+    text = texts.notice(parts.settings.turn_retention_days, person.consent)
+    await bot.send_message(chat_id, text, reply_markup=keyboards.consent())
+    await asyncio.to_thread(parts.people.note_told, author)
+
+
+async def redeem(message: Message, command: CommandObject, bot: Bot, parts: Parts, contact: Contact) -> None:
+    """`/start CODE`: a one-time link was opened."""
+    code, address = command.args or "", outside(contact.user_id)
+    role = await asyncio.to_thread(parts.people.redeem, code, contact.author, address) if contact.private else None
+    if role is None:
+        await message.answer(texts.LINK_USED, reply_markup=None if contact.person.role else keyboards.ask_access())
+        return
+    await message.answer(texts.OWNER if role == "owner" else texts.MEMBER)
+    if not contact.person.told:
+        await introduce(bot, parts, contact.chat_id, contact.author)
+    if role == "owner":
+        await show_requests(bot, parts)
+
+
+async def refuse_stranger(message: Message) -> None:
+    """A stranger writes."""
+    await message.reply(texts.STRANGER, reply_markup=keyboards.ask_access())
+
+
+async def refuse_strangers_button(callback: CallbackQuery) -> None:
+    """A stranger presses a button, in a group."""
+    await callback.answer(texts.STRANGER, show_alert=True)
+
+
+async def ask_access(callback: CallbackQuery, bot: Bot, parts: Parts, contact: Contact) -> None:
+    """A stranger asks for access; the owner is told, once there is one."""
+    if contact.person.role is not None:
+        await callback.answer(texts.HAS_ACCESS)
+        return
+    name, address = _display_name(callback.from_user), outside(contact.user_id)
+    is_new = await asyncio.to_thread(parts.people.request_access, address, name)
+    await callback.answer(texts.ASKED if is_new else texts.ASKED_ALREADY, show_alert=True)
+    owner = await asyncio.to_thread(parts.people.owner_address)
+    if is_new and owner is not None:
+        await _show_request(bot, telegram_id(owner), contact.user_id, name)
+
+
+async def show_requests(bot: Bot, parts: Parts) -> None:
+    """Show the owner every request that waits."""
+    owner = await asyncio.to_thread(parts.people.owner_address)
+    waiting = await asyncio.to_thread(parts.people.requests)
+    for address, name in waiting.items():
+        if owner is not None:
+            await _show_request(bot, telegram_id(owner), telegram_id(address), name)
+
+
+async def decide(
+    callback: CallbackQuery, callback_data: keyboards.Decide, bot: Bot, parts: Parts, contact: Contact
+) -> None:
+    """The owner allows or refuses, and the stranger is told."""
+    if contact.person.role != "owner":
+        await callback.answer(texts.OWNER_DECIDES, show_alert=True)
+        return
+    address, allowed = outside(callback_data.user), callback_data.verdict == "allow"
+    name = (await asyncio.to_thread(parts.people.requests)).get(address)
+    if name is None:
+        await callback.answer(texts.DECIDED_ALREADY)
+        return
+    author = parts.pseudonyms.author(address)
+    if allowed:
+        await asyncio.to_thread(parts.people.grant, author, "member")
+    await asyncio.to_thread(parts.people.settle_request, address)
+    await callback.answer()
+    if isinstance(callback.message, Message):
+        with suppress(TelegramBadRequest):
+            await callback.message.edit_text(texts.settled(name, allowed))
+    await _tell_outcome(bot, parts, callback_data.user, author, allowed)
+
+
+async def _tell_outcome(bot: Bot, parts: Parts, user_id: int, author: str, allowed: bool) -> None:
+    try:
+        await bot.send_message(user_id, texts.MEMBER if allowed else texts.REFUSED)
+        if allowed:
+            await introduce(bot, parts, user_id, author)
+    except (TelegramForbiddenError, TelegramBadRequest):
+        log.info("somebody who asked for access cannot be told the decision; they never wrote to the bot, or left it")
+
+
+async def _show_request(bot: Bot, owner_id: int, user_id: int, name: str) -> None:
+    await bot.send_message(owner_id, texts.asks(name), reply_markup=keyboards.decide(user_id))
+
+
+def _display_name(user: User) -> str:
+    return f"{user.full_name} (@{user.username})" if user.username else user.full_name

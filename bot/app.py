@@ -1,0 +1,161 @@
+"""The bot process: connects to Telegram, to serving and to the record, and answers until told to stop."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from typing import Any
+
+from aiogram import Bot, Dispatcher
+from aiogram.client.default import DefaultBotProperties
+from aiogram.client.session.aiohttp import AiohttpSession
+from aiogram.client.telegram import TelegramAPIServer
+from aiogram.exceptions import TelegramAPIError
+from aiogram.types import BotCommand, Update
+from aiogram.utils.token import TokenValidationError
+
+from bot import texts
+from bot.inbox import Arrival, Inbox
+from bot.intake import Poller, insist, webhook
+from bot.parts import Parts
+from bot.patience import Patience
+from bot.routes import make_dispatcher
+from core.client import ServingClient
+from core.errors import ApprenticeError, SettingsError, StoreUnavailable
+from core.identity import Pseudonyms
+from core.settings import TOKEN, Settings
+from core.store import connect
+from feedback.people import People
+from feedback.ratings import Ratings
+from feedback.turns import Turns
+
+STORE_WAIT_S = 5
+
+log = logging.getLogger(__name__)
+
+
+def run(settings: Settings) -> None:
+    """Answer in Telegram until SIGTERM or SIGINT; running answers get some seconds to finish.
+
+    Raises: SystemExit with EX_CONFIG where a restart would not help, and 1 where it may.
+    """
+    try:
+        asyncio.run(_main(settings))
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        sys.exit(os.EX_CONFIG)
+    except ApprenticeError:
+        raise
+    except Exception:
+        log.exception("the bot failed")
+        sys.exit(1)
+
+
+async def _main(settings: Settings) -> None:
+    bot, parts = _connect(settings), _parts(settings)
+    dispatcher = make_dispatcher(parts)
+    inbox = Inbox(lambda update, arrival: _handle(dispatcher, bot, update, arrival))
+    dispatcher["inbox"] = inbox
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    try:
+        receive = _receive_calls if settings.telegram_webhook_url else _poll
+        await _until(stop, receive(bot, inbox, parts))
+    finally:
+        await parts.serving.close()
+        await bot.session.close()
+        parts.store.close()
+
+
+def _connect(settings: Settings) -> Bot:
+    token = settings.telegram_bot_token
+    if token is None:
+        raise SettingsError(f"{TOKEN} is not set; the bot needs the token that @BotFather gave you.")
+    session = AiohttpSession(api=TelegramAPIServer.from_base(settings.telegram_api_base))
+    session.middleware(Patience())
+    try:
+        return Bot(
+            token.get_secret_value(), session=session, default=DefaultBotProperties(link_preview_is_disabled=True)
+        )
+    except TokenValidationError:
+        raise SettingsError(f"{TOKEN} is no token of @BotFather (digits, a colon, 35 characters).") from None
+
+
+def _parts(settings: Settings) -> Parts:
+    store = connect(settings.store_url)
+    turns = Turns(store, settings.turn_retention_days)
+    return Parts(
+        settings=settings,
+        serving=ServingClient(settings.serving_base, settings.api_key.get_secret_value() if settings.api_key else None),
+        store=store,
+        turns=turns,
+        ratings=Ratings(store, turns),
+        people=People(store),
+        pseudonyms=Pseudonyms.of_installation(settings.data_dir),
+    )
+
+
+async def _handle(dispatcher: Dispatcher, bot: Bot, update: Update, arrival: Arrival) -> None:
+    await dispatcher.feed_update(bot, update, arrival=arrival)
+
+
+async def _poll(bot: Bot, inbox: Inbox, parts: Parts) -> None:
+    poller = Poller(bot, inbox)
+    await _introduce(bot, parts)
+    offering = asyncio.create_task(_offer_ownership(bot, parts))
+    try:
+        await poller.run()
+    finally:
+        offering.cancel()
+        await inbox.close()
+        await poller.confirm()
+
+
+async def _receive_calls(bot: Bot, inbox: Inbox, parts: Parts) -> None:
+    await _introduce(bot, parts)
+    try:
+        async with webhook(bot, inbox, parts.settings):
+            await _offer_ownership(bot, parts)
+            await asyncio.Event().wait()
+    finally:
+        await inbox.close()
+
+
+async def _until(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Run the work until it fails or is told to stop."""
+    working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if working.done():
+        working.result()
+    working.cancel()
+    await asyncio.wait({working})
+
+
+async def _introduce(bot: Bot, parts: Parts) -> None:
+    """Check the token, and give Telegram the list of commands."""
+    me = await insist(bot.me)
+    log.info("the bot is @%s", me.username)
+    commands = [BotCommand(command=name, description=text) for name, text in texts.COMMANDS.items()]
+    try:
+        await bot.set_my_commands(commands)
+    except TelegramAPIError as error:
+        log.warning("Telegram did not take the list of commands: %s", error.message)
+
+
+async def _offer_ownership(bot: Bot, parts: Parts) -> None:
+    """Print a one-time link while the bot has no owner; a database that is away is waited for."""
+    me = await bot.me()
+    while True:
+        try:
+            if await asyncio.to_thread(parts.people.owner) is None:
+                code = await asyncio.to_thread(parts.people.invite, "owner")
+                link = f"https://t.me/{me.username}?start={code}"
+                print(f"Open {link} to become the owner of this bot; the link works once, for a day.", flush=True)
+            return
+        except StoreUnavailable as error:
+            log.warning("whether the bot has an owner is not known yet: %s", error)
+            await asyncio.sleep(STORE_WAIT_S)

@@ -1,0 +1,79 @@
+"""The buttons under answers and under the notice. What they acknowledge is stored."""
+
+import asyncio
+from contextlib import suppress
+
+from aiogram import Bot
+from aiogram.exceptions import TelegramBadRequest
+from aiogram.types import CallbackQuery, ForceReply, Message, ReplyParameters
+
+from bot import keyboards, texts
+from bot.inbox import Inbox
+from bot.keyboards import AboutAnswer, ConsentGiven
+from bot.parts import Contact, Parts
+from bot.questions import answer_again
+from core.errors import NotFound
+from core.records import Turn
+
+
+async def vote(callback: CallbackQuery, callback_data: AboutAnswer, parts: Parts, contact: Contact) -> None:
+    """👍 or 👎: the last one counts."""
+    turn = await _own(parts, contact, callback_data.turn)
+    good = callback_data.action == "up"
+    await asyncio.to_thread(parts.ratings.rate, turn.id, contact.author, 1 if good else -1)
+    await callback.answer(texts.GOOD if good else texts.BAD)
+
+
+async def correct(
+    callback: CallbackQuery, callback_data: AboutAnswer, bot: Bot, parts: Parts, contact: Contact
+) -> None:
+    """✏️: the next message of this person here is the right answer."""
+    turn = await _own(parts, contact, callback_data.turn)
+    await asyncio.to_thread(parts.ratings.await_correction, contact.chat, contact.author, turn.id)
+    await callback.answer()
+    await bot.send_message(
+        contact.chat_id,
+        texts.WRITE_IT,
+        reply_markup=ForceReply(input_field_placeholder=texts.CORRECTION),
+        reply_parameters=_reply_to(callback),
+    )
+
+
+async def again(
+    callback: CallbackQuery, callback_data: AboutAnswer, bot: Bot, parts: Parts, contact: Contact, inbox: Inbox
+) -> None:
+    """🔄: another answer to the same question, after what runs in the chat."""
+    turn = await _own(parts, contact, callback_data.turn)
+    await callback.answer(texts.AGAIN)
+    inbox.in_chat(contact.chat_id, lambda arrival: answer_again(bot, parts, contact, arrival, turn))
+
+
+async def consent(callback: CallbackQuery, callback_data: ConsentGiven, parts: Parts, contact: Contact) -> None:
+    """Whether the presser's words may be learned from."""
+    await asyncio.to_thread(parts.people.set_consent, contact.author, callback_data.answer)
+    await callback.answer(texts.CONSENT_NOTED[callback_data.answer])
+    if contact.private and isinstance(callback.message, Message):
+        text = texts.notice(parts.settings.turn_retention_days, callback_data.answer)
+        with suppress(TelegramBadRequest):
+            await callback.message.edit_text(text, reply_markup=keyboards.consent())
+
+
+async def unknown(callback: CallbackQuery) -> None:
+    """A button of another release, or one that a program made up."""
+    await callback.answer(texts.UNKNOWN_BUTTON)
+
+
+async def _own(parts: Parts, contact: Contact, turn_id: str) -> Turn:
+    """A turn of this chat; programs can send any id.
+
+    Raises: NotFound, StoreUnavailable.
+    """
+    turn = await asyncio.to_thread(parts.turns.get, turn_id)
+    if turn.chat != contact.chat:
+        raise NotFound(f"there is no turn {turn_id} in this chat.")
+    return turn
+
+
+def _reply_to(callback: CallbackQuery) -> ReplyParameters | None:
+    message = callback.message
+    return ReplyParameters(message_id=message.message_id, allow_sending_without_reply=True) if message else None

@@ -1,0 +1,60 @@
+"""What the handlers are given: the record, the client of serving, and who is speaking."""
+
+import asyncio
+from dataclasses import dataclass
+
+from aiogram.enums import ChatType
+from aiogram.types import Chat, User
+
+from core.client import ServingClient
+from core.identity import Pseudonyms
+from core.settings import Settings
+from core.store import Store
+from feedback.people import People, Person
+from feedback.ratings import Ratings
+from feedback.turns import Turns
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Who speaks, and where. `chat` and `author` are what the record calls `chat_id` and `user_id`."""
+
+    chat_id: int
+    user_id: int
+    private: bool
+    chat: str
+    author: str
+    person: Person
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that lives as long as the bot."""
+
+    settings: Settings
+    serving: ServingClient
+    store: Store
+    turns: Turns
+    ratings: Ratings
+    people: People
+    pseudonyms: Pseudonyms
+
+    async def contact(self, chat: Chat, user: User) -> Contact:
+        """Who speaks.
+
+        Raises: StoreUnavailable.
+        """
+        author = self.pseudonyms.author(outside(user.id))
+        person = await asyncio.to_thread(self.people.person, author)
+        private = chat.type == ChatType.PRIVATE
+        return Contact(chat.id, user.id, private, self.pseudonyms.chat(outside(chat.id)), author, person)
+
+
+def outside(telegram_id: int) -> str:
+    """A chat or person of Telegram, as other parts of Apprentice name them."""
+    return f"telegram:{telegram_id}"
+
+
+def telegram_id(outside_id: str) -> int:
+    """The chat or person that an outside id names."""
+    return int(outside_id.removeprefix("telegram:"))

@@ -1,0 +1,71 @@
+"""Which handler gets what, and what is said when one fails."""
+
+import logging
+
+from aiogram import Dispatcher, F
+from aiogram.exceptions import TelegramBadRequest, TelegramForbiddenError
+from aiogram.filters import Command, CommandStart
+from aiogram.types import ErrorEvent
+
+from bot import access, buttons, commands, questions, texts
+from bot.keyboards import AboutAnswer, AskAccess, ConsentGiven, Decide
+from bot.parts import Parts
+from core.errors import ApprenticeError, StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+
+def make_dispatcher(parts: Parts) -> Dispatcher:
+    """Every route; the first that fits is taken."""
+    dispatcher = Dispatcher(disable_fsm=True, parts=parts)
+    dispatcher.message.outer_middleware(access.admit)
+    dispatcher.callback_query.outer_middleware(access.admit)
+    dispatcher.errors.register(explain)
+    _route_messages(dispatcher)
+    _route_buttons(dispatcher)
+    return dispatcher
+
+
+def _route_messages(dispatcher: Dispatcher) -> None:
+    message = dispatcher.message.register
+    message(access.redeem, CommandStart(deep_link=True))
+    message(access.refuse_stranger, access.is_stranger)
+    message(commands.start, CommandStart())
+    message(commands.show_help, Command("help"))
+    message(commands.reset, Command("reset"))
+    message(commands.stop, Command("stop"))
+    message(commands.sources, Command("sources"))
+    message(commands.unknown, F.text.startswith("/"))
+    message(questions.written, F.text)
+    message(commands.not_text)
+
+
+def _route_buttons(dispatcher: Dispatcher) -> None:
+    button = dispatcher.callback_query.register
+    button(access.ask_access, AskAccess.filter())
+    button(access.refuse_strangers_button, access.is_stranger)
+    button(access.decide, Decide.filter())
+    button(buttons.vote, AboutAnswer.filter(F.action.in_({"up", "down"})))
+    button(buttons.correct, AboutAnswer.filter(F.action == "correct"))
+    button(buttons.again, AboutAnswer.filter(F.action == "again"))
+    button(buttons.consent, ConsentGiven.filter())
+    button(buttons.unknown)
+
+
+async def explain(event: ErrorEvent) -> None:
+    """Tell the person what went wrong; the log gets what only an operator can judge."""
+    error, message, button = event.exception, event.update.message, event.update.callback_query
+    if isinstance(error, TelegramForbiddenError):
+        log.info("somebody has blocked the bot, or put it out of a group")
+        return
+    if isinstance(error, TelegramBadRequest) and "query is too old" in error.message:
+        return
+    if isinstance(error, ApprenticeError):
+        said = texts.sentence(error)
+    else:
+        log.error("a handler failed", exc_info=error)
+        said = texts.BROKEN
+    if button is not None:
+        await button.answer(texts.not_stored(error) if isinstance(error, StoreUnavailable) else said, show_alert=True)
+    elif message is not None:
+        await message.answer(said)
