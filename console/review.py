@@ -2,6 +2,7 @@
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.panel import Panel
 
 from core.errors import ApprenticeError
@@ -38,15 +39,16 @@ def _show(item: QueueItem, waiting: int, console: Console) -> None:
     turn = item.turn
     console.rule(f"{waiting} waiting · {turn.id[:8]} · answered by {turn.adapter[:12]}")
     for past in item.conversation:
-        console.print(f"[dim]{past.messages[-1].content}\n→ {past.reply}[/]", highlight=False)
-    console.print(Panel(turn.messages[-1].content, title="question", title_align="left"))
-    console.print(Panel(turn.reply, title="answer", title_align="left"))
+        console.print(f"[dim]{escape(past.messages[-1].content)}\n→ {escape(past.reply)}[/]", highlight=False)
+    console.print(Panel(escape(turn.messages[-1].content), title="question", title_align="left"))
+    console.print(Panel(escape(turn.reply), title="answer", title_align="left"))
     for passage in turn.passages:
-        console.print(f"[dim]saw {passage.source} › {passage.title} ({passage.score:.2f})[/]", highlight=False)
+        where = escape(f"{passage.source} › {passage.title}")
+        console.print(f"[dim]saw {where} ({passage.score:.2f})[/]", highlight=False)
     for vote in item.votes:
-        console.print(THUMBS[vote.value], vote.reason or "")
+        console.print(THUMBS[vote.value], escape(vote.reason or ""))
     for correction in item.corrections:
-        console.print(Panel(correction.text, title="correction", title_align="left", border_style="green"))
+        console.print(Panel(escape(correction.text), title="correction", title_align="left", border_style="green"))
 
 
 def _decide(item: QueueItem, key: str, reviews: Reviews, reviewer: str, console: Console) -> int:
@@ -58,7 +60,7 @@ def _decide(item: QueueItem, key: str, reviews: Reviews, reviewer: str, console:
         why = console.input("Why? ").strip()
     else:
         if key == "e":
-            text = _edited(item.suggestion, console)
+            text = edited(item.suggestion, console)
             if not text:
                 console.print("Left as it was.")
                 return 0
@@ -74,8 +76,9 @@ def _decide(item: QueueItem, key: str, reviews: Reviews, reviewer: str, console:
     return 1
 
 
-def _edited(suggestion: str, console: Console) -> str:
-    console.print(f"[dim]Now: {suggestion}[/]", highlight=False)
+def edited(suggestion: str, console: Console) -> str:
+    """A better text than the suggestion, typed or from an editor; empty where nobody wrote one."""
+    console.print(f"[dim]Now: {escape(suggestion)}[/]", highlight=False)
     typed = console.input("New text (empty: open your editor): ").strip()
     return typed or (click.edit(suggestion) or "").strip()
 

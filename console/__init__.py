@@ -1,0 +1,1 @@
+"""Operators' pages, and the same conversation in a terminal."""
