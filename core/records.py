@@ -178,6 +178,8 @@ class ApprovedAnswer:
     chat: str | None
     system: str
     created_at: int
+    follows: bool = False
+    """Whether the question was asked within a conversation, and may lean on it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,6 +150,7 @@ class Reviews:
                 pipe.zrem(keys.QUEUE, review.turn)
                 if review.decision == "reject":
                     pipe.zrem(keys.APPROVED, review.turn)
+                    pipe.hdel(keys.QUESTION_VECTORS, review.turn)
                 else:
                     pipe.zadd(keys.APPROVED, {review.turn: at})
                     self._keep_for_ever(pipe, decision.turn)
@@ -179,7 +180,7 @@ class Reviews:
     def answers_since(self, position: str) -> tuple[str, list[ApprovedAnswer], list[str]]:
         """Approved answers decided after a position of the stream, and turns whose approval was taken back.
 
-        Returns the new position. Only questions that stand by themselves (no history) are answers to remember.
+        Returns the new position.
         """
         with durable():
             entries = self._store.xrange(keys.APPROVALS, min=f"({position}", max="+")
@@ -195,7 +196,7 @@ class Reviews:
             turn = turns.get(turn_id)
             if review is None or turn is None or review.decision == "reject":
                 revoked.append(turn_id)
-            elif turn.parent is None and sum(m.role == "user" for m in turn.messages) == 1:
+            else:
                 answers.append(_answer(turn, review))
         return entries[-1][0], answers, revoked
 
@@ -227,6 +228,7 @@ def _approved_text(decision: NewDecision) -> str:
 
 
 def _answer(turn: Turn, review: Review) -> ApprovedAnswer:
+    follows = turn.parent is not None or sum(m.role == "user" for m in turn.messages) > 1
     return ApprovedAnswer(
-        turn.id, question(turn), review.text, review.scope, turn.chat, system_text(turn), review.created_at
+        turn.id, question(turn), review.text, review.scope, turn.chat, system_text(turn), review.created_at, follows
     )

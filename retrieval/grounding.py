@@ -82,10 +82,21 @@ class Grounding:
         self._shown = True
         return sentence.rstrip() + " " + "".join(f"[{n}]" for n in dict.fromkeys(self._cite(unit) for unit in units))
 
-    def close(self) -> Grounded:
-        """What follows the sentences shown: quotes, and the origin and citations of the whole reply."""
-        lines = [f"“{_shortened(u.text)}” [{self._cite(u)}]" for u in self._quotes()]
-        return Grounded("\n".join([QUOTES_HEADING, *lines]), "model" if self._shown else "quote", self._citations())
+    def quotes(self) -> str:
+        """What follows the sentences shown: the sentences of the passages that answer best, as quotes with marks."""
+        lines = [f"“{_shortened(u.text)}” [{self._cite(u)}]" for u in self._best()]
+        return "\n".join([QUOTES_HEADING, *lines])
+
+    @property
+    def origin(self) -> Origin:
+        """Whose words are shown: "quote" where none of the model's sentences are."""
+        return "model" if self._shown else "quote"
+
+    @property
+    def citations(self) -> tuple[Citation, ...]:
+        """What the marks given so far lead to."""
+        cited = ((n, self._passages[n - 1], texts) for n, texts in sorted(self._cited.items()))
+        return tuple(Citation(n, p.id, p.source, p.title, " … ".join(texts), p.score) for n, p, texts in cited)
 
     def _supporting(self, sentence: str) -> list[_Unit]:
         new = set(content_stems(sentence)) - self._asked
@@ -93,7 +104,7 @@ class Grounding:
             return []
         return [u for u in (self._units if self._shown else self._units[:1]) if _supports(u, sentence, new)][:2]
 
-    def _quotes(self) -> list[_Unit]:
+    def _best(self) -> list[_Unit]:
         """The best sentences, in the order of the text where they come from one passage."""
         best = self._units[: QUOTES_BESIDE if self._shown else QUOTES]
         return sorted(best, key=lambda u: (best[0].number != u.number, self._passages[u.number - 1].text.find(u.text)))
@@ -104,10 +115,6 @@ class Grounding:
             texts.append(unit.text)
         return unit.number
 
-    def _citations(self) -> tuple[Citation, ...]:
-        cited = ((n, self._passages[n - 1], texts) for n, texts in sorted(self._cited.items()))
-        return tuple(Citation(n, p.id, p.source, p.title, " … ".join(texts), p.score) for n, p, texts in cited)
-
 
 def ground(question: str, draft: str, passages: Sequence[Passage], embedder: Embedder) -> Grounded:
     """A whole draft as it may be shown: its supported sentences with marks, then quotes. There must be passages."""
@@ -117,13 +124,14 @@ def ground(question: str, draft: str, passages: Sequence[Passage], embedder: Emb
         for line in draft.splitlines()
     )
     kept = "\n".join(line for line in lines if line)
-    end = grounding.close()
-    return Grounded(f"{kept}\n\n{end.text}" if kept else end.text, end.origin, end.citations)
+    quotes = grounding.quotes()
+    return Grounded(f"{kept}\n\n{quotes}" if kept else quotes, grounding.origin, grounding.citations)
 
 
 def quote(question: str, passages: Sequence[Passage], embedder: Embedder) -> Grounded:
     """The sentences of the passages that answer a question best, as quotes. There must be passages."""
-    return Grounding(question, passages, embedder).close()
+    grounding = Grounding(question, passages, embedder)
+    return Grounded(grounding.quotes(), grounding.origin, grounding.citations)
 
 
 def _ranked(question: str, asked: frozenset[str], passages: Sequence[Passage], embedder: Embedder) -> list[_Unit]:

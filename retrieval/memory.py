@@ -43,11 +43,11 @@ class Match:
     exact: bool
 
     def passage(self) -> Passage:
-        """The approved answer as a source, under the question it answered."""
+        """The approved answer as a source; the question it answered was another person's, and is not shown."""
         return Passage(
             APPROVED_PASSAGE + self.entry.turn,
             "approved answer",
-            self.entry.question,
+            "checked by a person",
             self.entry.answer,
             self.score,
             self.entry.scope,

@@ -29,6 +29,12 @@ STOPWORDS = frozenset(
     up us very was wasn't we were weren't what what's when where which while who whom whose why will with won't would
     you your yours yes ok okay""".split()
 )
+SMALL_TALK = frozenset(
+    """hi hello hey hiya greetings morning afternoon evening night day good thanks thank thx cheers welcome bye goodbye
+    later nice great cool fine sorry yeah yep nope today meet""".split()
+)
+_LEANING = frozenset("it its they them their he she him his her these those one ones".split())
+_FOLLOWING = re.compile(r"\s*(?:and|but|or|so|then|also|what about|how about|why not)\b", re.IGNORECASE)
 
 
 def sentences(text: str) -> list[str]:
@@ -48,6 +54,19 @@ def words(text: str) -> list[str]:
 def content_stems(text: str) -> list[str]:
     """Stems of the words that carry meaning, in order: no stopwords."""
     return [stem(word) for word in words(text) if word not in STOPWORDS]
+
+
+def is_small_talk(text: str) -> bool:
+    """Whether a message only greets, thanks or takes leave."""
+    said = words(text)
+    return bool(said) and any(w in SMALL_TALK for w in said) and all(w in SMALL_TALK | STOPWORDS for w in said)
+
+
+def stands_alone(question: str) -> bool:
+    """Whether a question can be understood without what was said before it, as far as its English words tell."""
+    if _FOLLOWING.match(question):
+        return False
+    return len(set(content_stems(question))) >= (4 if _LEANING & set(words(question)) else 2)
 
 
 def stem(word: str) -> str:

@@ -159,7 +159,7 @@ class Answerer:
             reply.origin = "approved"
             yield found.approved
             return
-        writer = Writer(self._knowledge, question.messages[-1].content, found)
+        writer = Writer(self._knowledge.embedder, found)
         if found.notice:
             yield found.notice
         request = GenerationRequest(
@@ -172,18 +172,20 @@ class Answerer:
             seed=question.seed,
             ignore_eos=question.ignore_eos,
         )
-        async with aclosing(self._engine.generate(request)) as deltas:
-            async for delta in deltas:
-                reply.generated += delta.text
-                reply.tokens += delta.tokens
-                reply.finish_reason = delta.finish_reason or reply.finish_reason
-                for text in await writer.write(delta.text):
-                    yield text
-                if writer.stopped:
-                    break
-        for text in await writer.finish():
-            yield text
-        reply.origin, reply.citations = writer.origin, writer.citations
+        try:
+            async with aclosing(self._engine.generate(request)) as deltas:
+                async for delta in deltas:
+                    reply.generated += delta.text
+                    reply.tokens += delta.tokens
+                    reply.finish_reason = delta.finish_reason or reply.finish_reason
+                    for text in await writer.write(delta.text):
+                        yield text
+                    if writer.stopped:
+                        break
+            for text in await writer.finish():
+                yield text
+        finally:
+            reply.origin, reply.citations = writer.origin, writer.citations
 
     def _with_system(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
         return messages if messages[0].role == "system" else (self._system, *messages)

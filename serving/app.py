@@ -17,6 +17,7 @@ from core.store import connect
 from feedback.ratings import Ratings
 from feedback.reviews import Reviews
 from feedback.turns import Turns
+from feedback.vectors import QuestionVectors
 from retrieval.embedder import Embedder
 from retrieval.search import Retriever
 from serving.answer import Answerer
@@ -57,7 +58,7 @@ def build(settings: Settings, base: Base, engine: Engine) -> Starlette:
     replica = new_id()
     follower = Follower(registry, engine, base, renderer.identity, turns, replica, settings.adapter_slots)
     embedder = Embedder.load(settings.embedder)
-    knowledge = Knowledge(Retriever(settings, embedder), embedder, reviews)
+    knowledge = Knowledge(Retriever(settings, embedder), embedder, reviews, QuestionVectors(store))
     answerer = Answerer(
         engine,
         follower,

@@ -1,1 +1,143 @@
-"""What an answer may rest on: approved answers first, then passages of documents; and what is done with them."""
+"""What an answer may rest on: approved answers first, then passages of documents; and what is shown of a draft."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from core.errors import StoreUnavailable
+from core.records import Citation, Message, Origin, Passage
+from feedback.reviews import Reviews
+from retrieval.embedder import Embedder
+from retrieval.grounding import NOTICE, Grounding
+from retrieval.memory import Memory, VectorCache
+from retrieval.search import Retriever
+from retrieval.sentences import is_small_talk, sentences, stands_alone
+
+log = logging.getLogger(__name__)
+UNCHECKED = f"{NOTICE} My own answer, unchecked:\n\n"
+MAX_UNSUPPORTED = 3
+"""A draft that says so many sentences in a row that no passage supports is not waited for any longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a question found. `question` is it with what it leans on; `approved` is said word for word."""
+
+    question: str = ""
+    passages: tuple[Passage, ...] = ()
+    approved: str | None = None
+    notice: str = ""
+
+    def limited_to(self, count: int) -> "Found":
+        """With the first passages only: those that fit the prompt."""
+        return replace(self, passages=self.passages[:count])
+
+
+class Knowledge:
+    """Documents and approved answers, both as new as they are."""
+
+    def __init__(self, retriever: Retriever, embedder: Embedder, reviews: Reviews, vectors: VectorCache):
+        self.embedder = embedder
+        self._retriever = retriever
+        self._reviews = reviews
+        self._memory = Memory(embedder, vectors)
+        self._position = "0-0"
+        self._lock = threading.Lock()
+
+    async def find(self, messages: Sequence[Message], chat: str | None) -> Found:
+        """What the last message of a conversation may be answered from."""
+        return await asyncio.to_thread(self._find, messages, chat)
+
+    def _find(self, messages: Sequence[Message], chat: str | None) -> Found:
+        asked = [m.content for m in messages if m.role == "user"]
+        question, alone = asked[-1], len(asked) == 1 or stands_alone(asked[-1])
+        if is_small_talk(question):
+            return Found(question)
+        self._catch_up()
+        system = next((m.content for m in messages if m.role == "system"), "")
+        match = self._memory.match(question, chat, system) if alone else None
+        if match is not None and match.exact:
+            return Found(question, (match.passage(),), match.entry.answer)
+        searched = question if alone else f"{asked[-2]}\n{question}"
+        passages = self._retriever.relevant(self._retriever.search(searched, chat))
+        if match is not None:
+            passages = [match.passage(), *passages]
+        notice = UNCHECKED if not passages and self._retriever.has_documents(chat) else ""
+        return Found(searched, tuple(passages), notice=notice)
+
+    def _catch_up(self) -> None:
+        """Remember every approval made until now; without the database, what is known goes on being said."""
+        with self._lock:
+            try:
+                self._position, answers, revoked = self._reviews.answers_since(self._position)
+                for turn in revoked:
+                    self._memory.forget(turn)
+                self._memory.add([a for a in answers if not a.follows or stands_alone(a.question)])
+            except StoreUnavailable as error:
+                log.warning("reading approvals: %s", error)
+
+
+class Writer:
+    """Turns the model's draft into what is shown, as it arrives: all of it, or what the passages support."""
+
+    def __init__(self, embedder: Embedder, found: Found):
+        self._embedder = embedder
+        self._found = found
+        self._grounding: Grounding | None = None
+        self._rest = ""
+        self._separator = ""
+        self._unsupported = 0
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the rest of the draft is of no use."""
+        return self._unsupported >= MAX_UNSUPPORTED
+
+    @property
+    def origin(self) -> Origin:
+        """Whose words are shown."""
+        return self._grounding.origin if self._grounding else "model"
+
+    @property
+    def citations(self) -> tuple[Citation, ...]:
+        """What the marks in the text lead to."""
+        return self._grounding.citations if self._grounding else ()
+
+    async def write(self, text: str) -> list[str]:
+        """The next pieces to show."""
+        if not self._found.passages:
+            return [text]
+        if self._grounding is None:
+            self._grounding = await asyncio.to_thread(
+                Grounding, self._found.question, self._found.passages, self._embedder
+            )
+        *lines, last = (self._rest + text).split("\n")
+        shown = [piece for line in lines for piece in self._line(line)]
+        begun = sentences(last)
+        self._rest = last[last.rfind(begun[-1]) :] if len(begun) > 1 else last
+        return shown + self._checked(begun[:-1])
+
+    async def finish(self) -> list[str]:
+        """The last pieces: the end of the draft, then quotes."""
+        shown = await self.write("\n")
+        if self._grounding is None:
+            return []
+        quotes = self._grounding.quotes()
+        return [*shown, f"\n\n{quotes}" if self._grounding.origin == "model" else quotes]
+
+    def _line(self, line: str) -> list[str]:
+        shown = self._checked(sentences(line))
+        self._separator = "\n" if self._separator else ""
+        return shown
+
+    def _checked(self, found: Sequence[str]) -> list[str]:
+        pieces = []
+        for sentence in found:
+            marked = None if self.stopped or self._grounding is None else self._grounding.add(sentence)
+            self._unsupported = 0 if marked else self._unsupported + 1
+            if marked:
+                pieces.append(self._separator + marked)
+                self._separator = " "
+        return pieces

@@ -58,9 +58,9 @@ def test_sentences_are_checked_one_by_one_as_they_arrive():
     assert checked.supported("A repair costs 15 euros.") == [2]
     assert checked.supported("A repair costs 25 euros.") == []
     assert checked.add("A repair costs 15 euros.") == "A repair costs 15 euros. [2]"
-    end = checked.close()
-    assert end.origin == "model"
-    assert [c.number for c in end.citations] == [1, 2]
+    assert checked.quotes().count("“") == 1
+    assert checked.origin == "model"
+    assert [c.number for c in checked.citations] == [1, 2]
 
 
 def test_quotes_are_few_and_in_the_order_of_the_text():
