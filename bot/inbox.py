@@ -12,7 +12,7 @@ from aiogram.types import Update
 
 KEEP_S = 1.0
 """How long Telegram is left unconfirmed while an update is not yet kept; it would deliver it again after a crash."""
-FINISH_S, CLOSE_S = 10.0, 6.0
+FINISH_S, CLOSE_S = 8.0, 6.0
 """At the end, how long running answers may go on, and how long they may then take to be closed."""
 _STOP = re.compile(r"/stop(@\w+)?(\s|$)")
 

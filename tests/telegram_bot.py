@@ -1,0 +1,126 @@
+"""The bot as a real process, and serving over the bundled model, which follows a script where a question names one."""
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import uvicorn
+from pydantic import SecretStr
+
+from adapters.base import Base, load_tokenizer
+from core.settings import Settings
+from launch.up import as_environment
+from serving.app import build
+from serving.engine import Delta, GenerationRequest
+from serving.local import LocalEngine
+from tests.conftest import ROOT
+from tests.telegram_api import TelegramApi, until
+
+COMMAND = (
+    "import os; from bot.app import run; from core.log import configure_logging; "
+    "from core.settings import load_settings; s = load_settings(os.environ); configure_logging(s); run(s)"
+)
+LONG = "\n\n".join(f"Paragraph {n} 🚢." + " It says a little more about ships." * 12 for n in range(30))
+SCRIPTS = {
+    "short": (["It is ", "scripted."], 0.0),
+    "steady": ([f"word{n} " for n in range(60)], 0.05),
+    "endless": ([f"word{n} " for n in range(2000)], 0.05),
+    "long": ([LONG[n : n + 500] for n in range(0, len(LONG), 500)], 0.0),
+    "waiting": (["Begun. ", ""], 0.7),
+    "empty": ([""], 0.0),
+    "broken": (["This goes ", None], 0.1),
+}
+
+
+class Scripted(LocalEngine):
+    """The engine of serving; a question such as `script:short 17` is answered by a script."""
+
+    def __init__(self, base: Base):
+        super().__init__(base, 8, 8, 4, 2048, "cpu", torch.float32, rank=16)
+        self._text_of = load_tokenizer(base).decode
+
+    async def generate(self, request: GenerationRequest) -> AsyncIterator[Delta]:
+        """What the script says, piece by piece; `again` is said first where the answer is a warmer one."""
+        question = self._text_of(list(request.prompt_ids)).rsplit("<|im_start|>user\n", 1)[-1]
+        named = re.match(r"script:(\w+)", question)
+        if named is None:
+            async for delta in super().generate(request):
+                yield delta
+            return
+        pieces, pause_s = SCRIPTS[named[1]]
+        for piece in ["Again: ", *pieces] if request.temperature else pieces:
+            if piece is None:
+                raise RuntimeError("this script breaks off")
+            yield Delta(piece, 1)
+            await asyncio.sleep(pause_s)
+
+
+@contextmanager
+def scripted_serving(settings: Settings, base: Base) -> Iterator[None]:
+    """Serving on its port, with scripts."""
+    app = build(settings, base, Scripted(base))
+    server = uvicorn.Server(uvicorn.Config(app, port=settings.serving_port, log_config=None, access_log=False))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        until(lambda: server.started or not thread.is_alive(), "serving", 60)
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@dataclass
+class BotProcess:
+    """A running bot and what it wrote."""
+
+    process: subprocess.Popen[bytes]
+    out: Path
+    err: Path
+
+    def output(self) -> str:
+        """Everything it wrote so far."""
+        return self.out.read_text() + self.err.read_text()
+
+    def owner_code(self) -> str:
+        """The code of the one-time link that it printed."""
+        found = until(
+            lambda: re.search(r"https://t\.me/apprentice_test_bot\?start=([\w-]+)", self.out.read_text()),
+            lambda: f"the owner's link in {self.output()}",
+        )
+        return found[1]
+
+    def stop(self, number: int = signal.SIGTERM, seconds: float = 30) -> int:
+        """Send a signal and wait; gives the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(seconds)
+
+
+@contextmanager
+def bot_process(settings: Settings, api: TelegramApi, folder: Path, **changes: object) -> Iterator[BotProcess]:
+    """The bot against this Bot API, with the settings changed."""
+    given = {"telegram_api_base": api.base, "telegram_bot_token": SecretStr(api.token)}
+    environment = {**os.environ, **as_environment(settings.model_copy(update=given | changes))}
+    name = f"bot-{api.new_id()}"
+    out, err = folder / f"{name}.out", folder / f"{name}.err"
+    with out.open("wb") as stdout, err.open("wb") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-c", COMMAND], cwd=ROOT, env=environment, stdout=stdout, stderr=stderr
+        )
+    running = BotProcess(process, out, err)
+    try:
+        yield running
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        assert api.token not in running.output()

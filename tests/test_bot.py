@@ -1,0 +1,469 @@
+"""People talk to the bot: a real process, on the wire to a Bot API and to serving over the bundled model."""
+
+import itertools
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bench.instance import free_ports
+from core import keys
+from core.identity import Pseudonyms
+from core.records import Turn
+from core.settings import Settings
+from retrieval.embedder import Embedder
+from retrieval.ingest import ingest
+from tests.telegram_api import BOT, Person, TelegramApi, buttons, telegram, units, until
+from tests.telegram_bot import LONG, BotProcess, bot_process, scripted_serving
+from workers.context import Context, open_context
+
+ids = itertools.count(1001)
+
+
+@dataclass
+class World:
+    """What a story plays in."""
+
+    api: TelegramApi
+    bot: BotProcess
+    context: Context
+    owner: Person
+    names: Pseudonyms
+    settings: Settings
+
+    def stranger(self, name: str = "Bob") -> Person:
+        """Somebody new, without access."""
+        return Person(self.api, next(ids), name)
+
+    def member(self, name: str = "Ann") -> Person:
+        """Somebody new who may use the bot and has been told what is stored."""
+        person = self.stranger(name)
+        self.context.people.grant(self.author(person), "member")
+        self.context.people.note_told(self.author(person))
+        return person
+
+    def author(self, person: Person) -> str:
+        """What the record calls a person."""
+        return self.names.author(f"telegram:{person.id}")
+
+    def chat(self, person: Person) -> str:
+        """What the record calls the chat that a person writes in."""
+        return self.names.chat(f"telegram:{person.chat_id}")
+
+    def turn(self, message: dict) -> Turn:
+        """The turn that a message's buttons carry."""
+        return self.context.turns.get(data(message, buttons(message)[0]).rsplit(":", 1)[1])
+
+    def edits(self, message: dict) -> list:
+        """The edits of a message."""
+        mine = (message["chat"]["id"], message["message_id"])
+        found = self.api.calls("editMessageText")
+        return [c for c in found if (c.params["chat_id"], c.params["message_id"]) == mine]
+
+
+def data(message: dict, button: str) -> str:
+    rows = message["reply_markup"]["inline_keyboard"]
+    return next(b["callback_data"] for row in rows for b in row if b["text"] == button)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("bot")
+
+
+@pytest.fixture(scope="module")
+def settings(valkey_url, folder):
+    (port,) = free_ports(1)
+    return Settings(data_dir=folder / "data", redis_url=valkey_url, serving_port=port, reply_tokens=24)
+
+
+@pytest.fixture(scope="module")
+def world(settings, base, folder):
+    context = open_context(settings)
+    context.store.flushall()
+    with (
+        telegram() as api,
+        bot_process(settings, api, folder) as bot,
+        scripted_serving(settings, base),
+    ):
+        owner = Person(api, next(ids), "Olga")
+        yield World(api, bot, context, owner, Pseudonyms.of_installation(settings.data_dir), settings)
+    context.store.close()
+
+
+def test_the_link_makes_its_opener_the_owner(world):
+    stranger = world.stranger()
+    first = stranger.send("/start " + "x" * 32)
+    assert buttons(stranger.wait_text("does not work", first)) == ["Ask for access"]
+
+    link = world.owner.send("/start " + world.bot.owner_code())
+    assert "yours now" in world.owner.wait_text("Hello", link)["text"]
+    notice = world.owner.wait_text("pseudonym", link)
+    assert "90 days" in notice["text"] and "operators" in notice["text"]
+    assert buttons(notice) == ["Yes, learn from my words", "No, only answer"]
+    assert world.context.people.owner() == world.author(world.owner)
+
+    again = stranger.send("/start " + world.bot.owner_code())
+    stranger.wait_text("does not work", again)
+    assert world.context.people.person(world.author(stranger)).role is None
+
+
+def test_a_stranger_asks_and_the_owner_decides(world):
+    bob, eve = world.stranger("Bob"), world.stranger("Eve")
+    for person in (bob, eve):
+        person.send("What is the capital of France?")
+        refusal = person.wait_text("private")
+        assert "sent" in person.press(refusal, "Ask for access")["text"]
+        assert "waits" in person.press(refusal, "Ask for access")["text"]
+        asking = world.owner.wait_text(f"{person.name} asks")
+        assert buttons(asking) == ["Allow", "Refuse"]
+        forged = refusal | {"chat": {"id": person.id}}
+        world.api.messages[person.id, refusal["message_id"]]["reply_markup"] = asking["reply_markup"]
+        assert "access" in person.press(forged, "Allow")["text"], "a stranger cannot decide"
+
+    world.owner.press(world.owner.wait_text("Bob asks"), "Allow")
+    bob.wait_text("You may use this bot now")
+    bob.wait_text("May I learn from your words?")
+    asked = bob.send("script:short")
+    assert bob.wait_answer(asked)["text"] == "It is scripted."
+    world.owner.press(world.owner.wait_text("Eve asks"), "Refuse")
+    eve.wait_text("did not give you access")
+    assert buttons(world.owner.wait_text("Eve was refused")) == []
+    again = eve.send("script:short")
+    eve.wait_text("private", again)
+
+
+def test_a_member_cannot_decide_and_a_decision_falls_once(world):
+    ann, eve = world.member(), world.stranger("Eva")
+    eve.send("hello")
+    eve.press(eve.wait_text("private"), "Ask for access")
+    asking = world.owner.wait_text("Eva asks")
+    mine = ann.send("/help")
+    shown = ann.wait_text("/sources", mine)
+    allow, refuse = data(asking, "Allow"), data(asking, "Refuse")
+    assert "Only the owner" in ann.press_data(shown, allow)["text"]
+    world.owner.press_data(asking, refuse)
+    assert "decided already" in world.owner.press_data(asking, allow)["text"]
+    assert world.context.people.person(world.author(eve)).role is None
+
+
+def test_an_answer_grows_by_edits_and_ends_exact(world):
+    ann = world.member()
+    asked = ann.send("script:steady please")
+    answer = ann.wait_answer(asked)
+    turn = world.turn(answer)
+    assert answer["text"] == turn.reply.strip() == " ".join(f"word{n}" for n in range(60))
+    assert (turn.chat, turn.author, turn.status) == (world.chat(ann), world.author(ann), "complete")
+    assert buttons(answer) == ["👍", "👎", "✏️", "🔄"]
+    (sent,) = world.api.calls("sendMessage", ann.id)
+    edits = world.edits(answer)
+    assert sent.params["text"] == "…" and 2 <= len(edits) <= 5
+    assert all(answer["text"].startswith(e.params["text"]) for e in edits)
+    assert all("parse_mode" not in c.params for c in [sent, *edits])
+    gaps = [b.at - a.at for a, b in itertools.pairwise([sent, *edits[:-1]])]
+    assert all(gap > 0.9 for gap in gaps), gaps
+
+
+def test_the_model_answers_and_follows_the_conversation(world):
+    ann = world.member()
+    first = ann.wait_answer(ann.send("What is the capital of France?"))
+    assert "Paris" in first["text"]
+    second = ann.wait_answer(first | ann.send("script:short and of Italy?"))
+    turn = world.turn(second)
+    assert turn.parent == world.turn(first).id and [m.content for m in turn.messages] == ["script:short and of Italy?"]
+    reset = ann.send("/reset")
+    ann.wait_text("afresh", reset)
+    third = ann.wait_answer(ann.send("script:short once more"))
+    assert world.turn(third).parent is None
+    world.context.store.delete(keys.turn(world.turn(third).id))
+    fourth = ann.wait_answer(ann.send("script:short after the record has expired"))
+    assert world.turn(fourth).parent is None
+
+
+def test_votes_are_stored_and_the_last_one_counts(world):
+    ann, bob = world.member(), world.member("Bob")
+    answer = ann.wait_answer(ann.send("script:short"))
+    turn = world.turn(answer)
+    votes = world.context.ratings.votes
+    assert "right" in ann.press(answer, "👍")["text"] and [v.value for v in votes(turn.id)] == [1]
+    assert "not right" in ann.press(answer, "👎")["text"] and [v.value for v in votes(turn.id)] == [-1]
+    assert [v.author for v in votes(turn.id)] == [world.author(ann)]
+    other = bob.wait_answer(bob.send("script:short"))
+    assert "older than my record" in bob.press_data(other, data(answer, "👍"))["text"], "another chat's turn"
+    for forged in ("f:up:nonsense", "f:sideways:" + turn.id, "zzz", "c:maybe", "d:allow:me"):
+        assert "does not work" in bob.press_data(other, forged)["text"]
+    assert [v.value for v in votes(turn.id)] == [-1]
+
+
+def test_a_correction_after_the_button_and_by_reply(world):
+    ann = world.member()
+    answer = ann.wait_answer(ann.send("script:short how?"))
+    turn = world.turn(answer)
+    corrections = world.context.ratings.corrections
+
+    ann.press(answer, "✏️")
+    prompt = ann.wait_text("What should the answer have been?")
+    ann.send("By hand.", reply_to=prompt)
+    assert "until the next refresh" in ann.wait_text("Thank you")["text"]
+    assert [c.text for c in corrections(turn.id)] == ["By hand."]
+
+    replied = ann.send("By hand, slowly.", reply_to=answer)
+    ann.wait_text("Thank you", replied)
+    assert [c.text for c in corrections(turn.id)] == ["By hand, slowly."]
+
+    ann.press(answer, "✏️")
+    stopped = ann.send("/stop")
+    ann.wait_text("no correction", stopped)
+    later = ann.send("script:short is a question again")
+    ann.wait_answer(later)
+    assert [c.text for c in corrections(turn.id)] == ["By hand, slowly."]
+
+    ann.press(answer, "✏️")
+    much = ann.send("x" * 8001)
+    ann.wait_text("8000 characters", much)
+    shorter = ann.send("By machine.")
+    ann.wait_text("Thank you", shorter)
+    assert [c.text for c in corrections(turn.id)] == ["By machine."]
+
+
+def test_another_answer_is_linked_to_the_first(world):
+    ann = world.member()
+    before = ann.wait_answer(ann.send("script:short one"))
+    answer = ann.wait_answer(ann.send("script:short two"))
+    assert ann.press(answer, "🔄")["text"]
+    second = ann.wait_answer(answer)
+    old, new = world.turn(answer), world.turn(second)
+    assert second["text"] == "Again: It is scripted."
+    assert (new.regenerates, new.parent, new.messages[-1].content) == (
+        old.id,
+        world.turn(before).id,
+        "script:short two",
+    )
+    (noted,) = until(lambda: world.context.ratings.regenerations(old.id), "the regeneration")
+    assert (noted.replacement, noted.author) == (new.id, world.author(ann))
+    assert world.context.turns.head(world.chat(ann)) == new.id
+
+
+def test_an_approved_answer_is_said_word_for_word_and_marked(world):
+    ann, bob = world.member(), world.member("Bob")
+    question = "script:short When does the harbour office open on weekdays?"
+    answer = ann.wait_answer(ann.send(question))
+    replied = ann.send("At 7:30, except on public holidays.", reply_to=answer)
+    ann.wait_text("Thank you", replied)
+    turn = world.turn(answer)
+    world.context.reviews.decide(turn.id, "edit", "op", "everyone", "At 7:30, except on public holidays.")
+    approved = bob.wait_answer(bob.send(question))
+    assert approved["text"] == "At 7:30, except on public holidays.\n\n✓ checked by a person"
+    asked = bob.send("/sources")
+    assert "checked by a person" in bob.wait_text("The last answer", asked)["text"]
+
+
+def test_sources_are_named_under_the_answer_and_on_request(world, tmp_path):
+    ann = world.member()
+    asked = ann.send("/sources")
+    ann.wait_text("no answer in this conversation", asked)
+    handbook = tmp_path / "handbook.md"
+    handbook.write_text("# Ferry\n\nThe ferry to Norderney takes 55 minutes and costs 14 euros.\n")
+    embedder = Embedder.load(None)
+    ingest(world.settings.data_dir, [handbook], embedder, scope_chat=world.chat(ann))
+    answer = ann.wait_answer(ann.send("How long does the ferry to Norderney take?"))
+    assert "55 minutes" in answer["text"] and answer["text"].endswith("Sources: [1] handbook.md › Ferry")
+    asked = ann.send("/sources")
+    shown = ann.wait_text("was based on", asked)["text"]
+    assert "[1] handbook.md › Ferry (cited)" in shown and "55 minutes" in shown
+    without = ann.send("/reset")
+    ann.wait_text("afresh", without)
+    plain = ann.wait_answer(ann.send("script:short"))
+    asked = plain | ann.send("/sources")
+    ann.wait_text("used no sources", asked)
+
+
+def test_a_long_answer_is_split_where_a_reader_would_pause(world):
+    ann = world.member()
+    asked = ann.send("script:long")
+    last = ann.wait_answer(asked)
+    turn = world.turn(last)
+    answers = [m for m in ann.seen() if m["message_id"] > asked["message_id"]]
+    assert len(answers) > 2 and all(units(m["text"]) <= 4096 for m in answers)
+    assert "\n\n".join(m["text"] for m in answers) == LONG == turn.reply
+    assert [bool(buttons(m)) for m in answers] == [False] * (len(answers) - 1) + [True]
+    replied = ann.send("Shorter, please.", reply_to=answers[0])
+    ann.wait_text("Thank you", replied)
+    assert [c.text for c in world.context.ratings.corrections(turn.id)] == ["Shorter, please."]
+
+
+def test_stop_keeps_what_was_said(world):
+    ann = world.member()
+    asked = ann.send("script:endless")
+    growing = ann.wait_text("word3", asked)
+    begun = time.monotonic()
+    waiting = ann.send("script:short and this one waited")
+    stop = ann.send("/stop")
+    ann.wait_text("Stopped.", stop)
+    answer = ann.wait_answer(asked)
+    assert time.monotonic() - begun < 5
+    turn = world.turn(answer)
+    assert answer["message_id"] == growing["message_id"] and turn.status == "stopped"
+    assert answer["text"] == turn.reply.strip() and answer["text"].startswith("word0 word1")
+    ann.wait_text("Stopped before I said anything", waiting)
+    assert ann.press(answer, "👎")["text"]
+    idle = ann.send("/stop")
+    ann.wait_text("No answer is running", idle)
+
+
+def test_chats_run_side_by_side_and_each_in_order(world):
+    ann, bob = world.member(), world.member("Bob")
+    slow = ann.send("script:steady")
+    second = ann.send("script:short second")
+    quick = bob.send("script:short")
+    bob.wait_answer(quick)
+    assert not any(buttons(m) for m in ann.seen()), "the slow answer still runs"
+    answer = ann.wait_answer(slow)
+    following = ann.wait(lambda m: m["text"] == "It is scripted.")
+    assert following["message_id"] > answer["message_id"] > second["message_id"]
+    assert world.turn(ann.wait_answer(answer)).parent == world.turn(answer).id
+
+
+def test_flood_control_is_waited_for_and_nothing_else_happens(world):
+    ann = world.member()
+    world.api.fault("sendMessage", 429, "Too Many Requests: retry after 1", retry_after=1)
+    world.api.fault("editMessageText", 429, "Too Many Requests: retry after 2", retry_after=2)
+    asked = ann.send("script:steady under flood control")
+    answer = ann.wait_answer(asked)
+    assert answer["text"] == world.turn(answer).reply.strip()
+    calls = [c for c in world.api.journal if c.params.get("chat_id") == ann.id]
+    for refused, following in itertools.pairwise(calls):
+        if refused.status == 429:
+            assert following.params == refused.params, "the same call again, and none in between"
+            assert following.at - refused.at >= (1 if refused.method == "sendMessage" else 2)
+    assert [c.status for c in calls].count(429) == 2
+    world.api.fault("answerCallbackQuery", 429, "Too Many Requests: retry after 1", retry_after=1)
+    assert ann.press(answer, "👍")["text"]
+
+
+def test_failures_of_telegram_leave_the_last_text_exact(world):
+    ann = world.member()
+    world.api.fault("editMessageText", 500, "Internal Server Error", times=2)
+    asked = ann.send("script:short with a server error")
+    assert ann.wait_answer(asked)["text"] == "It is scripted."
+    world.api.fault("editMessageText", 400, "Bad Request: message is not modified: same content")
+    later = ann.send("script:steady with a harmless refusal")
+    ann.wait_answer(later)
+    placeholder = ann.send("script:waiting")
+    gone = ann.wait_text("…", placeholder)
+    del world.api.messages[ann.id, gone["message_id"]]
+    assert ann.wait_answer(placeholder)["text"] == "Begun."
+    world.api.blocked.add(ann.id)
+    ann.send("/help")
+    world.api.blocked.discard(ann.id)
+    after = ann.send("/help")
+    ann.wait_text("/sources", after)
+
+
+def test_what_serving_refuses_is_said_in_the_answers_place(world):
+    ann = world.member()
+    asked = ann.send("word " * 20_000)
+    told = ann.wait_text("Send it in parts", asked)
+    assert told["text"][0].isupper() and not buttons(told)
+    broken = ann.send("script:broken")
+    told = ann.wait_text("broke off", broken)
+    assert told["text"].startswith("This goes\n\n") and buttons(told) == ["🔄"]
+    empty = ann.send("script:empty")
+    assert "no answer" in ann.wait_answer(empty)["text"]
+
+
+def test_nothing_is_acknowledged_that_is_not_stored(world):
+    ann = world.member()
+    answer = ann.wait_answer(ann.send("script:short"))
+    turn = world.turn(answer)
+    ann.press(answer, "✏️")
+    store = world.context.store
+    store.config_set("maxmemory-policy", "noeviction")
+    store.config_set("maxmemory", 1)
+    try:
+        told = ann.press(answer, "👍")
+        assert told["text"].startswith("That was not stored") and "try again" in told["text"]
+        correction = ann.send("A correction.")
+        ann.wait_text("cannot store anything just now", correction)
+        stop = ann.send("/stop")
+        ann.wait_text("no correction", stop)
+        asked = ann.send("script:short unrecorded")
+        unrecorded = ann.wait_text("could not be stored", asked)
+        assert unrecorded["text"].startswith("It is scripted.") and not buttons(unrecorded)
+    finally:
+        store.config_set("maxmemory", 0)
+    assert world.context.ratings.votes(turn.id) == [] == world.context.ratings.corrections(turn.id)
+    assert ann.press(answer, "👍")["text"] and len(world.context.ratings.votes(turn.id)) == 1
+
+
+def test_consent_is_asked_once_and_can_be_changed(world):
+    ann = world.stranger("Ann")
+    world.context.people.grant(world.author(ann), "member")
+    first = ann.send("script:short")
+    notice = ann.wait_text("May I learn from your words?", first)
+    answer = ann.wait_answer(first)
+    assert notice["message_id"] < answer["message_id"]
+    person = world.context.people.person
+    assert person(world.author(ann)).consent == "ask"
+    assert "will not learn" in ann.press(notice, "No, only answer")["text"]
+    assert person(world.author(ann)).consent == "no"
+    assert "Thank you" in ann.press(notice, "Yes, learn from my words")["text"]
+    assert person(world.author(ann)).consent == "yes"
+    until(lambda: "You allowed me" in world.api.messages[ann.id, notice["message_id"]]["text"], "the notice's new text")
+    second = ann.send("script:short")
+    ann.wait_answer(second)
+    assert len([m for m in ann.seen() if "pseudonym" in m["text"]]) == 1
+    start = ann.send("/start")
+    assert buttons(ann.wait_text("You allowed me", start))
+
+
+def test_commands_and_what_is_not_text_get_one_sentence(world):
+    ann = world.member()
+    shown = ann.send("/help")
+    ann.wait_text("🔄 asks for another answer", shown)
+    for post, part in (
+        (lambda: ann.send("/fly me"), "do not know this command"),
+        (lambda: ann.send_photo("What is this?"), "only read text"),
+        (ann.send_voice, "only read text"),
+    ):
+        message = post()
+        ann.wait_text(part, message)
+    (named,) = world.api.calls("setMyCommands")
+    assert {"help", "reset", "stop", "sources"} <= {c["command"] for c in named.params["commands"]}
+
+
+def test_in_a_group_only_what_is_said_to_it_is_heard(world):
+    ann, eve = world.member(), world.stranger("Eve")
+    for person in (ann, eve):
+        person.group = -next(ids)
+    eve.group = ann.group
+    ann.send("script:short said to nobody")
+    eve.send("script:short by a stranger, to nobody")
+    ann.send("/fly")
+    ann.send("/help@another_bot")
+    asked = ann.send(f"@{BOT['username']} script:short said to the bot")
+    answer = ann.wait_answer(asked)
+    turn = world.turn(answer)
+    assert turn.messages[-1].content == "script:short said to the bot"
+    assert (turn.author, turn.chat) == (world.author(ann), world.names.chat(f"telegram:{ann.group}"))
+    assert answer["reply_to_message"]["message_id"] == asked["message_id"]
+    assert len(ann.seen()) == 1
+    assert "private" in eve.press(answer, "👍")["text"]
+    by_stranger = eve.send(f"@{BOT['username']} script:short")
+    eve.wait_text("private", by_stranger)
+    command = ann.send(f"/help@{BOT['username']}")
+    ann.wait_text("/sources", command)
+
+
+def test_the_whole_output_holds_no_token_and_no_traceback(world):
+    written = world.bot.output()
+    assert world.api.token not in written and "Traceback" not in written
+    assert world.api.token.split(":")[1] not in Path(f"/proc/{world.bot.process.pid}/cmdline").read_text()
+    refused = {
+        (c.method, c.description) for c in world.api.journal if c.status == 400 and "Injected" not in c.description
+    }
+    assert {d for _, d in refused} <= {
+        "Bad Request: message to edit not found",
+        "Bad Request: message is not modified: same content",
+    }
