@@ -8,6 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := $(VENV)/installed-$(EXTRA)
 INSTALLED_DEV := $(VENV)/installed-dev
 RESULTS := bench/results
+DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test test-long bench lint
@@ -28,10 +29,10 @@ test: $(INSTALLED_DEV) ## Run the tests
 test-long: $(INSTALLED_DEV) ## Run the tests that take minutes
 	@$(BIN)/python -m pytest -m long
 
-bench: $(INSTALLED) ## Measure serving, swapping, training, learning and search; figures go to bench/results
+bench: $(INSTALLED) ## Measure search and learning on the public data in DATA; figures go to bench/results
 	@mkdir -p $(RESULTS)
-	@for name in serve swap train learn search; do \
-		$(BIN)/apprentice bench $$name --json $(RESULTS)/$$name.json || exit 1; \
+	@for name in search learn; do \
+		$(BIN)/apprentice bench $$name --data $(DATA) --json $(RESULTS)/$$name.json || exit 1; \
 	done
 
 lint: $(INSTALLED_DEV) ## Check style and who imports whom

@@ -3,6 +3,8 @@
 import json
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -112,6 +114,88 @@ def worker(
         run(settings, queue)
 
 
+@app.command()
+def console() -> None:
+    """Run the operators' pages and the playground."""
+    settings = _process_settings()
+    from console.app import run
+
+    run(settings)
+
+
+@app.command()
+def bot() -> None:
+    """Run the Telegram bot."""
+    settings = _process_settings()
+    from bot.app import run
+
+    run(settings)
+
+
+@app.command()
+def chat() -> None:
+    """Talk to the assistant in this terminal."""
+    from rich.console import Console
+
+    from console.terminal import chat
+
+    chat(_settings(), Console())
+
+
+@app.command()
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(help="Files and folders: Markdown, text, HTML, PDF, DOCX.")],
+) -> None:
+    """Read documents, so that answers cite them; call it again after changing or removing files."""
+    settings = _settings()
+    from retrieval.embedder import Embedder
+    from retrieval.ingest import ingest
+
+    with _progress() as progress:
+        report = ingest(settings.data_dir, paths, Embedder.load(settings.embedder), progress=progress)
+    for refusal in report.refused.values():
+        print(refusal, file=sys.stderr)
+    counts = f"{report.added} added, {report.changed} changed, {report.removed} removed, {report.unchanged} unchanged"
+    _say(f"{counts}; the index holds {report.chunks} passages.")
+    if report.refused and not report.added + report.changed + report.unchanged:
+        raise typer.Exit(1)
+
+
+@app.command()
+def refresh(now: Annotated[bool, typer.Option("--now", help="Do one here, and wait for it.")] = False) -> None:
+    """Say how far the next refresh is, or do one now: tune an adapter, judge it, and let a better one answer."""
+    from feedback.progress import read_progress
+    from workers.context import open_context
+
+    context = open_context(_settings())
+    if not now:
+        _say(str(read_progress(context.store, context.settings.refresh_min_items)))
+        return
+    from training.gate import as_text
+    from workers.lock import RefreshLock
+    from workers.refresh import run_refresh
+
+    with RefreshLock(context.store, context.settings.lock_s) as lock:
+        if not lock.try_acquire():
+            raise InvalidInput("a refresh is running already; `apprentice refresh` says how far it is.")
+        with _progress() as progress:
+            result = run_refresh(context, lock, progress)
+    if result.report:
+        _say(as_text(result.report))
+    _say(f"{result.outcome}: {result.summary}")
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar on standard error, for `progress(stage, done, total)`."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("starting", total=None)
+        yield lambda stage, done, total: bar.update(task, description=stage, completed=done, total=total or None)
+
+
 @adapters.command("list")
 def list_adapters(as_json: AsJson = False) -> None:
     """Every version, newest first."""
@@ -138,6 +222,21 @@ def show_adapter(version: Version) -> None:
     report = json.loads(to_json(found.report)) if found.report else None
     facts = {"status": found.status, "manifest": json.loads(to_json(found.manifest)), "report": report}
     _say(json.dumps(facts, indent=2, ensure_ascii=False))
+
+
+@adapters.command("install")
+def install_adapter(folder: Annotated[Path, typer.Argument(help="A folder that PEFT saved, or a version's.")]) -> None:
+    """Check an adapter made elsewhere and keep it as a version; `promote` lets it answer."""
+    settings = _settings()
+    from adapters.base import load_tokenizer, prepare_base
+    from adapters.install import install
+    from core.prompt import Renderer
+    from workers.context import open_context
+
+    base = prepare_base(settings.model, settings.data_dir)
+    identity = Renderer(load_tokenizer(base), base.tokenizer_hash, settings.prompt_tokens).identity
+    manifest = install(open_context(settings).registry, folder, base, identity)
+    _say(f"{manifest.id[:12]} is installed; `apprentice adapters promote {manifest.id[:12]}` lets it answer.")
 
 
 @adapters.command("promote")
@@ -216,6 +315,14 @@ def demo() -> None:
 
     with TemporaryDirectory() as folder:
         run(Path(folder), Console())
+
+
+@bench.command("search")
+def bench_search(data: Data, file: ToFile = None) -> None:
+    """Are answers grounded, honest where nothing is found, and corrected where the same is asked again?"""
+    from bench.search import run
+
+    _report(run(data, _say), file)
 
 
 @bench.command("learn")

@@ -9,8 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from bench.instance import Instance, instance
 from core.errors import InvalidInput
+from core.records import Message, Turn, new_id, now_ms
+from feedback.reviews import NewDecision
+from retrieval.embedder import Embedder
 from retrieval.grounding import NOTICE
+from retrieval.ingest import ingest
+from workers.context import open_context
 
 PARAPHRASES = Path(__file__).with_name("paraphrases.json")
 SEED, TUNING, ASKED = 20, 595, 200
@@ -47,6 +53,45 @@ class Asked:
     article: str
     question: str
     answer: str
+
+
+class Installed:
+    """A whole installation, asked over HTTP."""
+
+    def __init__(self, running: Instance):
+        self._running = running
+        self._context = open_context(running.settings)
+        self._embedder = Embedder.load(running.settings.embedder)
+
+    def ingest(self, folder: Path) -> None:
+        """Bring the index in step with a folder; the running server picks it up by itself."""
+        ingest(self._running.settings.data_dir, [folder], self._embedder)
+
+    def approve(self, answers: list[tuple[str, str]]) -> None:
+        """Approve answers to questions, for everyone."""
+        turns = [
+            Turn(new_id(), (Message("user", question),), reply="?", status="complete", created_at=now_ms())
+            for question, _ in answers
+        ]
+        self._context.turns.add_closed(turns)
+        decided = [NewDecision(t, "edit", "everyone", answer) for t, (_, answer) in zip(turns, answers, strict=True)]
+        self._context.reviews.decide_many(decided, "bench")
+
+    def ask(self, question: str) -> Reply:
+        """Ask a question in a fresh conversation."""
+        answer = self._running.ask(question)["apprentice"]
+        turn = self._context.turns.get(answer["turn_id"])
+        return Reply(answer["text"], turn.generated or turn.reply, len(answer["citations"]))
+
+
+def run(data: Path, say: Say = lambda line: None) -> dict[str, Any]:
+    """Every figure, of an installation of its own. `data` is a folder with `xquad/` in it.
+
+    Raises: InvalidInput where the data is missing.
+    """
+    load(data)
+    with tempfile.TemporaryDirectory() as folder, instance(Path(folder)) as running:
+        return measure(data, Installed(running), say)
 
 
 def measure(data: Path, assistant: Assistant, say: Say = lambda line: None) -> dict[str, Any]:

@@ -82,6 +82,19 @@ def judge(
     )
 
 
+def as_text(report: GateReport) -> str:
+    """A report for a person: what was compared, every slice with its interval, and what decided."""
+    lines = [f"Version {report.version[:12]} against {report.against[:12]}"]
+    for row in report.slices:
+        change = (
+            f"{row.before:.3f} -> {row.after:.3f}, 95 % interval of the difference {row.low:+.3f} to {row.high:+.3f}"
+        )
+        lines.append(f"  {row.name} ({row.items} items, {row.measure}): {change}")
+    counts = f"{len(report.wins)} wins, {len(report.losses)} losses, {len(report.ties)} ties"
+    lines.append(f"  frozen prompts: {counts}, exact one-sided p = {report.p:.2g}")
+    return "\n".join([*lines, *(f"  veto: {veto}" for veto in report.vetoes)])
+
+
 def sign_test(wins: int, losses: int) -> float:
     """The chance of at least this many wins among the discordant pairs if neither version were better (exact)."""
     pairs = wins + losses
