@@ -24,7 +24,7 @@ from feedback.turns import DAY_S, question
 
 COOKIE = "apprentice_chat"
 MAX_BODY = 2**20
-STATUS: dict[type[ApprenticeError], int] = {NotFound: 404, InvalidInput: 400, Busy: 429}
+STATUS: dict[type[Exception], int] = {NotFound: 404, InvalidInput: 400, Busy: 429}
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -132,7 +132,7 @@ class Playground:
         return JSONResponse({"progress": await asyncio.to_thread(self._chats.progress)})
 
 
-def failure(request: Request, error: ApprenticeError) -> Response:
+def failure(request: Request, error: Exception) -> Response:
     """What Apprentice explains itself, as one sentence for the page."""
     return refusal(STATUS.get(type(error), 503), str(error))
 

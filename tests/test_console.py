@@ -85,7 +85,7 @@ def settings(valkey_url, tmp_path_factory):
     (data / "prices.md").write_text("# Prices\n\nA print on the 3D printer costs 12 cents per gram.\n")
     ingest(data, [data / "prices.md"], embedder())
     ports = {"serving_port": free_port(), "console_port": free_port()}
-    return Settings(data_dir=data, redis_url=valkey_url, reply_tokens=32, **ports)
+    return Settings(data_dir=data, redis_url=valkey_url, reply_tokens=24, **ports)
 
 
 @pytest.fixture(scope="module")

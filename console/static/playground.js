@@ -60,6 +60,7 @@ function element(name, text, className = "") {
 
 function tell(text) {
   one("#notice").textContent = text;
+  one("#notice").scrollIntoView({ block: "nearest" });
 }
 
 function showProgress(text) {
@@ -346,6 +347,7 @@ function showWelcome() {
 function showContact(open) {
   one("#contact").hidden = !open;
   one("#privacy").setAttribute("aria-expanded", open);
+  if (open) one("#contact").scrollIntoView({ block: "nearest" });
 }
 
 function showConsent(consent) {
