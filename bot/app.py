@@ -13,7 +13,7 @@ from aiogram.client.default import DefaultBotProperties
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
 from aiogram.exceptions import TelegramAPIError
-from aiogram.types import BotCommand, Update
+from aiogram.types import BotCommand, LinkPreviewOptions, Update
 from aiogram.utils.token import TokenValidationError
 
 from bot import texts
@@ -78,7 +78,9 @@ def _connect(settings: Settings) -> Bot:
     session.middleware(Patience())
     try:
         return Bot(
-            token.get_secret_value(), session=session, default=DefaultBotProperties(link_preview_is_disabled=True)
+            token.get_secret_value(),
+            session=session,
+            default=DefaultBotProperties(link_preview=LinkPreviewOptions(is_disabled=True)),
         )
     except TokenValidationError:
         raise SettingsError(f"{TOKEN} is no token of @BotFather (digits, a colon, 35 characters).") from None

@@ -27,14 +27,14 @@ async def vote(callback: CallbackQuery, callback_data: AboutAnswer, parts: Parts
 async def correct(
     callback: CallbackQuery, callback_data: AboutAnswer, bot: Bot, parts: Parts, contact: Contact
 ) -> None:
-    """✏️: the next message of this person here is the right answer."""
+    """✏️: the next message of this person to the bot here is the right answer."""
     turn = await _own(parts, contact, callback_data.turn)
     await asyncio.to_thread(parts.ratings.await_correction, contact.chat, contact.author, turn.id)
     await callback.answer()
     await bot.send_message(
         contact.chat_id,
         texts.WRITE_IT,
-        reply_markup=ForceReply(input_field_placeholder=texts.CORRECTION),
+        reply_markup=ForceReply(input_field_placeholder=texts.CORRECTION) if contact.private else None,
         reply_parameters=_reply_to(callback),
     )
 

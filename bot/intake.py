@@ -171,7 +171,7 @@ def _parse(bot: Bot, raw: Any) -> Update | None:
 
 def _trouble(error: Exception) -> str:
     if isinstance(error, TelegramConflictError):
-        what = "has set a webhook for" if "webhook" in error.message else "polls with"
+        what = "has set a webhook for" if "webhook" in error.message.lower() else "polls with"
         return f"Another program {what} this bot's token; stop it, as only one can receive. I keep trying."
     if isinstance(error, TelegramNetworkError):
         return f"Telegram cannot be reached ({error.message.split(':')[0]}). I keep trying."

@@ -50,7 +50,7 @@ CONSENT_NOTED = {"yes": "Thank you! I may learn from your words.", "no": "I will
 
 GOOD = "Thank you! Noted as right."
 BAD = "Noted as not right. ✏️ lets you write what would have been right."
-WRITE_IT = "What should the answer have been? Your next message is taken as the correction; /stop if not."
+WRITE_IT = "What should the answer have been? Write it now (in a group, as a reply to this message); /stop if not."
 CORRECTION = "The right answer"
 AGAIN = "I try again."
 TOO_OLD = "That answer is older than my record; please ask again."

@@ -155,6 +155,8 @@ class TelegramApi:
             self._updates = [u for u in self._updates if u["update_id"] >= offset]
         deadline = time.monotonic() + params.get("timeout", 0)
         while True:
+            if self.webhook.get("url"):
+                raise Refused(409, "Conflict: terminated by setWebhook request")
             if self._polls != mine:
                 raise Refused(
                     409,

@@ -16,8 +16,10 @@ from retrieval.embedder import Embedder
 from retrieval.ingest import ingest
 from tests.telegram_api import BOT, Person, TelegramApi, buttons, telegram, units, until
 from tests.telegram_bot import LONG, BotProcess, bot_process, scripted_serving
+from tests.telegram_contract import check_calls
 from workers.context import Context, open_context
 
+NOT_FOUND, NOT_MODIFIED = "Bad Request: message to edit not found", "Bad Request: message is not modified: as before"
 ids = itertools.count(1001)
 
 
@@ -347,8 +349,8 @@ def test_failures_of_telegram_leave_the_last_text_exact(world):
     world.api.fault("editMessageText", 500, "Internal Server Error", times=2)
     asked = ann.send("script:short with a server error")
     assert ann.wait_answer(asked)["text"] == "It is scripted."
-    world.api.fault("editMessageText", 400, "Bad Request: message is not modified: same content")
-    later = ann.send("script:steady with a harmless refusal")
+    world.api.fault("editMessageText", 400, NOT_MODIFIED)
+    later = ann.send("script:waiting with a harmless refusal")
     ann.wait_answer(later)
     placeholder = ann.send("script:waiting")
     gone = ann.wait_text("…", placeholder)
@@ -450,20 +452,52 @@ def test_in_a_group_only_what_is_said_to_it_is_heard(world):
     assert answer["reply_to_message"]["message_id"] == asked["message_id"]
     assert len(ann.seen()) == 1
     assert "private" in eve.press(answer, "👍")["text"]
+    ann.press(answer, "✏️")
+    prompt = ann.wait_text("What should the answer have been?")
+    ann.send("This is not said to the bot.")
+    corrected = ann.send("Said in the group.", reply_to=prompt)
+    ann.wait_text("Thank you", corrected)
+    assert [c.text for c in world.context.ratings.corrections(turn.id)] == ["Said in the group."]
     by_stranger = eve.send(f"@{BOT['username']} script:short")
     eve.wait_text("private", by_stranger)
     command = ann.send(f"/help@{BOT['username']}")
     ann.wait_text("/sources", command)
 
 
-def test_the_whole_output_holds_no_token_and_no_traceback(world):
+@pytest.mark.long
+def test_every_call_fits_another_model_of_the_bot_api(world):
+    """grammY's types, checked by tsc, against every call of a story."""
+    ann, eve = world.member(), world.stranger("Eve")
+    eve.send("hello")
+    eve.press(eve.wait_text("private"), "Ask for access")
+    answer = ann.wait_answer(ann.send("script:long"))
+    for button in buttons(answer):
+        ann.press(answer, button)
+    ann.send("Shorter.", reply_to=answer)
+    ann.send("/sources")
+    steady = ann.send("script:steady")
+    ann.wait_answer(steady)
+    ann.group = -next(ids)
+    ann.wait_answer(ann.send(f"@{BOT['username']} script:short"))
+    methods = {c.method for c in world.api.journal}
+    assert methods >= {"sendMessage", "editMessageText", "answerCallbackQuery", "getUpdates", "setMyCommands"}
+    check_calls(world.api.journal)
+
+
+def test_the_whole_output_holds_no_token_and_no_refusal_goes_unnoticed(world):
     written = world.bot.output()
     assert world.api.token not in written and "Traceback" not in written
     assert world.api.token.split(":")[1] not in Path(f"/proc/{world.bot.process.pid}/cmdline").read_text()
-    refused = {
-        (c.method, c.description) for c in world.api.journal if c.status == 400 and "Injected" not in c.description
-    }
-    assert {d for _, d in refused} <= {
-        "Bad Request: message to edit not found",
-        "Bad Request: message is not modified: same content",
-    }
+    refused = {c.description for c in world.api.journal if c.status == 400}
+    assert refused <= {NOT_FOUND, NOT_MODIFIED}
+
+
+def test_at_the_end_answers_finish_or_keep_what_was_said(world):
+    ann, bob = world.member(), world.member("Bob")
+    finishing, endless = ann.send("script:steady"), bob.send("script:endless")
+    bob.wait_text("word3", endless)
+    assert world.bot.stop() == 0
+    finished, closed = ann.wait_answer(finishing), bob.wait_answer(endless)
+    assert finished["text"] == world.turn(finished).reply.strip() and world.turn(finished).status == "complete"
+    assert closed["text"] == world.turn(closed).reply.strip() and world.turn(closed).status == "stopped"
+    assert world.api.confirmed == max(u["update_id"] for c in world.api.calls("getUpdates") for u in c.result or [])

@@ -1,0 +1,100 @@
+"""What the bot's stories rest on: splitting, and what buttons carry."""
+
+import pytest
+from aiogram.exceptions import TelegramAPIError
+from aiogram.methods import SendMessage
+from aiogram.types import Chat, Message, MessageEntity, User
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot import keyboards, texts
+from bot.access import addressed, without_mention
+from bot.patience import Patience
+from bot.splitting import split, units
+from core.errors import NotFound
+
+ME = User(id=1, is_bot=True, first_name="A", username="apprentice_bot")
+WORDS = st.text(st.sampled_from("ab .\n🚢é"), max_size=400)
+
+
+@given(WORDS, st.integers(4, 40))
+def test_pieces_are_the_text_and_fit(text, limit):
+    pieces = split(text, limit)
+    assert "".join(pieces) == text and all(0 < units(piece) <= limit for piece in pieces)
+
+
+@given(WORDS, WORDS, st.integers(4, 40))
+def test_a_longer_text_begins_with_the_same_pieces(text, more, limit):
+    assert split(text + more, limit)[: len(split(text, limit)) - 1] == split(text, limit)[:-1]
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("One two.\n\nThree four. Five\nsix", "One two.\n\n"),
+        ("One two three.\nFour five six seven", "One two three.\n"),
+        ("One two three. Four five six seven", "One two three. "),
+        ("One, two, three, four, five, six", "One, two, three, "),
+        ("🚢" * 20, "🚢" * 9),
+    ],
+)
+def test_pieces_end_where_a_reader_pauses(text, first):
+    assert split(text, 19)[0] == first
+
+
+def test_every_button_fits():
+    markups = [
+        keyboards.feedback("f" * 32),
+        keyboards.again("f" * 32),
+        keyboards.consent(),
+        keyboards.ask_access(),
+        keyboards.decide(2**52),
+    ]
+    carried = [b.callback_data for markup in markups for row in markup.inline_keyboard for b in row]
+    assert all(1 <= len(data.encode()) <= 64 for data in carried) and len(set(carried)) == len(carried) - 1
+
+
+def group_message(text: str, **extra) -> Message:
+    entities = [MessageEntity(type=kind, offset=text.index(part), length=len(part)) for kind, part in extra.items()]
+    return Message(message_id=1, date=0, chat=Chat(id=-1, type="group"), text=text, entities=entities)
+
+
+@pytest.mark.parametrize(
+    ("message", "heard"),
+    [
+        (group_message("hello"), False),
+        (group_message("hello @Apprentice_Bot, you", mention="@Apprentice_Bot"), True),
+        (group_message("hello @other", mention="@other"), False),
+        (group_message("/help", bot_command="/help"), True),
+        (group_message("/help@other", bot_command="/help@other"), False),
+        (group_message("/help@apprentice_bot", bot_command="/help@apprentice_bot"), True),
+        (group_message("see /help", bot_command="/help"), False),
+    ],
+)
+def test_who_is_spoken_to(message, heard):
+    assert addressed(message, ME) is heard
+
+
+def test_the_name_is_no_part_of_the_question():
+    assert without_mention("@Apprentice_bot what is @apprentice_bottle?", ME) == "what is @apprentice_bottle?"
+
+
+async def test_a_call_that_keeps_failing_fails():
+    calls = []
+
+    async def refuse(bot, method):
+        calls.append(method)
+        raise TelegramAPIError(method, "no")
+
+    with pytest.raises(TelegramAPIError):
+        await Patience()(refuse, None, SendMessage(chat_id=1, text="x"))
+    assert len(calls) == 1
+
+
+def test_failures_are_sentences():
+    assert texts.sentence(NotFound("there is no turn 0")) == texts.TOO_OLD
+    assert all(
+        len(text) <= 200
+        for name, text in vars(texts).items()
+        if name.isupper() and isinstance(text, str) and name != "HELP"
+    )
