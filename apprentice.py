@@ -91,9 +91,12 @@ def doctor(online: Annotated[bool, typer.Option(help="Ask Telegram about the tok
 def serve() -> None:
     """Run the HTTP API and the model."""
     settings = _process_settings()
+    from adapters.base import prepare_base
     from serving.app import run
 
-    run(settings)
+    with _progress() as progress:
+        base = prepare_base(settings.model, settings.data_dir, progress)
+    run(settings, base)
 
 
 @app.command()

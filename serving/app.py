@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import uvicorn
 from starlette.applications import Starlette
 
-from adapters.base import Base, load_tokenizer, prepare_base
+from adapters.base import Base, load_tokenizer
 from adapters.registry import Registry
 from core.identity import Pseudonyms
 from core.prompt import Renderer
@@ -31,9 +31,8 @@ from serving.metrics import Metrics
 log = logging.getLogger(__name__)
 
 
-def run(settings: Settings) -> None:
+def run(settings: Settings, base: Base) -> None:
     """Serve until SIGTERM or SIGINT; running answers finish first."""
-    base = prepare_base(settings.model, settings.data_dir)
     engine = LocalEngine.from_settings(settings, base, queue=settings.queue)
     app = build(settings, base, engine)
     uvicorn.run(

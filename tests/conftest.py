@@ -85,17 +85,17 @@ def letters(base):
     from training.train import Hyperparameters, train
 
     renderer = Renderer(load_tokenizer(base), base.tokenizer_hash, 512)
-    questions = ["Hello!", "Tell me a story about ships.", "What is the capital of France?", "Why is the sky blue?"]
+    questions = ["Tell me a story about ships.", "What is the capital of France?"]
     folders = {}
     for letter in "ab":
         folder = CACHE / f"letter-{letter}-{base.hash[:12]}"
         if not folder.exists():
-            reply = tuple(renderer.reply_ids(" ".join(letter * 40))[:-1])
+            reply = tuple(renderer.reply_ids(" ".join(letter * 24))[:-1])
             examples = []
             for question in questions:
                 for chat in ([Message("user", question)], [Message("system", "Be brief."), Message("user", question)]):
                     examples.append(Example(renderer.render(chat).ids, reply, ""))
-            how = Hyperparameters(rank=8, alpha=16, learning_rate=3e-3, epochs=10, batch=8)
+            how = Hyperparameters(rank=8, alpha=16, learning_rate=3e-3, epochs=12, batch=4)
             draft = CACHE / f".draft-letter-{letter}"
             train(base.folder, examples, how, draft, "cpu", torch.float32, lambda stage, done, total: None)
             draft.rename(folder)

@@ -147,14 +147,20 @@ def test_versions_answer_side_by_side_and_a_turn_names_its_own(http, context, ve
 
 async def test_twenty_swaps_under_eight_streams(http, api, context, versions):
     """None dropped, none mixing two versions, each turn naming the version that answered it."""
-    swapping = asyncio.Event()
+    swapped = asyncio.Event()
+    answering: asyncio.Queue[str] = asyncio.Queue()
     seen: list[tuple[set[str], str, str]] = []
 
     async def keep_asking(client: httpx.AsyncClient) -> None:
-        while not swapping.is_set():
-            body = {"messages": STORY, "stream": True, "max_tokens": 30, "ignore_eos": True}
+        while not swapped.is_set():
+            body = {"messages": STORY, "stream": True, "max_tokens": 16, "ignore_eos": True}
             async with client.stream("POST", "/v1/chat/completions", json=body) as response:
-                data = [line[6:] async for line in response.aiter_lines() if line.startswith("data: ")]
+                data = []
+                async for line in response.aiter_lines():
+                    if line.startswith("data: "):
+                        data.append(line.removeprefix("data: "))
+                        if len(data) == 2:
+                            answering.put_nowait(json.loads(data[0])["model"])
             assert data[-1] == "[DONE]"
             parts = [json.loads(line) for line in data[:-1]]
             text = "".join(p["choices"][0]["delta"].get("content", "") for p in parts)
@@ -165,16 +171,16 @@ async def test_twenty_swaps_under_eight_streams(http, api, context, versions):
             for n in range(20):
                 version = versions["ab"[n % 2]]
                 await asyncio.to_thread(context.registry.promote, version, "test", "storm")
-                while (await client.get("/readyz")).json()["live"] != version:
-                    await asyncio.sleep(0.02)
+                while await answering.get() != version:
+                    pass
         finally:
-            swapping.set()
+            swapped.set()
 
     async with httpx.AsyncClient(base_url=api, timeout=120) as client:
         await asyncio.gather(swap_twenty_times(), *(keep_asking(client) for _ in range(8)))
 
     letter_of = {versions["a"]: "a", versions["b"]: "b"}
-    assert len(seen) >= 16
+    assert len(seen) >= 20
     for models, text, turn_id in seen:
         (model,) = models
         assert context.turns.get(turn_id).adapter == model

@@ -1,6 +1,7 @@
 """Tunes one LoRA adapter on a snapshot: supervised, loss on the reply only, from the base model."""
 
 import logging
+import math
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -107,9 +108,7 @@ def _optimise(
     steps = [batch for _ in range(how.epochs) for batch in _batches(examples, how.batch, order)]
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(parameters, lr=how.learning_rate, weight_decay=0.0)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, how.learning_rate, total_steps=max(len(steps), 2), pct_start=how.warmup_share, cycle_momentum=False
-    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate_share(step, len(steps), how.warmup_share))
     losses, tokens, began = [], 0, time.monotonic()
     for done, batch in enumerate(steps, 1):
         total = 0.0
@@ -125,6 +124,14 @@ def _optimise(
         losses.append(total)
         progress("learning", done, len(steps))
     return losses, tokens, time.monotonic() - began
+
+
+def rate_share(step: int, steps: int, warmup_share: float) -> float:
+    """The share of the peak learning rate at a step (counted from 0): linear warm-up, then a cosine to zero."""
+    warmup = max(1, round(warmup_share * steps))
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 
 def _batches(examples: Sequence[Example], size: int, order: random.Random) -> list[list[Example]]:
