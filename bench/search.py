@@ -4,7 +4,8 @@ import json
 import random
 import re
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,7 +20,7 @@ from retrieval.ingest import ingest
 from workers.context import open_context
 
 PARAPHRASES = Path(__file__).with_name("paraphrases.json")
-SEED, TUNING, ASKED = 20, 595, 200
+SEED, TUNING, ASKED, AT_ONCE = 20, 595, 200, 8
 """Thresholds were tuned on the first half of the shuffled questions; the figures are those of the next 200."""
 Say = Callable[[str], None]
 
@@ -142,8 +143,9 @@ def write(articles: dict[str, list[str]], folder: Path) -> None:
 def grounded(asked: Iterable[Asked], assistant: Assistant, say: Say) -> dict[str, float]:
     """How many messages, and how many of the model's own drafts, hold the reference answer."""
     rows = []
-    for n, item in enumerate(asked, 1):
-        reply = assistant.ask(item.question)
+    asked = list(asked)
+    replies = _ask_all(assistant, [item.question for item in asked])
+    for n, (item, reply) in enumerate(zip(asked, replies, strict=True), 1):
         quoted = [line for line in reply.text.splitlines() if line.startswith("“")]
         row = (holds(reply.text, item.answer), holds(reply.generated, item.answer), bool(reply.citations), len(quoted))
         rows.append((*row, len(reply.text.split())))
@@ -169,7 +171,7 @@ def unanswerable(
     for title, items in by_article.items():
         _file(folder, title).unlink()
         assistant.ingest(folder)
-        replies = [assistant.ask(item.question) for item in items]
+        replies = _ask_all(assistant, [item.question for item in items])
         honest += [NOTICE in reply.text and not reply.citations for reply in replies]
         write({title: articles[title]}, folder)
         say(f"without {title}: {_share(honest):.0%} of {len(honest)} say that nothing was found")
@@ -184,8 +186,8 @@ def corrections(assistant: Assistant, say: Say) -> dict[str, float]:
     assistant.approve([(item["question"], item["answer"]) for items in halves.values() for item in items])
     found = {}
     for half, items in halves.items():
-        same = [(i, assistant.ask(q).text) for i in items for q in i["paraphrases"]]
-        near = [(i, assistant.ask(q).text) for i in items for q in i["near_misses"].values()]
+        same = _answers(assistant, [(i, q) for i in items for q in i["paraphrases"]])
+        near = _answers(assistant, [(i, q) for i in items for q in i["near_misses"].values()])
         found |= {
             f"{half}_paraphrases_get_the_fact": _share(holds(text, i["fact"]) for i, text in same),
             f"{half}_paraphrases_word_for_word": _share(text.strip() == i["answer"] for i, text in same),
@@ -194,6 +196,18 @@ def corrections(assistant: Assistant, say: Say) -> dict[str, float]:
         }
         say(f"{half}: {found[f'{half}_paraphrases_get_the_fact']:.0%} of {len(same)} paraphrases get the fact")
     return found
+
+
+def _ask_all(assistant: Assistant, questions: Sequence[str]) -> Iterator[Reply]:
+    """The replies in order, of which AT_ONCE are under way."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield from pool.map(assistant.ask, questions)
+
+
+def _answers(assistant: Assistant, asked: Sequence[tuple[dict[str, Any], str]]) -> list[tuple[dict[str, Any], str]]:
+    """Each item with the text that its question got."""
+    replies = _ask_all(assistant, [question for _, question in asked])
+    return [(item, reply.text) for (item, _), reply in zip(asked, replies, strict=True)]
 
 
 def holds(text: str, answer: str) -> bool:

@@ -31,7 +31,7 @@ STOPWORDS = frozenset(
 )
 SMALL_TALK = frozenset(
     """hi hello hey hiya greetings morning afternoon evening night day good thanks thank thx cheers welcome bye goodbye
-    later nice great cool fine sorry yeah yep nope today meet""".split()
+    later nice great cool fine sorry yeah yep nope today meet much""".split()
 )
 _LEANING = frozenset("it its they them their he she him his her these those one ones".split())
 _FOLLOWING = re.compile(r"\s*(?:and|but|or|so|then|also|what about|how about|why not)\b", re.IGNORECASE)
