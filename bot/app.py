@@ -12,18 +12,18 @@ from aiogram import Bot, Dispatcher
 from aiogram.client.default import DefaultBotProperties
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
-from aiogram.exceptions import TelegramAPIError
-from aiogram.types import BotCommand, LinkPreviewOptions, Update
+from aiogram.exceptions import AiogramError, TelegramNotFound
+from aiogram.types import BotCommand, LinkPreviewOptions, Update, User
 from aiogram.utils.token import TokenValidationError
 
 from bot import texts
 from bot.inbox import Arrival, Inbox
-from bot.intake import Poller, insist, webhook
+from bot.intake import WRONG_TOKEN, Poller, insist, webhook
 from bot.parts import Parts
 from bot.patience import Patience
 from bot.routes import make_dispatcher
 from core.client import ServingClient
-from core.errors import ApprenticeError, SettingsError, StoreUnavailable
+from core.errors import SettingsError, StoreUnavailable
 from core.identity import Pseudonyms
 from core.settings import TOKEN, Settings
 from core.store import connect
@@ -46,8 +46,6 @@ def run(settings: Settings) -> None:
     except SettingsError as error:
         print(error, file=sys.stderr)
         sys.exit(os.EX_CONFIG)
-    except ApprenticeError:
-        raise
     except Exception:
         log.exception("the bot failed")
         sys.exit(1)
@@ -139,13 +137,20 @@ async def _until(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
 
 async def _introduce(bot: Bot, parts: Parts) -> None:
     """Check the token, and give Telegram the list of commands."""
-    me = await insist(bot.me)
+    me = await insist(lambda: _me(bot))
     log.info("the bot is @%s", me.username)
     commands = [BotCommand(command=name, description=text) for name, text in texts.COMMANDS.items()]
     try:
         await bot.set_my_commands(commands)
-    except TelegramAPIError as error:
-        log.warning("Telegram did not take the list of commands: %s", error.message)
+    except AiogramError as error:
+        log.warning("Telegram did not take the list of commands (%s)", type(error).__name__)
+
+
+async def _me(bot: Bot) -> User:
+    try:
+        return await bot.me()
+    except TelegramNotFound:
+        raise SettingsError(WRONG_TOKEN) from None
 
 
 async def _offer_ownership(bot: Bot, parts: Parts) -> None:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from aiogram import Bot
 from aiogram.exceptions import (
+    AiogramError,
     ClientDecodeError,
     TelegramAPIError,
     TelegramBadRequest,
@@ -27,8 +28,9 @@ from core.errors import SettingsError
 from core.settings import TOKEN, Settings, variable
 
 KINDS = ["message", "callback_query"]
-POLL_S = 25
+POLL_S, CONFIRM_S = 25, 3
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
+WRONG_TOKEN = f"Telegram does not know the token in {TOKEN}; copy it from @BotFather again."
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"
 
 T = TypeVar("T")
@@ -48,8 +50,7 @@ class Poller:
 
         Raises: SettingsError where the token is wrong.
         """
-        hook = await insist(self._bot.get_webhook_info)
-        if hook.url:
+        if await insist(self._hook):
             log.warning("A webhook was set for this bot and is deleted, because polling is configured.")
             await insist(self._bot.delete_webhook)
         while True:
@@ -60,9 +61,17 @@ class Poller:
         """Tell Telegram what has been handled, so that it does not come again at the next start."""
         if self._offset is not None:
             try:
-                await self._bot.get_updates(offset=self._offset, limit=1, timeout=0, request_timeout=3)
-            except (TelegramAPIError, ClientDecodeError) as error:
-                log.warning("the last updates may come again: %s", _trouble(error))
+                async with asyncio.timeout(CONFIRM_S):
+                    await self._bot.get_updates(offset=self._offset, limit=1, timeout=0)
+            except (AiogramError, TimeoutError) as error:
+                log.warning("the last updates may come again (%s)", type(error).__name__)
+
+    async def _hook(self) -> str:
+        """The webhook that is set; a Bot API server that cannot tell has none."""
+        try:
+            return (await self._bot.get_webhook_info()).url
+        except TelegramNotFound:
+            return ""
 
     async def _fetch(self) -> list[Update]:
         try:
@@ -70,9 +79,10 @@ class Poller:
                 offset=self._offset, timeout=POLL_S, allowed_updates=KINDS, request_timeout=POLL_S + 10
             )
         except ClientDecodeError as error:
-            if not isinstance(error.data, dict):
+            raw = error.data.get("result") if isinstance(error.data, dict) else None
+            if not raw:
                 raise
-            updates = self._readable(error.data["result"])
+            return self._readable(raw)
         if updates:
             self._offset = updates[-1].update_id + 1
         return updates
@@ -115,10 +125,8 @@ async def insist(call: Callable[[], Awaitable[T]]) -> T:
     while True:
         try:
             result = await call()
-        except (TelegramUnauthorizedError, TelegramNotFound):
-            raise SettingsError(
-                f"Telegram does not know the token in {TOKEN}; copy it from @BotFather again."
-            ) from None
+        except TelegramUnauthorizedError:
+            raise SettingsError(WRONG_TOKEN) from None
         except TelegramBadRequest:
             raise
         except (TelegramAPIError, ClientDecodeError) as error:

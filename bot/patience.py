@@ -5,12 +5,14 @@ import logging
 
 from aiogram import Bot
 from aiogram.client.session.middlewares.base import BaseRequestMiddleware, NextRequestMiddlewareType
-from aiogram.exceptions import TelegramNetworkError, TelegramRetryAfter, TelegramServerError
+from aiogram.exceptions import TelegramAPIError, TelegramNetworkError, TelegramRetryAfter, TelegramServerError
 from aiogram.methods import GetUpdates, Response, TelegramMethod
 from aiogram.methods.base import TelegramType
 
 RETRIES = 4
 FIRST_WAIT_S = 0.5
+UNNAMED_WAIT_S = 1.0
+"""Where Telegram asks for a pause without saying how long."""
 
 log = logging.getLogger(__name__)
 
@@ -36,5 +38,9 @@ class Patience(BaseRequestMiddleware):
                     raise
                 wait_s = FIRST_WAIT_S * 2**failures
                 failures += 1
+            except TelegramAPIError as error:
+                if not error.message.startswith("Too Many Requests"):
+                    raise
+                wait_s = UNNAMED_WAIT_S
             log.info("%s waits %s s for Telegram", type(method).__name__, wait_s)
             await asyncio.sleep(wait_s)

@@ -328,7 +328,7 @@ class Person:
         """What the bot has written to this chat."""
         return [m for m in self.api.chat(self.chat_id) if m["from"]["id"] == BOT["id"]]
 
-    def wait(self, check: Callable[[dict[str, Any]], Any], seconds: float = 20) -> dict[str, Any]:
+    def wait(self, check: Callable[[dict[str, Any]], Any], seconds: float = 30) -> dict[str, Any]:
         """The first message of the bot in this chat for which the check is true."""
         return until(
             lambda: next((m for m in self.seen() if check(m)), None),
@@ -336,7 +336,7 @@ class Person:
             seconds,
         )
 
-    def wait_text(self, part: str, after: dict[str, Any] | None = None, seconds: float = 20) -> dict[str, Any]:
+    def wait_text(self, part: str, after: dict[str, Any] | None = None, seconds: float = 30) -> dict[str, Any]:
         """The first message of the bot with this text in it, later than another."""
         floor = after["message_id"] if after else 0
         return self.wait(lambda m: part in m["text"] and m["message_id"] > floor, seconds)
@@ -363,7 +363,7 @@ def buttons(message: dict[str, Any]) -> list[str]:
     return [b["text"] for row in message.get("reply_markup", {}).get("inline_keyboard", []) for b in row]
 
 
-def until(check: Callable[[], Any], what: str | Callable[[], str], seconds: float = 20) -> Any:
+def until(check: Callable[[], Any], what: str | Callable[[], str], seconds: float = 30) -> Any:
     """Poll until the check is true, and return what it gave."""
     end = time.monotonic() + seconds
     while not (found := check()):

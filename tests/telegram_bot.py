@@ -25,10 +25,6 @@ from serving.local import LocalEngine
 from tests.conftest import ROOT
 from tests.telegram_api import TelegramApi, until
 
-COMMAND = (
-    "import os; from bot.app import run; from core.log import configure_logging; "
-    "from core.settings import load_settings; s = load_settings(os.environ); configure_logging(s); run(s)"
-)
 LONG = "\n\n".join(f"Paragraph {n} 🚢." + " It says a little more about ships." * 12 for n in range(30))
 SCRIPTS = {
     "short": (["It is ", "scripted."], 0.0),
@@ -114,7 +110,7 @@ def bot_process(settings: Settings, api: TelegramApi, folder: Path, **changes: o
     out, err = folder / f"{name}.out", folder / f"{name}.err"
     with out.open("wb") as stdout, err.open("wb") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-c", COMMAND], cwd=ROOT, env=environment, stdout=stdout, stderr=stderr
+            [sys.executable, "-m", "apprentice", "bot"], cwd=ROOT, env=environment, stdout=stdout, stderr=stderr
         )
     running = BotProcess(process, out, err)
     try:

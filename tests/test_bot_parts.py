@@ -1,7 +1,7 @@
 """What the bot's stories rest on: splitting, and what buttons carry."""
 
 import pytest
-from aiogram.exceptions import TelegramAPIError
+from aiogram.exceptions import TelegramAPIError, TelegramBadRequest, TelegramRetryAfter, TelegramServerError
 from aiogram.methods import SendMessage
 from aiogram.types import Chat, Message, MessageEntity, User
 from hypothesis import given
@@ -25,7 +25,8 @@ def test_pieces_are_the_text_and_fit(text, limit):
 
 @given(WORDS, WORDS, st.integers(4, 40))
 def test_a_longer_text_begins_with_the_same_pieces(text, more, limit):
-    assert split(text + more, limit)[: len(split(text, limit)) - 1] == split(text, limit)[:-1]
+    kept = split(text, limit)[:-1]
+    assert split(text + more, limit)[: len(kept)] == kept
 
 
 @pytest.mark.parametrize(
@@ -79,16 +80,42 @@ def test_the_name_is_no_part_of_the_question():
     assert without_mention("@Apprentice_bot what is @apprentice_bottle?", ME) == "what is @apprentice_bottle?"
 
 
-async def test_a_call_that_keeps_failing_fails():
-    calls = []
+METHOD = SendMessage(chat_id=1, text="x")
+WAIT = TelegramRetryAfter(METHOD, "Too Many Requests", 7)
+UNNAMED = TelegramAPIError(METHOD, "Too Many Requests")
+FAILED = TelegramServerError(METHOD, "Bad Gateway")
+REFUSED = TelegramBadRequest(METHOD, "Bad Request")
 
-    async def refuse(bot, method):
-        calls.append(method)
-        raise TelegramAPIError(method, "no")
 
-    with pytest.raises(TelegramAPIError):
-        await Patience()(refuse, None, SendMessage(chat_id=1, text="x"))
-    assert len(calls) == 1
+@pytest.mark.parametrize(
+    ("outcomes", "pauses"),
+    [
+        ([WAIT] * 9 + [True], [7] * 9),
+        ([UNNAMED, True], [1]),
+        ([FAILED, WAIT, FAILED, True], [0.5, 7, 1]),
+        ([FAILED] * 5, [0.5, 1, 2, 4]),
+        ([REFUSED], []),
+    ],
+)
+async def test_a_call_waits_as_long_as_it_is_asked_to(monkeypatch, outcomes, pauses):
+    left, waited = list(outcomes), []
+
+    async def pause(seconds):
+        waited.append(seconds)
+
+    async def make_request(bot, method):
+        outcome = left.pop(0)
+        if outcome is True:
+            return True
+        raise outcome
+
+    monkeypatch.setattr("bot.patience.asyncio.sleep", pause)
+    if outcomes[-1] is True:
+        assert await Patience()(make_request, None, METHOD)
+    else:
+        with pytest.raises(type(outcomes[-1])):
+            await Patience()(make_request, None, METHOD)
+    assert (waited, left) == (pauses, [])
 
 
 def test_failures_are_sentences():

@@ -1,24 +1,38 @@
-"""How the bot starts, goes on and ends: tokens, other pollers, webhooks, and what is away or dies."""
+"""How the bot starts and goes on: tokens, other pollers, webhooks, and what is away or dies."""
 
+import asyncio
 import os
 import signal
+import socket
 import threading
 import time
 
 import httpx
 import pytest
+from aiogram import Bot
+from aiogram.client.session.aiohttp import AiohttpSession
+from aiogram.client.telegram import TelegramAPIServer
 from pydantic import SecretStr
 
 from bench.instance import free_ports
+from bot.app import run
+from bot.inbox import Inbox
+from bot.intake import insist, webhook
 from bot.keyboards import AboutAnswer
+from core.errors import SettingsError
 from core.identity import Pseudonyms
 from core.records import Message, Turn, new_id, now_ms
 from core.settings import Settings
 from feedback.people import People
 from feedback.ratings import Ratings
 from feedback.turns import Turns
-from tests.telegram_api import BOT, Person, telegram, until
+from tests.telegram_api import BOT, TOKEN, Person, telegram, until
 from tests.telegram_bot import bot_process
+
+
+def _asks_for_help(person: Person) -> None:
+    sent = person.send("/help")
+    person.wait_text("/sources", sent)
 
 
 @pytest.fixture
@@ -43,47 +57,56 @@ def ann(api, store, settings):
 
 
 def test_a_wrong_token_is_one_sentence_and_final(api, store, settings, tmp_path):
-    other, odd = SecretStr("123456:AAE-another-token-of-the-right-shape-000"), SecretStr("nonsense-that-is-secret")
-    with (
-        bot_process(settings, api, tmp_path, telegram_bot_token=other) as refused,
-        bot_process(settings, api, tmp_path, telegram_bot_token=odd) as misread,
-    ):
-        assert (refused.process.wait(20), misread.process.wait(20)) == (os.EX_CONFIG, os.EX_CONFIG)
-    for bot, token in ((refused, other), (misread, odd)):
-        (line,) = bot.output().splitlines()
-        assert "TELEGRAM_BOT_TOKEN" in line and "@BotFather" in line and token.get_secret_value() not in line
+    token = SecretStr("123456:AAE-another-token-of-the-right-shape-000")
+    with bot_process(settings, api, tmp_path, telegram_bot_token=token) as bot:
+        assert bot.process.wait(60) == os.EX_CONFIG
+    (line,) = bot.output().splitlines()
+    assert "TELEGRAM_BOT_TOKEN" in line and "@BotFather" in line and token.get_secret_value() not in line
 
 
-def test_another_poller_is_named_once_and_polling_goes_on(api, ann, settings, tmp_path):
-    with bot_process(settings, api, tmp_path) as bot, httpx.Client() as http:
-        until(lambda: api.calls("getUpdates"), "polling")
+@pytest.mark.parametrize("token", [None, SecretStr("nonsense-that-is-secret")])
+def test_what_is_no_token_is_one_sentence_and_final(settings, token, capsys):
+    with pytest.raises(SystemExit) as ended:
+        run(settings.model_copy(update={"telegram_bot_token": token}))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert ended.value.code == os.EX_CONFIG
+    assert "TELEGRAM_BOT_TOKEN" in line and "nonsense" not in line
+
+
+async def test_while_telegram_is_away_the_bot_waits_and_says_so_once(caplog):
+    session = AiohttpSession(api=TelegramAPIServer.from_base("http://127.0.0.1:1"))
+    bot = Bot(TOKEN, session=session)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(2):
+            await insist(bot.get_updates)
+    await session.close()
+    (said,) = caplog.messages
+    assert said == "Telegram cannot be reached (ClientConnectorError). I keep trying."
+
+
+def test_other_pollers_and_webhooks_are_named_once_and_polling_goes_on(api, ann, settings, tmp_path):
+    api.webhook = {"url": "https://left.example/over"}
+    with bot_process(settings, api, tmp_path, log_level="DEBUG") as bot, httpx.Client() as http:
+        _asks_for_help(ann)
+        assert api.webhook == {} and bot.output().count("A webhook was set for this bot") == 1
+
         for _ in range(2):
             before = len(api.calls("getUpdates"))
             http.post(f"{api.base}/bot{api.token}/getUpdates", data={"timeout": 0})
             until(lambda before=before: len(api.calls("getUpdates")) > before + 1, "another try")
-        sent = ann.send("/help")
-        ann.wait_text("/sources", sent)
+        _asks_for_help(ann)
         assert bot.output().count("Another program polls with this bot's token") == 1
-        api.fault("getUpdates", 502, "Bad Gateway")
-        api.fault("getUpdates", 429, "Too Many Requests: retry after 1", retry_after=1)
-        sent = ann.send("/help")
-        ann.wait_text("/sources", sent)
-        again = ann.send("/help")
-        ann.wait_text("/sources", again)
-        assert "does not answer as it should" in bot.output() and "Traceback" not in bot.output()
 
-
-def test_a_webhook_that_is_left_over_is_deleted_and_named(api, ann, settings, tmp_path):
-    api.webhook = {"url": "https://left.example/over"}
-    sent = ann.send("/help")
-    with bot_process(settings, api, tmp_path) as bot:
-        ann.wait_text("/sources", sent)
-        assert api.webhook == {} and bot.output().count("A webhook was set for this bot") == 1
         api.webhook = {"url": "https://another.example/program"}
         until(lambda: "has set a webhook for this bot's token" in bot.output(), "the sentence about the webhook")
         api.webhook = {}
-        later = ann.send("/help")
-        ann.wait_text("/sources", later)
+        _asks_for_help(ann)
+
+        api.fault("getUpdates", 502, "Bad Gateway")
+        api.fault("getUpdates", 429, "Too Many Requests: retry after 1", retry_after=1)
+        _asks_for_help(ann)
+        _asks_for_help(ann)
+        assert "does not answer as it should" in bot.output() and "Traceback" not in bot.output()
 
 
 def test_a_webhook_serves_and_checks_its_secret(api, ann, settings, tmp_path):
@@ -97,8 +120,7 @@ def test_a_webhook_serves_and_checks_its_secret(api, ann, settings, tmp_path):
     with bot_process(settings, api, tmp_path, **changes) as bot:
         until(lambda: api.webhook, "the webhook")
         assert api.webhook["secret_token"] == "a-long_secret"
-        sent = ann.send("/help")
-        ann.wait_text("/sources", sent)
+        _asks_for_help(ann)
         asked = ann.send("Is serving there?")
         ann.wait_text("starting or busy elsewhere", asked)
         assert set(api.deliveries) == {200} and not api.calls("getUpdates")
@@ -108,9 +130,6 @@ def test_a_webhook_serves_and_checks_its_secret(api, ann, settings, tmp_path):
         assert httpx.post(f"http://{hook}", content=b"{", headers=known).status_code == 400
         assert httpx.post(f"http://{hook}", json={"update_id": "?"}, headers=known).status_code == 200
         assert httpx.get(f"http://{hook}").status_code == 405
-        with bot_process(settings, api, tmp_path, **changes) as second:
-            assert second.process.wait(20) == os.EX_CONFIG
-            assert "APPRENTICE_TELEGRAM_WEBHOOK_PORT" in second.output()
         assert bot.stop() == 0 and api.webhook, "Telegram keeps what comes meanwhile"
         assert "a-long_secret" not in bot.output()
 
@@ -128,26 +147,19 @@ def test_without_the_database_people_are_told_and_polling_goes_on(api, settings,
         assert bot.process.poll() is None and "start=" not in bot.output() and "Traceback" not in bot.output()
 
 
-def test_while_telegram_is_away_the_bot_waits_and_its_log_holds_no_token(api, store, settings, tmp_path):
-    away = {"telegram_api_base": "http://127.0.0.1:1", "log_level": "DEBUG"}
-    with bot_process(settings, api, tmp_path, **away) as bot:
-        until(lambda: "waits 0.5 s for Telegram" in bot.output(), "the first pause")
-        assert bot.stop() == 0
-        assert "Traceback" not in bot.output()
-
-
-def test_a_bot_that_has_an_owner_prints_no_link_and_an_unreadable_update_holds_nothing_up(
-    api, ann, store, settings, tmp_path
-):
-    people = People(store)
-    people.redeem(people.invite("owner"), "olga", "telegram:9")
-    api.push(message={"message_id": "not a number"})
-    sent = ann.send("/help")
-    with bot_process(settings, api, tmp_path) as bot:
-        ann.wait_text("/sources", sent)
-        assert bot.stop() == 0
-    assert "start=" not in bot.output() and "could not be understood" in bot.output()
-    assert api.confirmed == max(u for c in api.calls("getUpdates") for u in [u["update_id"] for u in c.result or []])
+async def test_a_webhook_that_cannot_listen_or_is_refused_is_one_sentence(api, settings):
+    (port,) = free_ports(1)
+    wanted = {"telegram_webhook_secret": SecretStr("secret"), "telegram_webhook_port": port}
+    session = AiohttpSession(api=TelegramAPIServer.from_base(api.base))
+    bot = Bot(api.token, session=session)
+    refused = settings.model_copy(update=wanted | {"telegram_webhook_url": "ftp://bot.example"})
+    with pytest.raises(SettingsError, match="APPRENTICE_TELEGRAM_WEBHOOK_URL is refused"):
+        async with webhook(bot, Inbox(None), refused):
+            pass
+    await session.close()
+    with socket.create_server(("127.0.0.1", port)), pytest.raises(SettingsError, match="WEBHOOK_PORT"):
+        async with webhook(bot, Inbox(None), refused):
+            pass
 
 
 def test_a_press_that_was_not_stored_before_a_crash_comes_again(api, ann, store, settings, tmp_path):
@@ -159,7 +171,8 @@ def test_a_press_that_was_not_stored_before_a_crash_comes_again(api, ann, store,
     shown = api.remember(
         {"message_id": api.new_id(), "date": 1, "chat": {"id": 7, "type": "private"}, "from": BOT, "text": "a"}
     )
-    ratings = Ratings(store, turns)
+    ratings, people = Ratings(store, turns), People(store)
+    people.redeem(people.invite("owner"), "olga", "telegram:9")
     with bot_process(settings, api, tmp_path) as bot:
         until(lambda: api.calls("getUpdates"), "polling")
         store.execute_command("CLIENT", "PAUSE", 30_000, "WRITE")
@@ -171,7 +184,12 @@ def test_a_press_that_was_not_stored_before_a_crash_comes_again(api, ann, store,
         bot.stop(signal.SIGKILL)
     store.execute_command("CLIENT", "UNPAUSE")
     assert ratings.votes(turn.id) == []
-    with bot_process(settings, api, tmp_path):
+    api.push(message={"message_id": "not a number"})
+    with bot_process(settings, api, tmp_path) as bot:
         until(lambda: ratings.votes(turn.id), "the vote")
         pressing.join(20)
+        assert bot.stop() == 0
     assert [v.value for v in ratings.votes(turn.id)] == [1]
+    assert "could not be understood" in bot.output() and "Traceback" not in bot.output()
+    assert "start=" not in bot.output(), "there is an owner"
+    assert api.confirmed == max(u["update_id"] for c in api.calls("getUpdates") for u in c.result or [])
