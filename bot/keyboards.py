@@ -42,7 +42,7 @@ def feedback(turn_id: str) -> InlineKeyboardMarkup:
 
 
 def again(turn_id: str) -> InlineKeyboardMarkup:
-    """The button under an answer that broke off."""
+    """The button where nothing was answered."""
     return _row({_ACTIONS["again"]: AboutAnswer(action="again", turn=turn_id)})
 
 

@@ -48,10 +48,11 @@ class Answer:
         return "\n\n".join(part for part in parts if part)
 
     def keyboard(self) -> InlineKeyboardMarkup | None:
-        """The buttons under it; none where there is no turn that they could be about."""
+        """The buttons under it: none where there is no turn, and only 🔄 where nothing was answered."""
         if self.turn_id is None:
             return None
-        return keyboards.again(self.turn_id) if self.error else keyboards.feedback(self.turn_id)
+        answered = self.error is None and (self.ended is not None or self.text.strip())
+        return keyboards.feedback(self.turn_id) if answered else keyboards.again(self.turn_id)
 
 
 class Growing:

@@ -32,6 +32,7 @@ SCRIPTS = {
     "endless": ([f"word{n} " for n in range(2000)], 0.05),
     "long": ([LONG[n : n + 500] for n in range(0, len(LONG), 500)], 0.0),
     "waiting": (["Begun. ", ""], 0.7),
+    "silent": (["", "late"], 100.0),
     "empty": ([""], 0.0),
     "broken": (["This goes ", None], 0.1),
 }

@@ -310,6 +310,13 @@ def test_stop_keeps_what_was_said(world):
     assert answer["text"] == turn.reply.strip() and answer["text"].startswith("word0 word1")
     ann.wait_text("Stopped before I said anything", waiting)
     assert ann.press(answer, "👎")["text"]
+    silent = ann.send("script:silent")
+    until(lambda: world.context.store.zcard(keys.OPEN_TURNS), "the turn is open")
+    time.sleep(0.3)
+    ann.send("/stop")
+    assert buttons(ann.wait_text("Stopped before I said anything", silent)) == ["🔄"]
+    between = ann.send("/help")
+    ann.wait_text("/sources", between)
     idle = ann.send("/stop")
     ann.wait_text("No answer is running", idle)
 
