@@ -1,7 +1,7 @@
 """A client of the HTTP API, for the processes that reach serving over it: one question, one stream of events."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -67,7 +67,7 @@ class ServingClient:
         """Close every connection."""
         await self._http.aclose()
 
-    async def answer(self, asked: Asked) -> AsyncIterator[Begun | Said | Ended]:
+    async def answer(self, asked: Asked) -> AsyncGenerator[Begun | Said | Ended, None]:
         """Begun, then what is said, then Ended. Closing the iterator stops the answer and keeps what was said.
 
         Raises: ServingUnavailable, StoreUnavailable, Busy, NotFound, InvalidInput, each with a sentence for the person.

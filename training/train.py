@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import torch
 from peft import LoraConfig, get_peft_model
+from safetensors import SafetensorError
 from torch.nn.functional import cross_entropy
 from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -88,7 +89,7 @@ def train(
     losses, tokens, seconds = _optimise(tuned, examples, hyperparameters, batch_tokens, pad, device, progress)
     try:
         tuned.save_pretrained(draft, safe_serialization=True)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise DiskFull(f"the adapter could not be written to {draft}: {error}.") from error
     (draft / "README.md").unlink(missing_ok=True)
     targets = tuple(sorted(tuned.peft_config["default"].target_modules))
@@ -113,7 +114,7 @@ def _optimise(
     for done, batch in enumerate(steps, 1):
         total = 0.0
         for part in _split(batch, batch_tokens):
-            loss = _loss(model, part, pad, device) / len(batch)
+            loss = batch_loss(model, part, pad, device) / len(batch)
             loss.backward()
             total += loss.item()
             tokens += sum(len(e.prompt_ids) + len(e.reply_ids) for e in part)
@@ -157,7 +158,7 @@ def _split(batch: Sequence[Example], batch_tokens: int) -> list[list[Example]]:
     return parts
 
 
-def _loss(model: torch.nn.Module, part: Sequence[Example], pad: int, device: str) -> torch.Tensor:
+def batch_loss(model: torch.nn.Module, part: Sequence[Example], pad: int, device: str) -> torch.Tensor:
     """The sum over examples of weight times the mean loss of the reply's tokens.
 
     Rows are padded on the left, so that every reply ends in the last column and logits are made for replies alone.
