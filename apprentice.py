@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from core.errors import ApprenticeError, InvalidInput, SettingsError
+from core.errors import ApprenticeError, InvalidInput, SettingsError, StoreUnavailable
 from core.log import configure_logging
 from core.settings import Settings, load_settings
 
@@ -37,6 +37,9 @@ def main() -> None:
     """Run a command; what a person can put right is one sentence on standard error, without a traceback."""
     try:
         app()
+    except StoreUnavailable as error:
+        print(f"{error} Does Apprentice run? `apprentice up` starts it.", file=sys.stderr)
+        sys.exit(1)
     except ApprenticeError as error:
         print(error, file=sys.stderr)
         sys.exit(2 if isinstance(error, SettingsError) else 1)

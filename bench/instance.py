@@ -64,6 +64,7 @@ class Instance:
         done = subprocess.run(
             [sys.executable, "-m", "apprentice", *words],
             env=self.environment,
+            cwd=self.log.parent,
             capture_output=True,
             text=True,
             timeout=timeout_s,
@@ -111,6 +112,8 @@ def free_ports(count: int) -> list[int]:
 def instance(folder: Path, **overrides: str) -> Iterator[Instance]:
     """Start an installation in a folder, wait until it answers, and stop it cleanly at the end.
 
+    Its processes run in that folder, so that no `.env` of another installation is read.
+
     Raises: InstanceFailed with the end of its log.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -128,6 +131,7 @@ def instance(folder: Path, **overrides: str) -> Iterator[Instance]:
         process = subprocess.Popen(
             [sys.executable, "-m", "apprentice", "up"],
             env=environment,
+            cwd=folder,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,

@@ -7,7 +7,6 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -100,7 +99,7 @@ def _approve_in_the_terminal(running) -> None:
         capture_output=True,
         text=True,
         timeout=60,
-        cwd=Path(__file__).parent.parent,
+        cwd=running.settings.data_dir,
     )
     assert "Nothing waits for a decision." in done.stdout, done.stdout + done.stderr
 
