@@ -33,6 +33,11 @@ ToFile = Annotated[Path | None, typer.Option("--json", help="Also write the figu
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
+# Threads of a product that wait for each other by spinning take the cores from every other process: beside one busy
+# process, training on two cores went from 10 to 124 tokens/s with this. It must be set before torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
 def main() -> None:
     """Run a command; what a person can put right is one sentence on standard error, without a traceback."""
     try:
