@@ -182,9 +182,6 @@ def refresh(now: Annotated[bool, typer.Option("--now", help="Do one here, and wa
     if not now:
         _say(str(read_progress(context.store, context.settings.refresh_min_items)))
         return
-    from workers.courtesy import give_way
-
-    give_way()
     from training.gate import as_text
     from workers.lock import RefreshLock
     from workers.refresh import run_refresh

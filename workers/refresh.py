@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from workers.judging import open_judge
 from workers.lock import RefreshLock
 
 log = logging.getLogger(__name__)
+LOW_PRIORITY = 10
 MIN_EXAMPLES = 5
 MAX_ATTEMPTS = 3
 Progress = Callable[[str, int, int], None]
@@ -45,6 +47,7 @@ def run_refresh(context: Context, lock: RefreshLock, progress: Progress) -> Refr
     Raises: FenceLost, NotEnoughMemory, DiskFull, StoreUnavailable: recorded as a failed attempt.
     """
     settings = context.settings
+    os.nice(max(0, LOW_PRIORITY - os.nice(0)))
     base = prepare_base(settings.model, settings.data_dir)
     renderer = Renderer(load_tokenizer(base), base.tokenizer_hash, settings.prompt_tokens)
     how = Hyperparameters(

@@ -7,7 +7,6 @@ from core.records import now_ms
 from core.store import durable
 from workers.app import app, settings
 from workers.context import open_context
-from workers.courtesy import give_way
 from workers.due import refresh_due
 from workers.lock import RefreshLock
 
@@ -32,7 +31,6 @@ def refresh() -> None:
     context = open_context(settings)
     with RefreshLock(context.store, settings.lock_s) as lock:
         if lock.try_acquire():
-            give_way()
             from workers.refresh import run_refresh
 
             run_refresh(context, lock, lambda stage, done, total: None)
