@@ -91,7 +91,10 @@ def run(data: Path, say: Say = lambda line: None) -> dict[str, Any]:
     Raises: InvalidInput where the data is missing.
     """
     load(data)
-    with tempfile.TemporaryDirectory() as folder, instance(Path(folder)) as running:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        instance(Path(folder), APPRENTICE_REFRESH_MIN_ITEMS="100000") as running,
+    ):
         return measure(data, Installed(running), say)
 
 

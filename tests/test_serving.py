@@ -240,7 +240,7 @@ def test_more_than_fits_is_told_to_come_back(base, valkey_url, tmp_path, store):
     (port,) = free_ports(1)
     tight = Settings(data_dir=tmp_path, redis_url=valkey_url, serving_port=port)
     with serving(tight, base, streams=1, queue=1) as api, httpx.Client(base_url=api, timeout=60) as http:
-        body = {"messages": STORY, "max_tokens": 60, "ignore_eos": True}
+        body = {"messages": STORY, "max_tokens": 24, "ignore_eos": True}
         with ThreadPoolExecutor(6) as pool:
             answers = [pool.submit(http.post, "/v1/chat/completions", json=body) for _ in range(6)]
             codes = [a.result() for a in answers]
