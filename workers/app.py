@@ -1,5 +1,6 @@
 """The Celery app: two queues. `tick` asks and decides in one long-lived process; `train` runs one child per task."""
 
+import logging
 import os
 
 from celery import Celery
@@ -33,6 +34,9 @@ app.conf.update(
 @setup_logging.connect
 def _log(**_: object) -> None:
     configure_logging(settings)
+    if settings.log_level == "INFO":
+        for every_tick in ("celery.beat", "celery.worker.strategy", "celery.app.trace"):
+            logging.getLogger(every_tick).setLevel(logging.WARNING)
 
 
 @worker_ready.connect
@@ -43,7 +47,7 @@ def _ready(sender: object, **_: object) -> None:
 
 def run(given: Settings, queue: str) -> None:
     """Work on one queue (`tick` with the schedule, or `train`) until told to stop."""
-    common = ["worker", "--queues", queue, "--hostname", f"{queue}@%h", "--loglevel", given.log_level]
+    common = ["--quiet", "worker", "--queues", queue, "--hostname", f"{queue}@%h", "--loglevel", given.log_level]
     quiet = ["--without-gossip", "--without-mingle"]
     if queue == "tick":
         schedule = str(given.data_dir / "celerybeat-schedule")
