@@ -67,8 +67,8 @@ def test_nothing_is_due_while_a_refresh_runs(context):
 def test_there_is_one_refresh_at_a_time_and_fences_grow(context):
     with RefreshLock(context.store, 30) as first:
         assert first.try_acquire()
-        second = RefreshLock(context.store, 30)
-        assert not second.try_acquire()
+        with RefreshLock(context.store, 30) as second:
+            assert not second.try_acquire()
         first.check()
     with RefreshLock(context.store, 30) as third:
         assert third.try_acquire() and third.fence == first.fence + 1

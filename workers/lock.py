@@ -51,6 +51,8 @@ class RefreshLock:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if not self.fence:
+            return  # it was another's
         self._ended.set()
         self._renewer.join()
         try:
