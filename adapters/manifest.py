@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from core.errors import AdapterRefused, DiskFull
 from core.records import BASE, Manifest, from_json, now_ms, to_json
@@ -29,39 +30,63 @@ class Tensor:
     data: memoryview
 
 
+class _Entry(BaseModel):
+    """What a safetensors header says of one tensor."""
+
+    dtype: str
+    shape: list[Annotated[int, Field(strict=True, ge=0)]]
+    data_offsets: tuple[Annotated[int, Field(strict=True, ge=0)], Annotated[int, Field(strict=True, ge=0)]]
+
+
+class _Lora(BaseModel):
+    """What a configuration must say for an adapter to be computed."""
+
+    r: Annotated[int, Field(strict=True, ge=1)]
+    lora_alpha: Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+    target_modules: list[str]
+
+
+_HEADER = TypeAdapter(dict[str, _Entry])
+
+
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file, by name, without torch.
 
     Raises: AdapterRefused where the file is truncated or not safetensors.
     """
+    header, body = _read_parts(path)
+    tensors = {}
+    for name, entry in header.items():
+        width = ITEM_BYTES.get(entry.dtype)
+        if width is None:
+            raise AdapterRefused(f"{name} has type {entry.dtype}; float32, float16 and bfloat16 are served.")
+        begin, end = entry.data_offsets
+        if end > len(body) or end - begin != width * math.prod(entry.shape):
+            raise AdapterRefused(f"{path.name} is truncated: {name} is incomplete.")
+        tensors[name] = Tensor(entry.dtype, tuple(entry.shape), body[begin:end])
+    if not tensors:
+        raise AdapterRefused(f"{path.name} holds no tensors.")
+    return tensors
+
+
+def _read_parts(path: Path) -> tuple[dict[str, _Entry], memoryview]:
+    """A safetensors file's header, without its metadata, and the bytes it speaks of."""
     try:
         raw = path.read_bytes()
         (length,) = struct.unpack("<Q", raw[:8])
         if length > min(MAX_HEADER, len(raw) - 8):
             raise AdapterRefused(f"{path.name} is truncated: its header is incomplete.")
-        header: dict[str, Any] = json.loads(raw[8 : 8 + length])
-    except (OSError, struct.error, ValueError) as error:
+        header = json.loads(raw[8 : 8 + length])
+        if isinstance(header, dict):
+            header.pop("__metadata__", None)
+        return _HEADER.validate_python(header), memoryview(raw)[8 + length :]
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "it"
+        raise AdapterRefused(f"{path.name} has a malformed header: {where} is not what it must be.") from error
+    except (OSError, struct.error, ValueError, RecursionError) as error:
         if isinstance(error, AdapterRefused):
             raise
         raise AdapterRefused(f"{path.name} cannot be read as safetensors.") from error
-    header.pop("__metadata__", None)
-    body = memoryview(raw)[8 + length :]
-    tensors = {}
-    for name, entry in header.items():
-        begin, end = entry["data_offsets"]
-        shape = tuple(entry["shape"])
-        width = ITEM_BYTES.get(entry["dtype"])
-        if width is None:
-            raise AdapterRefused(f"{name} has type {entry['dtype']}; float32, float16 and bfloat16 are served.")
-        count = width
-        for size in shape:
-            count *= size
-        if end > len(body) or end - begin != count:
-            raise AdapterRefused(f"{path.name} is truncated: {name} is incomplete.")
-        tensors[name] = Tensor(entry["dtype"], shape, body[begin:end])
-    if not tensors:
-        raise AdapterRefused(f"{path.name} holds no tensors.")
-    return tensors
 
 
 def version_id(manifest: Manifest, tensors: Mapping[str, Tensor]) -> str:
@@ -89,8 +114,10 @@ def read_config(folder: Path) -> dict[str, Any]:
     """
     try:
         config = json.loads((folder / CONFIG).read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise AdapterRefused(f"{folder} holds no readable {CONFIG}; give a folder that PEFT saved.") from error
+    if not isinstance(config, dict):
+        raise AdapterRefused(f"{folder} holds no readable {CONFIG}; give a folder that PEFT saved.")
     if config.get("peft_type") != "LORA":
         raise AdapterRefused(f"this adapter is {config.get('peft_type')}; only LoRA can be served.")
     for field, word in (("use_dora", "DoRA"), ("modules_to_save", "modules_to_save"), ("lora_bias", "lora_bias")):
@@ -100,8 +127,11 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise AdapterRefused(
             "this adapter trains biases or several ranks, which cannot be swapped in; train it without."
         )
-    if not isinstance(config.get("target_modules"), list):
-        raise AdapterRefused(f"{CONFIG} must name its target_modules as a list.")
+    try:
+        _Lora.model_validate(config)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise AdapterRefused(f"{CONFIG} has no usable {first['loc'][0]}: {first['msg']}.") from error
     return config
 
 

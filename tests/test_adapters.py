@@ -16,6 +16,7 @@ from core.errors import AdapterRefused, AliasMoved, FenceLost, InvalidInput, Not
 from core.records import BASE
 
 SHAPES = {f"model.layers.{n}.self_attn.{p}.weight": (8, 6) for n in range(2) for p in ("q_proj", "v_proj")}
+NESTED = struct.pack("<Q", 10**5) + b"[" * 10**5
 IDENTITY = "r1-aaaa-512"
 
 
@@ -93,6 +94,17 @@ def _config(folder, **fields):
     (folder / CONFIG).write_text(json.dumps(config | fields))
 
 
+def _header(folder, header):
+    raw = json.dumps(header).encode()
+    (folder / WEIGHTS).write_bytes(struct.pack("<Q", len(raw)) + raw + bytes(16))
+
+
+def _entry(**changed):
+    """A damage: a header with one entry, in which fields are changed, or left out where None."""
+    entry = {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]} | changed
+    return lambda f: _header(f, {NAME: {k: v for k, v in entry.items() if v is not None}})
+
+
 NAME = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
 DAMAGE = {
     "truncated": (_truncate, "truncated"),
@@ -112,6 +124,24 @@ DAMAGE = {
     "bias": (lambda f: _config(f, bias="all"), "biases"),
     "not lora": (lambda f: _config(f, peft_type="IA3"), "only LoRA"),
     "no config": (lambda f: (f / CONFIG).unlink(), "PEFT"),
+    "header is a list": (lambda f: _header(f, [1, 2]), "malformed header"),
+    "header nests without end": (lambda f: (f / WEIGHTS).write_bytes(NESTED), "cannot be read"),
+    "entry is a number": (lambda f: _header(f, {NAME: 5}), "malformed header"),
+    "no dtype": (_entry(dtype=None), "dtype is not what"),
+    "no shape": (_entry(shape=None), "shape is not what"),
+    "no offsets": (_entry(data_offsets=None), "data_offsets is not what"),
+    "one offset": (_entry(data_offsets=[0]), "data_offsets"),
+    "negative offsets": (_entry(data_offsets=[-16, 0]), "data_offsets"),
+    "shape of text": (_entry(shape=["2", 2]), "shape"),
+    "dtype of a list": (_entry(dtype=["F32"]), "dtype"),
+    "config is a list": (lambda f: (f / CONFIG).write_text("[]"), "PEFT"),
+    "no rank": (lambda f: _config(f, r=None), "no usable r:"),
+    "rank of text": (lambda f: _config(f, r="2"), "no usable r:"),
+    "rank nought": (lambda f: _config(f, r=0), "no usable r:"),
+    "no scaling": (lambda f: _config(f, lora_alpha=None), "no usable lora_alpha"),
+    "scaling beyond numbers": (lambda f: _config(f, lora_alpha=float("nan")), "no usable lora_alpha"),
+    "scaling of a hundred digits": (lambda f: _config(f, lora_alpha=10**400), "no usable lora_alpha"),
+    "targets of numbers": (lambda f: _config(f, target_modules=[1, "q_proj"]), "no usable target_modules"),
     "broken manifest": (lambda f: (f / "manifest.json").write_text("{"), "manifest.json"),
 }
 
