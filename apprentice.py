@@ -241,12 +241,14 @@ def install_adapter(folder: Annotated[Path, typer.Argument(help="A folder that P
     settings = _settings()
     from adapters.base import load_tokenizer, prepare_base
     from adapters.install import install
+    from adapters.verify import MAX_RANK
     from core.prompt import Renderer
     from workers.context import open_context
 
     base = prepare_base(settings.model, settings.data_dir)
     identity = Renderer(load_tokenizer(base), base.tokenizer_hash, settings.prompt_tokens).identity
-    manifest = install(open_context(settings).registry, folder, base, identity)
+    max_rank = max(settings.lora_rank, MAX_RANK)
+    manifest = install(open_context(settings).registry, folder, base, identity, max_rank)
     _say(f"{manifest.id[:12]} is installed; `apprentice adapters promote {manifest.id[:12]}` lets it answer.")
 
 

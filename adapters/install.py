@@ -11,8 +11,10 @@ from core.errors import AdapterRefused, DiskFull
 from core.records import Manifest, new_id
 
 
-def install(registry: Registry, folder: Path, base: Base, prompt_identity: str) -> Manifest:
+def install(registry: Registry, folder: Path, base: Base, prompt_identity: str, max_rank: int) -> Manifest:
     """Keep a copy of a version's or a plain PEFT folder under its hash. The folder given is left as it was.
+
+    `max_rank` is the largest rank that serving has room for.
 
     Raises: AdapterRefused with the reason; DiskFull.
     """
@@ -22,6 +24,8 @@ def install(registry: Registry, folder: Path, base: Base, prompt_identity: str) 
             if (folder / name).is_file():
                 shutil.copyfile(folder / name, draft / name)
         manifest = verify(draft, base.name, base.hash, base.shapes(), prompt_identity)
+        if manifest.rank > max_rank:
+            raise AdapterRefused(f"this adapter has rank {manifest.rank}; up to {max_rank} is served here.")
         seal(draft, manifest)
         registry.publish(draft, manifest)
     except AdapterRefused:

@@ -11,6 +11,8 @@ from core.records import Manifest
 
 MAX_NORM = 1e3
 """Largest Frobenius norm of one factor; trained ones stay below 30 at rank 16 on the bundled model."""
+MAX_RANK = 64
+"""Largest rank served, unless the settings ask for adapters of a larger one."""
 PEFT_PREFIX = "base_model.model."
 Shapes = Mapping[str, tuple[int, ...]]
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from adapters.base import Base
+from adapters.install import install
 from adapters.manifest import CONFIG, WEIGHTS, describe, read_tensors, seal, version_id
 from adapters.registry import Registry
 from adapters.verify import verify
@@ -163,6 +165,18 @@ def test_another_base_or_another_name_is_refused(tmp_path):
         check(folder, base_hash="other")
     with pytest.raises(AdapterRefused, match="do not match their name"):
         check(folder, version="f" * 64)
+
+
+def test_an_adapter_of_a_rank_that_serving_has_no_room_for_is_not_installed(store, tmp_path):
+    registry = Registry(store, tmp_path / "adapters")
+    base = Base(tmp_path / "base", "the model", "base-hash", "tokenizer")
+    base.folder.mkdir()
+    save_file({name: np.zeros(shape, "float32") for name, shape in SHAPES.items()}, base.folder / "model.safetensors")
+    folder = write_peft(tmp_path / "a", rank=4)
+    with pytest.raises(AdapterRefused, match="rank 4; up to 3 is served"):
+        install(registry, folder, base, IDENTITY, max_rank=3)
+    assert registry.versions() == [] and not list(registry.folder.iterdir())
+    assert install(registry, folder, base, IDENTITY, max_rank=4).rank == 4
 
 
 def test_a_promotion_waits_until_every_serving_process_has_it(store, tmp_path):
