@@ -43,11 +43,17 @@ def main() -> None:
     try:
         app()
     except StoreUnavailable as error:
-        print(f"{error} Does Apprentice run? `apprentice up` starts it.", file=sys.stderr)
+        hint = " Does Apprentice run? `apprentice up` starts it." if _awaits_up() else ""
+        print(f"{error}{hint}", file=sys.stderr)
         sys.exit(1)
     except ApprenticeError as error:
         print(error, file=sys.stderr)
         sys.exit(2 if isinstance(error, SettingsError) else 1)
+
+
+def _awaits_up() -> bool:
+    """Whether the command given needs the bundled database of an installation that `up` starts."""
+    return {"up", "demo", "bench"}.isdisjoint(sys.argv[1:2]) and _settings().redis_url is None
 
 
 @app.callback()

@@ -187,10 +187,13 @@ def test_a_misspelt_setting_stops_every_start_with_one_sentence(tmp_path):
 
 
 def test_a_database_that_is_away_is_one_sentence(tmp_path):
-    away = f"redis://127.0.0.1:{free_port()}/0"
-    done = apprentice("adapters", "list", folder=tmp_path, APPRENTICE_REDIS_URL=away)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.count("\n") == 1 and "cannot be reached" in done.stderr
+    ports = {f"APPRENTICE_{name}_PORT": str(free_port()) for name in ("SERVING", "CONSOLE", "VALKEY")}
+    away = {"APPRENTICE_REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"}
+    listing = ["adapters", "list"]
+    for words, database, hinted in ((listing, {}, True), (listing, away, False), (["up"], away, False)):
+        done = apprentice(*words, folder=tmp_path, **ports, **database)
+        assert done.returncode == 1 and done.stderr.count("\n") == 1 and "cannot be reached" in done.stderr, done.stderr
+        assert ("`apprentice up` starts it" in done.stderr) == hinted
 
 
 def test_rows_go_in_and_come_out_and_an_unknown_version_is_a_sentence(tmp_path, store, valkey_url):
