@@ -68,7 +68,7 @@ class Retriever:
             log.error("%s", error)
             return
         if index.embedder not in (None, self._embedder.id):
-            log.error("the index was made with another embedder; run `apprentice ingest` once to make it anew.")
+            log.error("the index is another embedder's; `apprentice ingest PATH...` with your documents makes it anew.")
             index = Index(None)
         self._index = index
 
