@@ -38,7 +38,6 @@ class Settings(BaseModel):
         None,
         description="Hugging Face id or folder of a causal language model. Empty: the bundled SmolLM2-135M-Instruct.",
     )
-    model_languages: str = Field("en", description="Languages the model speaks, as comma-separated ISO codes.")
     embedder: Annotated[str | None, Empty] = Field(
         None, description="Hugging Face id or local folder of a sentence embedder. Empty: the bundled all-MiniLM-L6-v2."
     )
