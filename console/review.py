@@ -49,6 +49,8 @@ def _show(item: QueueItem, waiting: int, console: Console) -> None:
         console.print(THUMBS[vote.value], escape(vote.reason or ""))
     for correction in item.corrections:
         console.print(Panel(escape(correction.text), title="correction", title_align="left", border_style="green"))
+    if item.suggestion != (item.corrections[0].text if item.corrections else turn.reply):
+        console.print(Panel(escape(item.suggestion), title="would be approved", title_align="left"))
 
 
 def _decide(item: QueueItem, key: str, reviews: Reviews, reviewer: str, console: Console) -> int:

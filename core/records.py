@@ -22,6 +22,10 @@ BASE = "base"
 """The version that is no adapter: the base model itself."""
 APPROVED_PASSAGE = "approved:"
 """How the id of a passage begins that is an approved answer, not a document."""
+NOTICE = "I found nothing about this in my sources."
+"""How an answer begins that no passage supports; what follows it comes after an empty line."""
+QUOTES_HEADING = "From the sources:"
+"""The line before the quotes that end an answer."""
 
 T = TypeVar("T")
 

@@ -25,6 +25,7 @@ from core.records import (
 )
 from core.store import Store, durable
 from feedback.ratings import Ratings
+from feedback.shown import approvable
 from feedback.turns import Turns, question, system_text
 
 EVALUATION_SHARE = 5
@@ -60,8 +61,8 @@ class QueueItem:
 
     @property
     def suggestion(self) -> str:
-        """What an operator would approve: the newest correction, or the answer itself."""
-        return self.corrections[0].text if self.corrections else self.turn.generated or self.turn.reply
+        """What an operator would approve: the newest correction, or the answer in plain words."""
+        return self.corrections[0].text if self.corrections else approvable(self.turn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ class Reviews:
     def decide(
         self, turn_id: str, decision: Decision, reviewer: str, scope: Scope = "chat", text: str = "", why: str = ""
     ) -> Review:
-        """Approve the answer as it is, approve an edited text, or reject it. A later decision replaces an earlier one.
+        """Approve the answer that was shown (in plain words), approve an edited text, or reject it; the last decision counts.
 
         The scope `everyone` is refused for an answer that used a chat's own documents.
 
@@ -126,7 +127,7 @@ class Reviews:
         """
         turn = self._turns.get(turn_id)
         if decision == "approve":
-            text = turn.generated or turn.reply
+            text = approvable(turn)
         if scope == "everyone" and any(p.scope == "chat" for p in turn.passages):
             raise InvalidInput("this answer used the chat's own documents, so it can be approved for this chat only.")
         return self.decide_many([NewDecision(turn, decision, scope, text, why)], reviewer)[0]

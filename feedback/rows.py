@@ -10,6 +10,7 @@ from core.errors import InvalidInput
 from core.records import Message, Scope, Turn, new_id, now_ms
 from feedback.ratings import Ratings
 from feedback.reviews import NewDecision, Reviews
+from feedback.shown import approvable
 from feedback.turns import Turns, messages
 
 BATCH = 500
@@ -81,7 +82,7 @@ def export_rows(turns: Turns, reviews: Reviews) -> Iterator[dict[str, Any]]:
         chat = [*messages(turns.conversation(turn.parent)), *turn.messages]
         row: dict[str, Any] = {"messages": [{"role": m.role, "content": m.content} for m in chat]}
         if review.decision == "edit" and turn.reply:
-            row |= {"chosen": review.text, "rejected": turn.generated or turn.reply}
+            row |= {"chosen": review.text, "rejected": approvable(turn)}
         else:
             row["completion"] = review.text
         yield row | {"turn": turn.id, "scope": review.scope, "adapter": turn.adapter, "reviewed_at": review.created_at}

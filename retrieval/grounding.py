@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.records import Citation, Origin, Passage
+from core.records import NOTICE as NOTICE
+from core.records import QUOTES_HEADING, Citation, Origin, Passage
 from retrieval.embedder import Embedder
 from retrieval.facts import denies, missing
 from retrieval.sentences import content_stems, sentences
 
-NOTICE = "I found nothing about this in my sources."
-QUOTES_HEADING = "From the sources:"
 WORD_WEIGHT, PASSAGE_WEIGHT = 0.5, 0.4
 """A sentence answers a question by: cosine similarity (under its title) + WORD_WEIGHT * (share of the question's words
 in it) + PASSAGE_WEIGHT * its passage's score.

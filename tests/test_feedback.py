@@ -1,18 +1,22 @@
 """The record: what is acknowledged is stored, one vote each, and approvals set the right things in motion."""
 
+import io
 import json
 
 import pytest
+from rich.console import Console
 
+from console.review import review_queue
 from core import keys
 from core.errors import InvalidInput, NotFound, StoreUnavailable
-from core.records import Message, Passage, Turn, new_id, now_ms
+from core.records import NOTICE, QUOTES_HEADING, Citation, Message, Passage, Turn, new_id, now_ms
 from core.store import connect
 from feedback.people import People
 from feedback.progress import read_progress
 from feedback.ratings import Ratings
 from feedback.reviews import Reviews
 from feedback.rows import export_rows, import_rows
+from feedback.shown import approvable
 from feedback.turns import Turns, messages
 
 
@@ -98,6 +102,47 @@ def test_what_used_a_chats_own_documents_stays_in_that_chat(turns, reviews):
     reviews.decide(turn.id, "approve", "operator", scope="chat")
     (answer,) = reviews.answers_since("0")[1]
     assert (answer.scope, answer.chat) == ("chat", "c1")
+
+
+@pytest.mark.parametrize(
+    ("origin", "shown", "plain"),
+    [
+        (
+            "model",
+            "It opens at nine. [1][2]\nSee t[1] too.\n\n{}\n“It opens at nine.” [1]",
+            "It opens at nine.\nSee t[1] too.",
+        ),
+        ("model", "It opens early. [2]\n\n{}\n“It opens at nine.” [1]", "It opens early.\nIt opens at nine."),
+        ("quote", "{}\n“It opens at nine.” [1]\n“Not on “bank” days.” [2]", "It opens at nine.\nNot on “bank” days."),
+        ("model", NOTICE + " My own answer, unchecked:\n\nAt nine.\n\nOr ten.", "At nine.\n\nOr ten."),
+        ("approved", "Checked. [1]", "Checked. [1]"),
+    ],
+)
+def test_what_is_approved_is_what_the_person_was_shown(turns, reviews, origin, shown, plain):
+    cited = tuple(Citation(n, "p", "hours.md", "Hours", "", 0.9) for n in (1, 2))
+    reply = shown.format(QUOTES_HEADING)
+    turn = answered(turns, "When?", reply, generated="Never shown.", origin=origin, citations=cited)
+    assert approvable(turn) == reviews.item(turn.id).suggestion == plain
+    assert reviews.decide(turn.id, "approve", "operator").text == plain
+    assert next(export_rows(turns, reviews))["completion"] == plain
+    reviews.decide(turn.id, "edit", "operator", text="Better.")
+    assert next(export_rows(turns, reviews))["rejected"] == plain
+
+
+def test_an_operator_reads_what_would_be_approved(turns, ratings, reviews):
+    class Operator(Console):
+        def input(self, *asked, **how):
+            return answers.pop(0)
+
+    reply = f"{QUOTES_HEADING}\n“At nine.” [1]"
+    cited = (Citation(1, "p", "hours.md", "Hours", "At nine.", 0.9),)
+    turn = answered(turns, "When?", reply, generated="At noon.", origin="quote", citations=cited)
+    ratings.rate(turn.id, "ann", 1)
+    answers, screen = ["a", "c"], Operator(file=io.StringIO(), width=100)
+    assert review_queue(reviews, "operator", screen) == 1
+    read = screen.file.getvalue()
+    assert "would be approved" in read and "At noon." not in read
+    assert reviews.get(turn.id).text == "At nine."
 
 
 def test_near_duplicates_and_conversations_never_stand_on_both_sides(turns, reviews):
