@@ -13,6 +13,7 @@ from core.errors import SettingsError
 PREFIX = "APPRENTICE_"
 TOKEN = "TELEGRAM_BOT_TOKEN"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+WILDCARDS = ("0.0.0.0", "::", "")
 
 DEFAULT_SYSTEM = "You are a helpful AI assistant named Apprentice."
 
@@ -108,12 +109,18 @@ class Settings(BaseModel):
     @property
     def serving_base(self) -> str:
         """Where bot and console reach the HTTP API."""
-        return (self.serving_url or f"http://127.0.0.1:{self.serving_port}").rstrip("/")
+        return (self.serving_url or reachable(self.serving_host, self.serving_port)).rstrip("/")
 
     @property
     def store_url(self) -> str:
         """The Redis or Valkey in use."""
         return self.redis_url or f"redis://127.0.0.1:{self.valkey_port}/0"
+
+
+def reachable(host: str, port: int) -> str:
+    """The address under which a server that binds to `host` is reached from this machine."""
+    near = "127.0.0.1" if host in WILDCARDS else host
+    return f"http://[{near}]:{port}" if ":" in near else f"http://{near}:{port}"
 
 
 def variable(field: str) -> str:

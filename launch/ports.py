@@ -2,8 +2,6 @@
 
 import socket
 
-WILDCARDS = ("0.0.0.0", "::", "")
-
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:
     """Whether a server could listen on this port now."""
@@ -15,9 +13,3 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
         except OSError:
             return False
     return True
-
-
-def reachable(host: str, port: int) -> str:
-    """The address under which a server that binds to `host` is reached from this machine."""
-    near = "127.0.0.1" if host in WILDCARDS else host
-    return f"http://[{near}]:{port}" if ":" in near else f"http://{near}:{port}"

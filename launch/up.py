@@ -13,11 +13,11 @@ from pydantic import SecretStr
 from core import keys
 from core.errors import SettingsError, StoreUnavailable
 from core.records import now_ms
-from core.settings import Settings, variable
+from core.settings import Settings, reachable, variable
 from core.store import connect, durable
 from launch.lifeline import GRACE_S, Lifeline
 from launch.locks import FolderLock
-from launch.ports import is_free, reachable
+from launch.ports import is_free
 from launch.service import Say
 from launch.supervisor import Role, Supervisor
 from launch.valkey import Valkey

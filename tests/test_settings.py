@@ -79,6 +79,20 @@ def test_an_open_api_needs_a_key_and_the_console_stays_on_this_machine():
     assert "APPRENTICE_TELEGRAM_WEBHOOK_SECRET" in refusal({"APPRENTICE_TELEGRAM_WEBHOOK_URL": "https://a.example/"})
 
 
+@pytest.mark.parametrize(
+    ("host", "base"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8080"),
+        ("0.0.0.0", "http://127.0.0.1:8080"),
+        ("::1", "http://[::1]:8080"),
+        ("192.0.2.7", "http://192.0.2.7:8080"),
+    ],
+)
+def test_bot_and_console_reach_the_api_where_it_listens(host, base):
+    assert Settings(serving_host=host, api_key="k").serving_base == base
+    assert Settings(serving_host=host, api_key="k", serving_url="http://elsewhere/").serving_base == "http://elsewhere"
+
+
 def test_no_secret_is_shown_in_a_sentence_or_a_repr():
     secrets = {
         "TELEGRAM_BOT_TOKEN": TOKEN,
