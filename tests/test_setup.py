@@ -152,8 +152,15 @@ def test_the_services_database_keeps_what_it_acknowledges():
 
 def test_nothing_is_published_beyond_this_machine():
     ports = [port for service in COMPOSE["services"].values() for port in service.get("ports", [])]
-    assert len(ports) == 2 and all(port.startswith("127.0.0.1:") for port in ports)
+    assert len(ports) == 3 and all(port.startswith("127.0.0.1:") for port in ports)
     assert COMPOSE["services"]["console"]["network_mode"] == "host"
+
+
+def test_a_webhook_listens_where_its_port_is_published():
+    bot = COMPOSE["services"]["bot"]
+    inside = bot["ports"][0].rpartition(":")[2]
+    assert bot["environment"]["APPRENTICE_TELEGRAM_WEBHOOK_HOST"] == "0.0.0.0"
+    assert bot["environment"]["APPRENTICE_TELEGRAM_WEBHOOK_PORT"] == inside
 
 
 def test_docker_accepts_the_services(tmp_path):
