@@ -5,6 +5,7 @@ from turn to turn comes first, so that a chat's prefix can be reused.
 """
 
 import hashlib
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -87,8 +88,8 @@ class Renderer:
         while len(ids) > self.budget and len(used) > 2:
             used.pop()
             ids = self._ids(kept, used)
-        target = self.budget if len(ids) <= self.budget else self.budget // 2
-        while len(ids) > target and self._drop_oldest_turn(kept):
+        if len(ids) > self.budget:
+            kept = self._newest_turns(kept, used, self.budget // 2)
             ids = self._ids(kept, used)
         while len(ids) > self.budget and used:
             used.pop()
@@ -109,13 +110,13 @@ class Renderer:
         text = self.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
         return self.tokenizer.encode(text, add_special_tokens=False)
 
-    @staticmethod
-    def _drop_oldest_turn(messages: list[Message]) -> bool:
-        """Remove the first message after the system text, up to the next user's. False: only the last is left."""
+    def _newest_turns(self, messages: list[Message], passages: Sequence[Passage], target: int) -> list[Message]:
+        """The system text and as many whole newest turns as fit, the last message in any case."""
         start = 1 if messages[0].role == "system" else 0
-        if start >= len(messages) - 1:
-            return False
-        del messages[start]
-        while start < len(messages) - 1 and messages[start].role != "user":
-            del messages[start]
-        return True
+        tails = [n for n in range(start + 1, len(messages)) if messages[n].role == "user"] or [len(messages) - 1]
+
+        def fits(tail: int) -> bool:
+            return len(self._ids([*messages[:start], *messages[tail:]], passages)) <= target
+
+        tail = tails[min(bisect_left(tails, True, key=fits), len(tails) - 1)]
+        return [*messages[:start], *messages[tail:]]

@@ -3,19 +3,21 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from core.errors import ApprenticeError, InvalidInput, NotFound, StoreUnavailable
+from core.errors import InvalidInput, NotFound, StoreUnavailable
 from core.prompt import Prompt, Renderer
 from core.records import Citation, Message, Origin, Turn, TurnStatus, new_id, now_ms
 from feedback.turns import Turns
-from serving.engine import Engine, GenerationRequest
+from serving.engine import Engine, Generation, GenerationRequest
 from serving.follow import Follower
 from serving.knowledge import Found, Knowledge, Writer
 
 log = logging.getLogger(__name__)
+RETRY_S = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,6 @@ class Answerer:
         self,
         engine: Engine,
         follower: Follower,
-        renderer: Renderer,
         knowledge: Knowledge,
         turns: Turns,
         replica: str,
@@ -100,39 +101,54 @@ class Answerer:
     ):
         self._engine = engine
         self._follower = follower
-        self._renderer = renderer
         self._knowledge = knowledge
         self._turns = turns
         self._replica = replica
         self._system = Message("system", system_prompt)
         self._reply_tokens = reply_tokens
         self._temperature = temperature
+        self._rendering = asyncio.Lock()
         self._closing: set[asyncio.Task[bool]] = set()
 
-    async def answer(self, question: Question) -> AsyncIterator[Started | Piece | Finished]:
+    async def answer(self, question: Question) -> AsyncGenerator[Started | Piece | Finished, None]:
         """Started, then pieces, then Finished. Closing the iterator stops the generation and keeps what was said.
 
         Raises: UnknownModel, PromptTooLong, Busy, InvalidInput before Started; what the engine raises, after it.
         """
         version = self._follower.route(question.model)
         found = await self._knowledge.find(question.messages, question.chat) if question.retrieval else Found()
-        renderer = self._renderer.at(self._follower.prompt_identity(version))
-        prompt = renderer.render(self._with_system(question.messages), found.passages)
+        renderer = self._follower.renderer(version)
+        prompt = await self._render(renderer, question.messages, found)
         found = found.limited_to(prompt.passages)
-        turn, stored = await self._open(question, version, found, renderer, prompt)
+        async with AsyncExitStack() as places:
+            generation = None
+            if found.approved is None:
+                generation = self._engine.generate(self._request(question, version, prompt))
+                places.push_async_callback(generation.aclose)
+            turn, stored = await self._open(question, version, found, renderer, prompt)
+            started = Started(turn.id if stored else None, version, len(prompt.ids))
+            async with aclosing(self._tell(turn, started, found, generation)) as events:
+                async for event in events:
+                    yield event
+
+    async def _tell(
+        self, turn: Turn, started: Started, found: Found, generation: Generation | None
+    ) -> AsyncGenerator[Started | Piece | Finished, None]:
+        """The events of an opened turn, which is closed whatever happens."""
         reply = _Reply()
         status: TurnStatus = "failed"
+        stored, closed = started.turn_id is not None, False
         try:
-            yield Started(turn.id if stored else None, version, len(prompt.ids))
-            async with aclosing(self._say(question, version, found, prompt, reply)) as pieces:
+            yield started
+            async with aclosing(self._say(found, generation, reply)) as pieces:
                 async for text in pieces:
                     if reply.first_token_ms is None:
                         reply.first_token_ms = reply.elapsed_ms()
                     reply.shown += text
                     yield Piece(text)
-            status = "complete"
+            closed = True
             if stored:
-                stored = await self._close(turn, reply, status)
+                stored = await self._close(turn, reply, "complete")
             yield Finished(
                 turn.id if stored else None,
                 reply.shown,
@@ -142,27 +158,19 @@ class Answerer:
                 reply.tokens,
             )
         except (GeneratorExit, asyncio.CancelledError):
-            status = "stopped" if status == "failed" else status
+            status = "stopped"
             raise
         finally:
-            if stored and status != "complete":
-                closing = asyncio.create_task(self._close(turn, reply, status))
-                self._closing.add(closing)
-                closing.add_done_callback(self._closing.discard)
-                await asyncio.shield(closing)
+            if stored and not closed:
+                await self._close(turn, reply, status)
 
-    async def _say(
-        self, question: Question, version: str, found: Found, prompt: Prompt, reply: _Reply
-    ) -> AsyncIterator[str]:
-        """The pieces of the reply as the person sees them: approved words, or the model's, checked against passages."""
-        if found.approved is not None:
-            reply.origin = "approved"
-            yield found.approved
-            return
-        writer = Writer(self._knowledge.embedder, found)
-        if found.notice:
-            yield found.notice
-        request = GenerationRequest(
+    async def _render(self, renderer: Renderer, messages: tuple[Message, ...], found: Found) -> Prompt:
+        """The prompt, made beside the event loop: a long history takes a while. One at a time, as tokenizers ask."""
+        async with self._rendering:
+            return await asyncio.to_thread(renderer.render, self._with_system(messages), found.passages)
+
+    def _request(self, question: Question, version: str, prompt: Prompt) -> GenerationRequest:
+        return GenerationRequest(
             prompt_ids=prompt.ids,
             version=version,
             max_tokens=question.max_tokens or self._reply_tokens,
@@ -172,16 +180,25 @@ class Answerer:
             seed=question.seed,
             ignore_eos=question.ignore_eos,
         )
+
+    async def _say(self, found: Found, generation: Generation | None, reply: _Reply) -> AsyncGenerator[str, None]:
+        """The pieces of the reply as the person sees them: approved words, or the model's, checked against passages."""
+        if generation is None:
+            reply.origin = "approved"
+            yield found.approved or ""
+            return
+        writer = Writer(self._knowledge.embedder, found)
+        if found.notice:
+            yield found.notice
         try:
-            async with aclosing(self._engine.generate(request)) as deltas:
-                async for delta in deltas:
-                    reply.generated += delta.text
-                    reply.tokens += delta.tokens
-                    reply.finish_reason = delta.finish_reason or reply.finish_reason
-                    for text in await writer.write(delta.text):
-                        yield text
-                    if writer.stopped:
-                        break
+            async for delta in generation:
+                reply.generated += delta.text
+                reply.tokens += delta.tokens
+                reply.finish_reason = delta.finish_reason or reply.finish_reason
+                for text in await writer.write(delta.text):
+                    yield text
+                if writer.stopped:
+                    break
             for text in await writer.finish():
                 yield text
         finally:
@@ -211,21 +228,29 @@ class Answerer:
         if not question.record:
             return turn, False
         try:
-            await asyncio.to_thread(self._open_checked, turn)
+            turn = await asyncio.to_thread(self._open_checked, turn)
         except StoreUnavailable as error:
             log.warning("a turn could not be stored: %s", error)
             return turn, False
         return turn, True
 
-    def _open_checked(self, turn: Turn) -> None:
+    def _open_checked(self, turn: Turn) -> Turn:
+        """Store a turn. One that answers another again keeps that one's messages, with who wrote them."""
         if turn.parent:
-            try:
-                parent = self._turns.get(turn.parent)
-            except NotFound:
-                raise InvalidInput("`parent` names a turn that does not exist (any more); leave it out.") from None
-            if parent.chat != turn.chat:
-                raise InvalidInput("`parent` names a turn of another chat; leave it out.")
+            self._of_this_chat(turn.chat, turn.parent, "parent")
+        if turn.regenerates:
+            turn = replace(turn, messages=self._of_this_chat(turn.chat, turn.regenerates, "regenerates").messages)
         self._turns.open(turn)
+        return turn
+
+    def _of_this_chat(self, chat: str | None, turn_id: str, field: str) -> Turn:
+        try:
+            named = self._turns.get(turn_id)
+        except NotFound:
+            raise InvalidInput(f"`{field}` names a turn that does not exist (any more); leave it out.") from None
+        if named.chat != chat:
+            raise InvalidInput(f"`{field}` names a turn of another chat; leave it out.")
+        return named
 
     async def _close(self, turn: Turn, reply: _Reply, status: TurnStatus) -> bool:
         closed = replace(
@@ -239,12 +264,28 @@ class Answerer:
             total_ms=reply.elapsed_ms(),
             reply_tokens=reply.tokens,
         )
+        return await asyncio.shield(self._in_background(self._store_end(closed)))
+
+    async def _store_end(self, closed: Turn) -> bool:
+        """Store a turn's end. Where the database is away it is stored later, so that what was said is not lost."""
         try:
             await asyncio.to_thread(self._turns.close, closed)
-        except ApprenticeError as error:
-            log.warning("turn %s could not be closed: %s", turn.id, error)
+        except StoreUnavailable as error:
+            log.warning("turn %s cannot be closed yet: %s", closed.id, error)
+            self._in_background(self._store_later(closed))
             return False
         return True
+
+    async def _store_later(self, closed: Turn) -> bool:
+        await asyncio.sleep(RETRY_S)
+        return await self._store_end(closed)
+
+    def _in_background(self, work: Coroutine[Any, Any, bool]) -> "asyncio.Task[bool]":
+        """A task that goes on when who waits for it has left."""
+        task = asyncio.create_task(work)
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+        return task
 
 
 def _new_messages(question: Question) -> tuple[Message, ...]:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
@@ -127,7 +127,7 @@ class _Api:
             return StreamingResponse(completion.stream(timed), media_type="text/event-stream", headers=_NO_CACHE)
         return await completion.whole(request, timed)
 
-    async def _timed(self, events: AsyncIterator[Any], began: float) -> AsyncIterator[Any]:
+    async def _timed(self, events: AsyncGenerator[Any, None], began: float) -> AsyncIterator[Any]:
         """The events, counted."""
         metrics, first, end, origin = self._s.metrics, True, "cut", "model"
         metrics.streams.inc()
@@ -191,7 +191,7 @@ class _Completion:
         self._id = f"chatcmpl-{started.turn_id or 'unrecorded'}"
         self._created = int(time.time())
 
-    async def stream(self, events: AsyncIterator[Any]) -> AsyncIterator[str]:
+    async def stream(self, events: AsyncGenerator[Any, None]) -> AsyncIterator[str]:
         """Server-sent events: chunks, then usage if asked for, then [DONE]."""
         extra = {"turn_id": self._started.turn_id, "adapter": self._started.adapter}
         yield self._chunk({"role": "assistant", "content": ""}, None, extra)
@@ -213,7 +213,7 @@ class _Completion:
             yield _sse(_error_body("internal_error", "the answer broke off; please try again."))
         yield "data: [DONE]\n\n"
 
-    async def whole(self, request: Request, events: AsyncIterator[Any]) -> Response:
+    async def whole(self, request: Request, events: AsyncGenerator[Any, None]) -> Response:
         """One JSON answer; a client that goes away stops the generation."""
         collect = asyncio.create_task(_last(events))
         gone = asyncio.create_task(_disconnected(request))
@@ -310,7 +310,7 @@ async def _body(request: Request, model: type[T]) -> T:
         raise InvalidInput(f"`{where}` cannot be used: {first['msg'].removeprefix('Value error, ')}.") from None
 
 
-async def _last(events: AsyncIterator[Any]) -> Finished:
+async def _last(events: AsyncGenerator[Any, None]) -> Finished:
     async with aclosing(events):
         async for event in events:
             last = event

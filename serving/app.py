@@ -55,13 +55,12 @@ def build(settings: Settings, base: Base, engine: Engine) -> Starlette:
     registry = Registry(store, settings.data_dir / "adapters")
     renderer = Renderer(load_tokenizer(base), base.tokenizer_hash, settings.prompt_tokens)
     replica = new_id()
-    follower = Follower(registry, engine, base, renderer.identity, turns, replica, settings.adapter_slots)
+    follower = Follower(registry, engine, base, renderer, turns, replica, settings.adapter_slots)
     embedder = Embedder.load(settings.embedder)
     knowledge = Knowledge(Retriever(settings, embedder), embedder, reviews, QuestionVectors(store))
     answerer = Answerer(
         engine,
         follower,
-        renderer,
         knowledge,
         turns,
         replica,

@@ -31,6 +31,17 @@ class Delta:
     finish_reason: FinishReason | None = None
 
 
+class Generation(Protocol):
+    """A reply under way: what is said, until a delta with a finish reason. It must be closed."""
+
+    def __aiter__(self) -> AsyncIterator[Delta]:
+        """The deltas. Raises: what went wrong in a step."""
+        ...
+
+    async def aclose(self) -> None:
+        """Free its place at the next step."""
+
+
 class Engine(Protocol):
     """Generates with several adapter versions side by side. `base` is always installed."""
 
@@ -52,11 +63,12 @@ class Engine(Protocol):
     def leases(self) -> dict[str, int]:
         """Generations under way, by version."""
 
-    def generate(self, request: GenerationRequest) -> AsyncIterator[Delta]:
-        """The reply, on the version it began with. Closing the iterator frees its place at the next step.
+    def generate(self, request: GenerationRequest) -> Generation:
+        """The reply, on the version it begins with; its place is taken at once.
 
         Raises: UnknownModel, PromptTooLong, Busy.
         """
+        ...
 
     async def score(self, pairs: Sequence[tuple[tuple[int, ...], tuple[int, ...]]], version: str) -> list[float]:
         """Mean log-likelihood (nats a token) of replies, given as pairs of prompt ids and reply ids."""

@@ -8,7 +8,8 @@ from pathlib import Path
 from adapters.base import Base
 from adapters.registry import HEARTBEAT_S, Registry
 from adapters.verify import verify
-from core.errors import AdapterRefused, StoreUnavailable, UnknownModel
+from core.errors import AdapterRefused, AliasMoved, Busy, InvalidInput, StoreUnavailable, UnknownModel
+from core.prompt import Renderer
 from core.records import BASE
 from feedback.turns import Turns
 from serving.engine import Engine
@@ -25,7 +26,7 @@ class Follower:
         registry: Registry,
         engine: Engine,
         base: Base,
-        prompt_identity: str,
+        renderer: Renderer,
         turns: Turns,
         replica: str,
         slots: int,
@@ -33,12 +34,11 @@ class Follower:
         self._registry = registry
         self._engine = engine
         self._base = base
-        self._prompt_identity = prompt_identity
         self._turns = turns
         self._replica = replica
         self._slots = slots
-        self._refused: set[str] = set()
-        self._identities: dict[str, str] = {BASE: prompt_identity}
+        self._refused: dict[str, str] = {}
+        self._renderers = {BASE: renderer}
         self._beat_due = 0.0
         self._retiring: dict[str, asyncio.Task[None]] = {}
         self.live: str | None = None
@@ -54,9 +54,9 @@ class Follower:
             return model
         raise UnknownModel(f"there is no model {model!r} here; /v1/models lists those that answer.")
 
-    def prompt_identity(self, version: str) -> str:
-        """The prompt identity that an installed version was tuned on."""
-        return self._identities[version]
+    def renderer(self, version: str) -> Renderer:
+        """What renders prompts as an installed version was tuned on."""
+        return self._renderers[version]
 
     @property
     def ready(self) -> bool:
@@ -64,12 +64,14 @@ class Follower:
         return self.live is not None and self.live in self._engine.installed()
 
     async def run(self) -> None:
-        """Follow until cancelled. Redis being away changes nothing: the present version goes on answering."""
+        """Follow until cancelled. Whatever goes wrong in a step, the present version goes on answering."""
         while True:
             try:
                 await self.step()
             except StoreUnavailable as error:
                 log.warning("following the aliases: %s", error)
+            except Exception:
+                log.exception("following the aliases failed, and is tried again")
             await asyncio.sleep(POLL_S)
 
     async def step(self) -> None:
@@ -92,25 +94,41 @@ class Follower:
         """Install what there is room for; the rest waits until what is being retired has gone."""
         changed = False
         for version in versions:
-            if version in self._refused or len(self._engine.installed()) > self._slots:
-                continue
-            folder = self._registry.path(version)
-            try:
-                await self._verified_install(version, folder)
-                changed = True
-            except AdapterRefused as error:
-                self._refused.add(version)
-                log.error("version %s is refused: %s", version[:12], error)
-                await asyncio.to_thread(self._registry.abandon_incoming, version, "serving", str(error))
+            if version in self._refused:
+                await self._give_up(version)
+            elif version not in self._retiring and len(self._engine.installed()) <= self._slots:
+                changed |= await self._try_install(version)
         return changed
 
+    async def _try_install(self, version: str) -> bool:
+        try:
+            await self._verified_install(version, self._registry.path(version))
+        except Busy:
+            return False  # a version that is being retired still has its slot
+        except AdapterRefused as error:
+            self._refused[version] = str(error)
+            log.error("version %s is refused: %s", version[:12], error)
+            await self._give_up(version)
+            return False
+        return True
+
+    async def _give_up(self, version: str) -> None:
+        """End the promotion of a version that was refused here, if there is one."""
+        try:
+            await asyncio.to_thread(self._registry.abandon_incoming, version, "serving", self._refused[version])
+        except AliasMoved as error:
+            log.warning("version %s: %s", version[:12], error)
+
     async def _verified_install(self, version: str, folder: Path) -> None:
-        base = self._base
+        base, renderer = self._base, self._renderers[BASE]
         manifest = await asyncio.to_thread(
-            verify, folder, base.name, base.hash, base.shapes(), self._prompt_identity, version
+            verify, folder, base.name, base.hash, base.shapes(), renderer.identity, version
         )
+        try:
+            self._renderers[version] = renderer.at(manifest.prompt_identity)
+        except InvalidInput as error:
+            raise AdapterRefused(str(error)) from error
         await self._engine.install(version, folder)
-        self._identities[version] = manifest.prompt_identity
 
     def _retire(self, wanted: set[str]) -> None:
         """Start retiring what is no longer wanted; each goes when its last generation ends."""

@@ -71,10 +71,11 @@ class Knowledge:
         """Remember every approval made until now; without the database, what is known goes on being said."""
         with self._lock:
             try:
-                self._position, answers, revoked = self._reviews.answers_since(self._position)
+                position, answers, revoked = self._reviews.answers_since(self._position)
                 for turn in revoked:
                     self._memory.forget(turn)
                 self._memory.add([a for a in answers if not a.follows or stands_alone(a.question)])
+                self._position = position
             except StoreUnavailable as error:
                 log.warning("reading approvals: %s", error)
 

@@ -15,12 +15,13 @@ from transformers import AutoModelForCausalLM
 
 from adapters.base import Base, load_tokenizer
 from adapters.numerics import inference_dtype
+from adapters.verify import MAX_RANK
 from core.errors import Busy, PromptTooLong, UnknownModel
 from core.prompt import Tokenizer
 from core.records import BASE
 from core.settings import Settings
 from serving.batch_cache import BatchCache
-from serving.engine import Delta, FinishReason, GenerationRequest
+from serving.engine import Delta, FinishReason, Generation, GenerationRequest
 from serving.sampling import Sampler
 from serving.slots import AdapterSlots
 from serving.spelling import Speller
@@ -30,7 +31,6 @@ PREFILL_TOKENS = 256
 """Prompt tokens that are read between two steps of the running streams."""
 MIN_ROOM = 1024
 """Reply tokens that fit beside the largest prompt."""
-MAX_RANK = 64
 
 
 @dataclass(slots=True, eq=False)
@@ -49,6 +49,26 @@ class _Row:
 
     def __post_init__(self) -> None:
         self.version = self.request.version
+
+
+class _Generation:
+    """One row's deltas, as they come from the engine's thread."""
+
+    def __init__(self, row: _Row, deltas: "asyncio.Queue[Delta | Exception]"):
+        self._row = row
+        self._deltas = deltas
+
+    async def __aiter__(self) -> AsyncIterator[Delta]:
+        while True:
+            delta = await self._deltas.get()
+            if isinstance(delta, Exception):
+                raise delta
+            yield delta
+            if delta.finish_reason:
+                return
+
+    async def aclose(self) -> None:
+        self._row.gone = True
 
 
 class LocalEngine:
@@ -88,7 +108,7 @@ class LocalEngine:
         device, dtype = inference_dtype(settings.device, settings.data_dir)
         log.info("serving %s in %s on %s", base.name, dtype, device)
         context = settings.prompt_tokens + max(MIN_ROOM, settings.reply_tokens)
-        rank = max(settings.lora_rank, 16)
+        rank = max(settings.lora_rank, MAX_RANK)
         return cls(base, settings.streams, queue, settings.adapter_slots, context, device, dtype, rank)
 
     async def start(self) -> None:
@@ -144,10 +164,10 @@ class LocalEngine:
         with self._condition:
             return dict(self._leases)
 
-    async def generate(self, request: GenerationRequest) -> AsyncIterator[Delta]:
-        """The reply, piece by piece.
+    def generate(self, request: GenerationRequest) -> Generation:
+        """The reply, piece by piece; its place is taken at once.
 
-        Raises: UnknownModel, PromptTooLong, Busy; what went wrong in a step.
+        Raises: UnknownModel, PromptTooLong, Busy.
         """
         loop = asyncio.get_running_loop()
         deltas: asyncio.Queue[Delta | Exception] = asyncio.Queue()
@@ -158,16 +178,7 @@ class LocalEngine:
             Speller(self._tokenizer, request.stop),
         )
         self._enqueue(row)
-        try:
-            while True:
-                delta = await deltas.get()
-                if isinstance(delta, Exception):
-                    raise delta
-                yield delta
-                if delta.finish_reason:
-                    return
-        finally:
-            row.gone = True
+        return _Generation(row, deltas)
 
     async def score(self, pairs: Sequence[tuple[tuple[int, ...], tuple[int, ...]]], version: str) -> list[float]:
         """Mean log-likelihood (nats a token) of replies, one pass each, between steps.
@@ -306,23 +317,35 @@ class LocalEngine:
         """Choose each row's next token, send what can be read of it, and let the finished ones leave."""
         greedy = logits.argmax(-1).tolist()
         for row, best, scores in zip(rows, greedy, logits, strict=True):
-            row.last = best if row.sampler.greedy else row.sampler.choose(scores)
-            row.generated += 1
-            ended: FinishReason | None = None
-            text = ""
-            if row.last in self._eos and not row.request.ignore_eos:
-                ended = "stop"
-            else:
-                text = row.speller.add(row.last)
-                if row.speller.stopped:
-                    ended = "stop"
-                elif row.generated >= row.request.max_tokens:
-                    ended = "length"
-            if ended:
-                text += row.speller.rest()
+            try:
+                delta = self._next(row, best, scores)
+            except Exception as error:
+                log.exception("a request failed")
                 self._leave(row)
-            if text or ended:
-                row.send(Delta(text, row.speller.take_count(), ended))
+                row.send(error)
+                continue
+            if delta.finish_reason:
+                self._leave(row)
+            if delta.text or delta.finish_reason:
+                row.send(delta)
+
+    def _next(self, row: _Row, best: int, scores: torch.Tensor) -> Delta:
+        """Choose a row's next token; what can be read of it, and whether it is the last."""
+        row.last = best if row.sampler.greedy else row.sampler.choose(scores)
+        row.generated += 1
+        ended: FinishReason | None = None
+        text = ""
+        if row.last in self._eos and not row.request.ignore_eos:
+            ended = "stop"
+        else:
+            text = row.speller.add(row.last)
+            if row.speller.stopped:
+                ended = "stop"
+            elif row.generated >= row.request.max_tokens:
+                ended = "length"
+        if ended:
+            text += row.speller.rest()
+        return Delta(text, row.speller.take_count() if text or ended else 0, ended)
 
     def _leave(self, row: _Row) -> None:
         """Take a row out; the last rows move up, so that running rows stay dense, and the filling one behind them."""

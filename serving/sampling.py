@@ -2,12 +2,15 @@
 
 import torch
 
+GREEDY_BELOW = 1e-3
+"""Logits over a smaller temperature overflow."""
+
 
 class Sampler:
-    """Temperature, then nucleus sampling (Holtzman et al. 2020). Temperature 0 is greedy."""
+    """Temperature, then nucleus sampling (Holtzman et al. 2020). Temperature 0, or nearly so, is greedy."""
 
     def __init__(self, temperature: float, top_p: float, seed: int | None):
-        self.greedy = temperature == 0
+        self.greedy = temperature < GREEDY_BELOW
         self._temperature, self._top_p = temperature, top_p
         self._random = torch.Generator()
         if seed is None:

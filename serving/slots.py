@@ -19,6 +19,7 @@ class RowSlots:
 
     def __init__(self, slots: int, rank: int):
         self._slots, self._rank = slots, rank
+        self.ranks = [rank] * slots
         self.only: int | None = BASE_SLOT
         self.mask: torch.Tensor | None = None
 
@@ -48,7 +49,8 @@ class SlotLinear(nn.Module):
         if only == BASE_SLOT:
             return y
         if only is not None:
-            return y + (x @ self.a[only].T) @ self.b[only]
+            rank = self._row_slots.ranks[only]
+            return y + (x @ self.a[only, :rank].T) @ self.b[only, :rank]
         return y + ((x @ self.a.flatten(0, 1).T) * self._row_slots.mask) @ self.b.flatten(0, 1)
 
 
@@ -102,6 +104,7 @@ class AdapterSlots:
     def fill(self, version: str, factors: dict[str, tuple[torch.Tensor, torch.Tensor]]) -> None:
         """Copy a version's factors into a free slot; layers it does not tune get zeros."""
         slot = self._free.pop()
+        self.rows.ranks[slot] = max((a.shape[0] for a, _ in factors.values()), default=0)
         for name, layer in self._layers.items():
             layer.a[slot].zero_()
             layer.b[slot].zero_()
