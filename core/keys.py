@@ -5,7 +5,8 @@ Turns and the feedback about them live `turn_retention_days`, and for ever once 
 
 PREFIX = "apprentice:"
 APPROVALS = PREFIX + "approvals"  # stream {turn}: a decision was made; serving reads it to its end before each search
-APPROVED = PREFIX + "approved"  # zset turn -> approved at (ms): what training may see
+APPROVED = PREFIX + "approved"  # zset turn -> approved at (ms), of either scope
+FOR_EVERYONE = PREFIX + "approved:everyone"  # zset turn -> approved at (ms): those that training may see
 QUESTION_VECTORS = PREFIX + "approved:vectors"  # hash turn -> base64: the embedded question of an approved answer
 SPLITS = PREFIX + "splits"  # hash root:<turn> | text:<keyed hash> -> train | evaluation: frozen at the first approval
 QUEUE = PREFIX + "queue"  # zset turn -> since (ms): waits for an operator
@@ -14,7 +15,7 @@ OPEN_TURNS = PREFIX + "turns:open"  # zset turn -> opened at (ms)
 VERSIONS = PREFIX + "versions"  # zset version -> published at (ms)
 ALIASES = PREFIX + "aliases"  # hash alias -> version; `incoming` is the version that live moves to once installed
 ALIAS_HISTORY = PREFIX + "aliases:history"  # list of versions that were live before, newest first
-AUDIT = PREFIX + "audit"  # stream {who, what, subject, why, at}
+AUDIT = PREFIX + "audit"  # stream {who, what, subject, why}
 REPLICAS = PREFIX + "replicas"  # zset replica -> last heartbeat (ms)
 REFRESH_LOCK = PREFIX + "refresh:lock"  # string holder:fence, lives REFRESH lock seconds, renewed
 REFRESH_FENCE = PREFIX + "refresh:fence"  # counter: the newest fencing token handed out
@@ -78,15 +79,15 @@ def posted(chat: str, message: int) -> str:
 
 
 def version(version_id: str) -> str:
-    """hash manifest, status, report, published_at."""
+    """hash manifest, report where it was judged, rejected where it was."""
     return f"{PREFIX}version:{version_id}"
 
 
 def replica(replica_id: str) -> str:
-    """hash installed, leased, at: one serving process; lives three heartbeats."""
+    """hash installed, leases: one serving process; lives three heartbeats."""
     return f"{PREFIX}replica:{replica_id}"
 
 
 def run(snapshot: str) -> str:
-    """hash state, version, outcome, attempts: one refresh, by the hash of what it learns from."""
+    """hash state, version, outcome, summary, attempts: one refresh, by the hash of what it learns from."""
     return f"{PREFIX}run:{snapshot}"
