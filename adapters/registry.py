@@ -224,11 +224,6 @@ class Registry:
         with durable():
             self._store.hset(keys.version(version), "rejected", "1")
 
-    def attach_report(self, version: str, report: GateReport) -> None:
-        """Keep a gate's report beside its version."""
-        with durable():
-            self._store.hset(keys.version(version), "report", to_json(report))
-
     def heartbeat(self, replica: str, installed: Sequence[str], leases: dict[str, int]) -> None:
         """A serving process says that it lives, what it has installed, and what is in use."""
         with durable(), self._store.pipeline() as pipe:
