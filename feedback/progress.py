@@ -39,7 +39,7 @@ def read_progress(store: Store, needed: int) -> Progress:
         pipe.hget(keys.REFRESH_LAST, "until")
         pipe.hgetall(keys.REFRESH_PROGRESS)
         until, running = pipe.execute()
-        approved = store.zcount(keys.APPROVED, f"({until or 0}", "+inf")
+        approved = store.zcount(keys.FOR_EVERYONE, f"({until or 0}", "+inf")
     fresh = running and now_ms() - int(running["at"]) < STALE_MS
     stage = running["stage"] if fresh else None
     return Progress(approved, needed, stage, int(running.get("done", 0)), int(running.get("total", 0)))

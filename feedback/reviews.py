@@ -119,7 +119,7 @@ class Reviews:
     def decide(
         self, turn_id: str, decision: Decision, reviewer: str, scope: Scope = "chat", text: str = "", why: str = ""
     ) -> Review:
-        """Approve the answer that was shown (in plain words), approve an edited text, or reject it; the last decision counts.
+        """Approve the answer that was shown or an edited text, or reject it. A later decision replaces an earlier one.
 
         The scope `everyone` is refused for an answer that used a chat's own documents.
 
@@ -151,9 +151,14 @@ class Reviews:
                 pipe.zrem(keys.QUEUE, review.turn)
                 if review.decision == "reject":
                     pipe.zrem(keys.APPROVED, review.turn)
+                    pipe.zrem(keys.FOR_EVERYONE, review.turn)
                     pipe.hdel(keys.QUESTION_VECTORS, review.turn)
                 else:
                     pipe.zadd(keys.APPROVED, {review.turn: at})
+                    if review.scope == "everyone":
+                        pipe.zadd(keys.FOR_EVERYONE, {review.turn: at})
+                    else:
+                        pipe.zrem(keys.FOR_EVERYONE, review.turn)
                     self._keep_for_ever(pipe, decision.turn)
                 pipe.xadd(keys.APPROVALS, {"turn": review.turn})
             pipe.execute()
@@ -173,10 +178,10 @@ class Reviews:
             texts = self._store.mget([keys.review(t) for t in ids]) if ids else []
         return [from_json(Review, text) for text in texts if text]
 
-    def count_approved(self, since_ms: int = 0) -> int:
-        """How many approvals in force were made after an instant."""
+    def count_for_everyone(self, since_ms: int = 0) -> int:
+        """How many approvals for everyone in force were made after an instant."""
         with durable():
-            return self._store.zcount(keys.APPROVED, f"({since_ms}", "+inf")
+            return self._store.zcount(keys.FOR_EVERYONE, f"({since_ms}", "+inf")
 
     def answers_since(self, position: str) -> tuple[str, list[ApprovedAnswer], list[str]]:
         """Approved answers decided after a position of the stream, and turns whose approval was taken back.

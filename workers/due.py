@@ -16,7 +16,7 @@ def refresh_due(context: Context) -> str | None:
         if context.store.exists(keys.REFRESH_LOCK):
             return None
         last = context.store.hgetall(keys.REFRESH_LAST)
-    new = context.reviews.count_approved(int(last.get("until", 0)))
+    new = context.reviews.count_for_everyone(int(last.get("until", 0)))
     if new == 0:
         return None
     if new >= settings.refresh_min_items:

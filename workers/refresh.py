@@ -62,6 +62,7 @@ def run_refresh(context: Context, lock: RefreshLock, progress: Progress) -> Refr
     with durable():
         done = context.store.hgetall(keys.run(snapshot.hash))
     if done.get("state") == "finished":
+        _count_from(context, snapshot)
         return RefreshResult(done["outcome"], "this was done before: " + done["summary"], done["version"] or None, None)
     attempts = _begin(context, snapshot)
 
@@ -160,6 +161,11 @@ def _begin(context: Context, snapshot: Snapshot) -> int:
         pipe.hset(keys.run(snapshot.hash), "state", "running")
         pipe.hincrby(keys.run(snapshot.hash), "attempts", 1)
         return int(pipe.execute()[1])
+
+
+def _count_from(context: Context, snapshot: Snapshot) -> None:
+    with durable():
+        context.store.hset(keys.REFRESH_LAST, "until", snapshot.until)
 
 
 def _finish(context: Context, snapshot: Snapshot, result: RefreshResult) -> None:
