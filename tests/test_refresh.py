@@ -1,17 +1,21 @@
 """One refresh over the real record, with training and judging left out: how it begins, ends, and is begun again."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from core import keys
-from core.records import Message, Turn, new_id, now_ms
+from core.records import BASE, GateReport, Manifest, Message, Turn, new_id, now_ms
 from core.settings import Settings
 from feedback.progress import read_progress
 from feedback.reviews import NewDecision
+from training.examples import Snapshot
+from training.gate import MIN_ITEMS
 from workers import refresh
 from workers.context import open_context
 from workers.due import refresh_due
 from workers.lock import RefreshLock
-from workers.refresh import RefreshResult, run_refresh
+from workers.refresh import MIN_EXAMPLES, RefreshResult, run_refresh
 
 NOTHING = RefreshResult("not enough evidence", "nothing new.", None, None)
 
@@ -56,6 +60,50 @@ def do(context, **how) -> RefreshResult:
     with RefreshLock(context.store, 30) as lock:
         assert lock.try_acquire()
         return run_refresh(context, lock, lambda stage, done, total: None, **how)
+
+
+def published(context, version: str, base_hash: str) -> None:
+    """Enter a version without files into the record, and let it answer."""
+    draft = context.registry.draft(version)
+    context.registry.publish(draft, Manifest(version, BASE, "m", base_hash, "r1-x-1", "lora", 1, 1.0, ()))
+    context.registry.promote(version, "operator", "")
+
+
+def report_of(version: str, against: str) -> GateReport:
+    return GateReport(version, against, (), (), (), 0.01, (), (), "promote", "better.", now_ms())
+
+
+def without_training(monkeypatch, version: str) -> list[str]:
+    """Stand in for training and judging; what each candidate was judged against is returned."""
+    opponents: list[str] = []
+
+    async def judged(context, base, folders, candidate, against, snapshot, general, progress):
+        opponents.append(against)
+        return report_of(candidate, against)
+
+    manifest = Manifest(version, BASE, "m", "new", "r1-x-1", "lora", 1, 1.0, ())
+    monkeypatch.setattr(refresh, "_judge", judged)
+    monkeypatch.setattr(refresh, "train", lambda *given: None)
+    monkeypatch.setattr(refresh, "_manifest", lambda *given: manifest)
+    for name in ("seal", "verify"):
+        monkeypatch.setattr(refresh, name, lambda *given: None)
+    monkeypatch.setattr(refresh, "training_dtype", lambda *given: ("cpu", None))
+    monkeypatch.setattr(refresh, "general_slice", lambda *given: [])
+    return opponents
+
+
+@pytest.mark.parametrize(("live_base", "opponent"), [("old", BASE), ("new", "l" * 64)])
+def test_what_was_tuned_on_another_base_is_not_judged_against(context, monkeypatch, live_base, opponent):
+    live, candidate = "l" * 64, "c" * 64
+    published(context, live, live_base)
+    context.store.set(keys.REFRESH_FENCE, 1)
+    opponents = without_training(monkeypatch, candidate)
+    base = SimpleNamespace(folder=None, name="m", hash="new", shapes=lambda: {})
+    snapshot = Snapshot("h" * 64, (None,) * MIN_EXAMPLES, (None,) * MIN_ITEMS, 1)
+    renderer = SimpleNamespace(identity="r1-x-1")
+    result = refresh._refresh(context, base, renderer, snapshot, None, 1, lambda *at: None)
+    assert (result.outcome, opponents) == ("promote", [opponent])
+    assert context.registry.route() == candidate
 
 
 def test_approvals_for_one_chat_make_no_refresh_due(context, monkeypatch):

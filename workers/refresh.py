@@ -10,6 +10,7 @@ from pathlib import Path
 from adapters.base import Base, load_tokenizer, prepare_base
 from adapters.manifest import describe, seal
 from adapters.numerics import training_dtype
+from adapters.registry import Registry
 from adapters.verify import verify
 from core import keys
 from core.errors import AliasMoved, ApprenticeError
@@ -96,7 +97,8 @@ def _refresh(
         summary = f"{snapshot}: at least {MIN_EXAMPLES} and {MIN_ITEMS} are needed, so nothing was trained."
         return RefreshResult("not enough evidence", summary, None, None)
     settings, registry = context.settings, context.registry
-    against = registry.route()
+    live = registry.route()
+    against = _opponent(registry, live, base)
     device, dtype = training_dtype(settings.train_device, settings.data_dir)
     replay = as_examples(general_slice("general_train", renderer, settings.system_prompt))
     draft = registry.draft(f"{snapshot.hash[:16]}-{fence}")
@@ -104,7 +106,7 @@ def _refresh(
     manifest = _manifest(draft, base, renderer.identity, snapshot, how, trained)
     seal(draft, manifest)
     verify(draft, base.name, base.hash, base.shapes(), renderer.identity, manifest.id)
-    if manifest.id == against:
+    if manifest.id == live:
         return RefreshResult("not enough evidence", "the tuned version is the one that is live.", manifest.id, None)
     general = general_slice("general_gate", renderer, settings.system_prompt)
     folders = {manifest.id: draft, against: registry.path(against)}
@@ -114,10 +116,17 @@ def _refresh(
     if report.outcome == "promote":
         progress("going live", 0, 0)
         try:
-            registry.promote(manifest.id, "gate", report.summary, fence, against)
+            registry.promote(manifest.id, "gate", report.summary, fence, live)
         except AliasMoved as error:
             return RefreshResult("not promoted", f"{report.summary} But {error}", manifest.id, report)
     return RefreshResult(report.outcome, report.summary, manifest.id, report)
+
+
+def _opponent(registry: Registry, live: str, base: Base) -> str:
+    """The version to be better than: the one that is live, unless it was tuned on another base."""
+    if live == BASE or registry.get(live).manifest.base_hash == base.hash:
+        return live
+    return BASE
 
 
 async def _judge(
