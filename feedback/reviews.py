@@ -26,7 +26,7 @@ from core.records import (
 from core.store import Store, durable
 from feedback.ratings import Ratings
 from feedback.shown import approvable
-from feedback.turns import Turns, question, system_text
+from feedback.turns import Turns, question, stays_in_chat, system_text
 
 EVALUATION_SHARE = 5
 """One group in this many is kept for judging and never trained on."""
@@ -121,15 +121,19 @@ class Reviews:
     ) -> Review:
         """Approve the answer that was shown or an edited text, or reject it. A later decision replaces an earlier one.
 
-        The scope `everyone` is refused for an answer that used a chat's own documents.
+        The scope `everyone` is refused for a conversation that used what is one chat's own.
 
         Raises: NotFound, InvalidInput, StoreUnavailable.
         """
         turn = self._turns.get(turn_id)
         if decision == "approve":
             text = approvable(turn)
-        if scope == "everyone" and any(p.scope == "chat" for p in turn.passages):
-            raise InvalidInput("this answer used the chat's own documents, so it can be approved for this chat only.")
+        if (
+            decision != "reject"
+            and scope == "everyone"
+            and stays_in_chat([*self._turns.conversation(turn.parent), turn])
+        ):
+            raise InvalidInput("this conversation used what is the chat's own: it can be approved for this chat only.")
         return self.decide_many([NewDecision(turn, decision, scope, text, why)], reviewer)[0]
 
     def decide_many(self, decisions: Sequence[NewDecision], reviewer: str) -> list[Review]:

@@ -126,6 +126,11 @@ def messages(turns: Sequence[Turn]) -> list[Message]:
     return flat
 
 
+def stays_in_chat(turns: Iterable[Turn]) -> bool:
+    """Whether a conversation used a chat's own documents, or answers approved for one chat only."""
+    return any(p.scope == "chat" for turn in turns for p in turn.passages)
+
+
 def question(turn: Turn) -> str:
     """The user's message that a turn answers."""
     return turn.messages[-1].content

@@ -8,6 +8,7 @@ from adapters.base import load_tokenizer
 from core.prompt import LAYOUTS, Renderer
 from core.records import APPROVED_PASSAGE, Message, Passage, Turn, new_id, now_ms
 from core.settings import Settings
+from feedback.reviews import NewDecision
 from training.examples import Record, build
 from workers.context import open_context
 
@@ -127,6 +128,15 @@ def test_what_is_approved_for_one_chat_trains_nobody(context, renderer):
     context.reviews.decide(secret.id, "approve", "o", scope="chat")
     found = snapshot(context, renderer)
     assert "swordfish" not in texts(found, renderer) and found.counts == {}
+
+
+def test_what_follows_a_chats_own_documents_trains_nobody(context, renderer):
+    private = Passage("p", "notes.md", "Notes", "The swordfish is green.", 0.9, scope="chat")
+    first = served(context, renderer, "Which colour?", reply="The swordfish is green.", passages=(private,))
+    second = served(context, renderer, "Thanks!", parent=first.id)
+    context.reviews.decide_many([NewDecision(second, "approve", "everyone", "You are welcome.")], "o")
+    found = snapshot(context, renderer)
+    assert (found.train, found.evaluation, found.counts) == ((), (), {"of one chat only": 1})
 
 
 def test_approved_answers_in_the_prompt_are_not_learned_from(context, renderer):

@@ -104,6 +104,16 @@ def test_what_used_a_chats_own_documents_stays_in_that_chat(turns, reviews):
     assert (answer.scope, answer.chat) == ("chat", "c1")
 
 
+def test_a_conversation_that_used_a_chats_own_documents_stays_there_too(turns, reviews):
+    private = Passage("p", "notes.md", "Notes", "The code is 4711.", 0.9, scope="chat")
+    first = answered(turns, "What is the code?", "4711", chat="c1", passages=(private,))
+    second = answered(turns, "Thanks!", "You are welcome.", chat="c1", parent=first.id)
+    third = answered(turns, "Bye!", "Goodbye.", chat="c1", parent=second.id)
+    with pytest.raises(InvalidInput, match="this chat only"):
+        reviews.decide(third.id, "edit", "operator", scope="everyone", text="Goodbye!")
+    assert reviews.decide(third.id, "reject", "operator", scope="everyone").decision == "reject"
+
+
 @pytest.mark.parametrize(
     ("origin", "shown", "plain"),
     [

@@ -14,7 +14,7 @@ from core.records import APPROVED_PASSAGE, BASE, Message, Review, Turn
 from feedback.people import People
 from feedback.ratings import Ratings
 from feedback.reviews import Reviews
-from feedback.turns import Turns, messages
+from feedback.turns import Turns, messages, stays_in_chat
 
 MAX_REPLY_TOKENS = 1024
 
@@ -76,7 +76,8 @@ def build(record: Record, renderer: Renderer, system_prompt: str, base_hash: str
     """Everything approved for everyone, rendered under the present identity.
 
     A turn of another identity is re-rendered and counted; one of the same identity whose prompt comes out different is
-    dropped and counted, as are those whose authors have not consented, and those too long. Of several approvals of one
+    dropped and counted, as are those whose authors have not consented, those too long, and those of a conversation that
+    used what is one chat's own. Of several approvals of one
     prompt the newest counts.
     """
     approvals = [r for r in record.reviews.approved() if r.scope == "everyone"]
@@ -98,6 +99,8 @@ def build(record: Record, renderer: Renderer, system_prompt: str, base_hash: str
             counts["missing"] += 1
         elif review.split == "excluded":
             counts["between the sets"] += 1
+        elif stays_in_chat(record.turns.conversation(turn.id)):
+            counts["of one chat only"] += 1
         elif not _may_train(turn, review, record, consented):
             counts["without consent"] += 1
         else:
