@@ -166,6 +166,8 @@ class Review:
     text: str
     reviewer: str
     why: str = ""
+    correctors: tuple[str, ...] | None = None
+    """Authors of the corrections that an edit was made with in view; None in records of before they were kept."""
     split: Split = "train"
     created_at: int = 0
     v: int = 1

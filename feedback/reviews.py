@@ -74,6 +74,7 @@ class NewDecision:
     scope: Scope
     text: str
     why: str = ""
+    correctors: tuple[str, ...] = ()
 
 
 class Reviews:
@@ -134,7 +135,9 @@ class Reviews:
             and stays_in_chat([*self._turns.conversation(turn.parent), turn])
         ):
             raise InvalidInput("this conversation used what is the chat's own: it can be approved for this chat only.")
-        return self.decide_many([NewDecision(turn, decision, scope, text, why)], reviewer)[0]
+        seen = self._ratings.corrections(turn_id) if decision == "edit" else []
+        correctors = tuple(sorted(c.author for c in seen))
+        return self.decide_many([NewDecision(turn, decision, scope, text, why, correctors)], reviewer)[0]
 
     def decide_many(self, decisions: Sequence[NewDecision], reviewer: str) -> list[Review]:
         """Make decisions in one round trip. Approved texts are scrubbed of personal data.
@@ -146,7 +149,7 @@ class Reviews:
         at = now_ms()
         splits = self._splits([d.turn for d in decisions])
         reviews = [
-            Review(d.turn.id, d.decision, d.scope, _approved_text(d), reviewer, d.why, split, at)
+            Review(d.turn.id, d.decision, d.scope, _approved_text(d), reviewer, d.why, d.correctors, split, at)
             for d, split in zip(decisions, splits, strict=True)
         ]
         with durable(), self._store.pipeline() as pipe:

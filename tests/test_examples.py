@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from adapters.base import load_tokenizer
+from core import keys
 from core.prompt import LAYOUTS, Renderer
-from core.records import APPROVED_PASSAGE, Message, Passage, Turn, new_id, now_ms
+from core.records import APPROVED_PASSAGE, Message, Passage, Turn, new_id, now_ms, to_json
 from core.settings import Settings
 from feedback.reviews import NewDecision
 from training.examples import Record, build
@@ -28,11 +29,14 @@ def renderer(tokenizer):
 
 @pytest.fixture
 def context(store, valkey_url, tmp_path):
-    return open_context(Settings(data_dir=tmp_path, redis_url=valkey_url))
+    opened = open_context(Settings(data_dir=tmp_path, redis_url=valkey_url))
+    opened.people.set_consent("zoe", "yes")
+    return opened
 
 
 def served(context, renderer, question, reply="An answer.", **fields) -> Turn:
     """A turn as serving would have recorded it."""
+    fields.setdefault("author", "zoe")
     passages = fields.get("passages", ())
     ancestors = context.turns.conversation(fields.get("parent"))
     past = [m for t in ancestors for m in (*t.messages, Message("assistant", t.reply))]
@@ -117,10 +121,30 @@ def test_nobodys_words_train_without_consent(context, renderer):
     context.reviews.decide(follow_up.id, "approve", "o", scope="everyone")
     found = snapshot(context, renderer)
     assert found.counts == {"without consent": 1} and "And mine?" not in texts(found, renderer)
+    nobodys = served(context, renderer, "A question of nobody?", author=None)
+    context.reviews.decide(nobodys.id, "approve", "o", scope="everyone")
+    found = snapshot(context, renderer)
+    assert found.counts == {"without consent": 2} and "of nobody" not in texts(found, renderer)
+
+
+@pytest.mark.parametrize("text", ["Carl's own words.", "Carl's own, words."])
+def test_a_correctors_refusal_outlives_an_edit_and_the_correction(context, renderer, text):
     corrected = served(context, renderer, "A public question?")
     context.ratings.correct(corrected.id, "carl", "Carl's own words.")
-    context.reviews.decide(corrected.id, "edit", "o", scope="everyone", text="Carl's own words.")
-    assert "Carl's own words" not in texts(snapshot(context, renderer), renderer)
+    context.reviews.decide(corrected.id, "edit", "o", scope="everyone", text=text)
+    context.store.delete(keys.corrections(corrected.id))
+    found = snapshot(context, renderer)
+    assert found.counts == {"without consent": 1} and "Carl" not in texts(found, renderer)
+    context.people.set_consent("carl", "yes")
+    assert text in texts(snapshot(context, renderer), renderer)
+
+
+def test_a_review_of_before_correctors_were_kept_asks_those_of_now(context, renderer):
+    corrected = served(context, renderer, "A public question?")
+    context.ratings.correct(corrected.id, "carl", "Carl's own words.")
+    review = context.reviews.decide(corrected.id, "edit", "o", scope="everyone", text="Other words.")
+    context.store.set(keys.review(corrected.id), to_json(replace(review, correctors=None)))
+    assert snapshot(context, renderer).counts == {"without consent": 1}
 
 
 def test_what_is_approved_for_one_chat_trains_nobody(context, renderer):

@@ -84,9 +84,7 @@ def build(record: Record, renderer: Renderer, system_prompt: str, base_hash: str
     counts: Counter[str] = Counter()
     consents: dict[str, bool] = {}
 
-    def consented(author: str | None) -> bool:
-        if author is None:
-            return True
+    def consented(author: str) -> bool:
         if author not in consents:
             consents[author] = record.people.person(author).consent == "yes"
         return consents[author]
@@ -134,12 +132,17 @@ def as_examples(items: Sequence[EvaluationItem]) -> list[Example]:
     return [Example(item.prompt_ids, item.reply_ids, source="") for item in items]
 
 
-def _may_train(turn: Turn, review: Review, record: Record, consented: Callable[[str | None], bool]) -> bool:
+def _may_train(turn: Turn, review: Review, record: Record, consented: Callable[[str], bool]) -> bool:
+    """Whether all whose words an example holds have agreed; rows of an import have no authors."""
     conversation = [*record.turns.conversation(turn.parent), turn]
-    if not all(consented(m.author) for t in conversation for m in t.messages if m.role == "user"):
-        return False
-    writers = [c.author for c in record.ratings.corrections(turn.id) if scrub(c.text.strip()) == review.text]
-    return not writers or any(consented(author) for author in writers)
+    for past in conversation:
+        authors = {m.author for m in past.messages if m.role == "user"}
+        if not all(consented(author) if author else past.origin == "import" for author in authors):
+            return False
+    correctors = review.correctors
+    if correctors is None and review.decision == "edit":
+        correctors = tuple(c.author for c in record.ratings.corrections(turn.id))
+    return all(consented(author) for author in correctors or ())
 
 
 def _item(
