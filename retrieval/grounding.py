@@ -47,9 +47,10 @@ class Grounded:
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """One sentence of a passage; `context` is what it may lean on: its title, and the sentence before."""
+    """One sentence of a passage, the `at`-th; `context` is what it may lean on: its title, and the sentence before."""
 
     number: int
+    at: int
     text: str
     context: str
     stems: frozenset[str]
@@ -67,18 +68,18 @@ class Grounding:
         self._asked = frozenset(content_stems(question))
         self._units = _ranked(question, self._asked, passages, embedder)
         self._cited: dict[int, list[str]] = {}
-        self._shown = False
+        self._said: set[str] = set()
 
     def supported(self, sentence: str) -> list[int]:
         """Numbers of the passages that support a sentence of the reply; empty where none does."""
         return list(dict.fromkeys(unit.number for unit in self._supporting(sentence)))
 
     def add(self, sentence: str) -> str | None:
-        """The sentence with its [n] marks, taken into the reply; None where it is not supported."""
+        """The sentence with its [n] marks, taken into the reply; None where it is not supported, or said again."""
         units = self._supporting(sentence)
-        if not units:
+        if not units or sentence.strip() in self._said:
             return None
-        self._shown = True
+        self._said.add(sentence.strip())
         return sentence.rstrip() + " " + "".join(f"[{n}]" for n in dict.fromkeys(self._cite(unit) for unit in units))
 
     def quotes(self) -> str:
@@ -89,7 +90,7 @@ class Grounding:
     @property
     def origin(self) -> Origin:
         """Whose words are shown: "quote" where none of the model's sentences are."""
-        return "model" if self._shown else "quote"
+        return "model" if self._said else "quote"
 
     @property
     def citations(self) -> tuple[Citation, ...]:
@@ -101,12 +102,12 @@ class Grounding:
         new = set(content_stems(sentence)) - self._asked
         if not new:
             return []
-        return [u for u in (self._units if self._shown else self._units[:1]) if _supports(u, sentence, new)][:2]
+        return [u for u in (self._units if self._said else self._units[:1]) if _supports(u, sentence, new)][:2]
 
     def _best(self) -> list[_Unit]:
         """The best sentences, in the order of the text where they come from one passage."""
-        best = self._units[: QUOTES_BESIDE if self._shown else QUOTES]
-        return sorted(best, key=lambda u: (best[0].number != u.number, self._passages[u.number - 1].text.find(u.text)))
+        best = self._units[: QUOTES_BESIDE if self._said else QUOTES]
+        return sorted(best, key=lambda u: (best[0].number != u.number, u.at))
 
     def _cite(self, unit: _Unit) -> int:
         texts = self._cited.setdefault(unit.number, [])
@@ -138,10 +139,10 @@ def _ranked(question: str, asked: frozenset[str], passages: Sequence[Passage], e
     found: dict[str, _Unit] = {}
     for number, passage in enumerate(passages, 1):
         before = ""
-        for text in sentences(passage.text) or [passage.text]:
+        for at, text in enumerate(sentences(passage.text) or [passage.text]):
             if re.search(r"\w", text):
                 context = f"{passage.title}\n{before}\n{text}"
-                found.setdefault(text, _Unit(number, text, context, frozenset(content_stems(text))))
+                found.setdefault(text, _Unit(number, at, text, context, frozenset(content_stems(text))))
                 before = text
     units = list(found.values())
     vectors = embedder.embed([question, *(f"{passages[u.number - 1].title}: {u.text}" for u in units)])

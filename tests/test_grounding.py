@@ -63,6 +63,18 @@ def test_sentences_are_checked_one_by_one_as_they_arrive():
     assert [c.number for c in checked.citations] == [1, 2]
 
 
+def test_a_sentence_is_said_once():
+    found = ground(QUESTION, "It opens at 9:30. It opens at 9:30. It opens at 9:30.", [HOURS, FEES], embedder())
+    assert found.text.count("It opens at 9:30.") == 1
+
+
+def test_quotes_of_lines_that_were_wrapped_keep_the_order_of_the_text():
+    text = "The repair café at the end of the garden path behind the library opens\nat 9:30. Jonas fixes bicycles there."
+    passage = Passage("p1", "hours.md", "Handbook", text, 0.7)
+    found = quote("Who fixes bicycles, and when does the repair café open?", [passage], embedder())
+    assert found.text.index("9:30") < found.text.index("Jonas")
+
+
 def test_quotes_are_few_and_in_the_order_of_the_text():
     found = quote("Who fixes bicycles at the repair café and when does it open?", [HOURS, FEES], embedder())
     assert [line[1:12] for line in found.text.splitlines()[1:]] == ["The repair ", "Jonas fixes"]
