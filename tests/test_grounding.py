@@ -69,7 +69,7 @@ def test_a_sentence_is_said_once():
 
 
 def test_quotes_of_lines_that_were_wrapped_keep_the_order_of_the_text():
-    text = "The repair café at the end of the garden path opens, behind the library,\nat 9:30. Jonas fixes bicycles there."
+    text = "The repair café at the end of the long garden path opens\nat 9:30. Jonas fixes bicycles there."
     passage = Passage("p1", "hours.md", "Handbook", text, 0.7)
     found = quote("Who fixes bicycles, and when does the repair café open?", [passage], embedder())
     assert found.text.index("9:30") < found.text.index("Jonas")
