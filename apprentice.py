@@ -196,10 +196,12 @@ def refresh(now: Annotated[bool, typer.Option("--now", help="Do one here, and wa
         if not lock.try_acquire():
             raise InvalidInput("a refresh is running already; `apprentice refresh` says how far it is.")
         with _progress() as progress:
-            result = run_refresh(context, lock, progress)
+            result = run_refresh(context, lock, progress, again=True)
     if result.report:
         _say(as_text(result.report))
     _say(f"{result.outcome}: {result.summary}")
+    if result.outcome == "failed":
+        raise typer.Exit(1)
 
 
 @contextmanager

@@ -89,5 +89,5 @@ def replica(replica_id: str) -> str:
 
 
 def run(snapshot: str) -> str:
-    """hash state, version, outcome, summary, attempts: one refresh, by the hash of what it learns from."""
+    """hash state, version, outcome, summary, attempts, error: one refresh, by the hash of what it learns from."""
     return f"{PREFIX}run:{snapshot}"

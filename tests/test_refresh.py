@@ -5,9 +5,10 @@ from types import SimpleNamespace
 import pytest
 
 from core import keys
+from core.errors import DiskFull, FenceLost
 from core.records import BASE, GateReport, Manifest, Message, Turn, new_id, now_ms
 from core.settings import Settings
-from feedback.progress import read_progress
+from feedback.progress import read_progress, report_progress
 from feedback.reviews import NewDecision
 from training.examples import Snapshot
 from training.gate import MIN_ITEMS
@@ -117,3 +118,39 @@ def test_approvals_for_one_chat_make_no_refresh_due(context, monkeypatch):
     assert refresh_due(context)
     assert do(context).summary == "this was done before: nothing new."
     assert refresh_due(context) is None, "what was done before is not due again"
+
+
+def test_a_refresh_that_is_killed_or_breaks_three_times_has_failed(context, monkeypatch):
+    approve(context, 5)
+    ends(
+        monkeypatch, KeyboardInterrupt(), RuntimeError("a bug."), MemoryError(), DiskFull("the disk is full."), NOTHING
+    )
+    for kind in (KeyboardInterrupt, RuntimeError, MemoryError):
+        assert refresh_due(context)
+        with pytest.raises(kind):
+            do(context)
+    failed = do(context)
+    assert failed.outcome == "failed" and "3 times" in failed.summary and "MemoryError" in failed.summary
+    assert refresh_due(context) is None
+    assert do(context).summary.startswith("this was done before")
+    with pytest.raises(DiskFull):
+        do(context, again=True)
+    assert do(context) == NOTHING, "a person began it afresh"
+
+
+def test_a_refresh_that_was_taken_over_leaves_everything_to_the_other(context, monkeypatch):
+    approve(context, 5)
+    with RefreshLock(context.store, 30) as lock:
+        assert lock.try_acquire()
+
+        def taken_over(*given):
+            report_progress(context.store, "learning", 1, 2)
+            lock._lost = True
+            return NOTHING
+
+        monkeypatch.setattr(refresh, "_refresh", taken_over)
+        with pytest.raises(FenceLost):
+            run_refresh(context, lock, lambda *at: None)
+    (run,) = context.store.scan_iter(keys.run("*"))
+    assert context.store.hget(run, "state") == "running"
+    assert context.store.exists(keys.REFRESH_PROGRESS) and not context.store.exists(keys.REFRESH_LAST)

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from adapters.numerics import training_dtype
 from adapters.registry import Registry
 from adapters.verify import verify
 from core import keys
-from core.errors import AliasMoved, ApprenticeError
+from core.errors import AliasMoved, FenceLost, StoreUnavailable
 from core.prompt import Renderer
 from core.records import BASE, GateReport, Manifest, now_ms
 from core.store import durable
@@ -42,10 +43,12 @@ class RefreshResult:
     report: GateReport | None
 
 
-def run_refresh(context: Context, lock: RefreshLock, progress: Progress) -> RefreshResult:
+def run_refresh(context: Context, lock: RefreshLock, progress: Progress, again: bool = False) -> RefreshResult:
     """Do the refresh that the present record calls for, unless it was done already.
 
-    Raises: FenceLost, NotEnoughMemory, DiskFull, StoreUnavailable: recorded as a failed attempt.
+    One that was begun MAX_ATTEMPTS times without an end has failed; `again` begins it afresh.
+
+    Raises: FenceLost, NotEnoughMemory, DiskFull, StoreUnavailable: kept as what went wrong last.
     """
     settings = context.settings
     os.nice(max(0, LOW_PRIORITY - os.nice(0)))
@@ -62,26 +65,47 @@ def run_refresh(context: Context, lock: RefreshLock, progress: Progress) -> Refr
     log.info("refresh %s: %s", snapshot.hash[:12], snapshot)
     with durable():
         done = context.store.hgetall(keys.run(snapshot.hash))
-    if done.get("state") == "finished":
+    failed = done.get("outcome") == "failed"
+    if done.get("state") == "finished" and not (again and failed):
         _count_from(context, snapshot)
         return RefreshResult(done["outcome"], "this was done before: " + done["summary"], done["version"] or None, None)
-    attempts = _begin(context, snapshot)
+    if not again and int(done.get("attempts", 0)) >= MAX_ATTEMPTS:
+        result = RefreshResult("failed", _why_failed(done), None, None)
+        _finish(context, snapshot, result)
+        return result
+    _begin(context, snapshot, again)
 
     def watched(stage: str, at: int, total: int) -> None:
         lock.check()
         report_progress(context.store, stage, at, total)
         progress(stage, at, total)
 
-    try:
+    with _attempt(context, lock, snapshot):
         result = _refresh(context, base, renderer, snapshot, how, lock.fence, watched)
-    except ApprenticeError as error:
-        if attempts >= MAX_ATTEMPTS:
-            _finish(context, snapshot, RefreshResult("failed", str(error), None, None))
-        raise
-    finally:
-        clear_progress(context.store)
-    _finish(context, snapshot, result)
+        lock.check()
+        _finish(context, snapshot, result)
     return result
+
+
+@contextmanager
+def _attempt(context: Context, lock: RefreshLock, snapshot: Snapshot) -> Iterator[None]:
+    """Keep what went wrong, and clear the progress; what another worker has taken over is left alone."""
+    try:
+        yield
+        clear_progress(context.store)
+    except FenceLost:
+        raise
+    except Exception as error:
+        lock.check()
+        with suppress(StoreUnavailable), durable():
+            context.store.hset(keys.run(snapshot.hash), "error", str(error) or type(error).__name__)
+            clear_progress(context.store)
+        raise
+
+
+def _why_failed(done: dict[str, str]) -> str:
+    why = done.get("error") or "it was killed each time; perhaps there was too little memory."
+    return f"begun {MAX_ATTEMPTS} times without coming to an end: {why} `apprentice refresh --now` begins it again."
 
 
 def _refresh(
@@ -165,11 +189,13 @@ def _manifest(
     )
 
 
-def _begin(context: Context, snapshot: Snapshot) -> int:
+def _begin(context: Context, snapshot: Snapshot, again: bool) -> None:
     with durable(), context.store.pipeline() as pipe:
+        if again:
+            pipe.delete(keys.run(snapshot.hash))
         pipe.hset(keys.run(snapshot.hash), "state", "running")
         pipe.hincrby(keys.run(snapshot.hash), "attempts", 1)
-        return int(pipe.execute()[1])
+        pipe.execute()
 
 
 def _count_from(context: Context, snapshot: Snapshot) -> None:
