@@ -3,11 +3,7 @@
 from dataclasses import dataclass
 
 from core import keys
-from core.records import now_ms
 from core.store import Store, durable
-
-STALE_MS = 30_000
-"""A running refresh reports at least this often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,24 +27,24 @@ class Progress:
 
 
 def read_progress(store: Store, needed: int) -> Progress:
-    """The present progress.
+    """The present progress. What a refresh reports holds as long as its lock does.
 
     Raises: StoreUnavailable.
     """
     with durable(), store.pipeline() as pipe:
         pipe.hget(keys.REFRESH_LAST, "until")
         pipe.hgetall(keys.REFRESH_PROGRESS)
-        until, running = pipe.execute()
+        pipe.exists(keys.REFRESH_LOCK)
+        until, running, locked = pipe.execute()
         approved = store.zcount(keys.FOR_EVERYONE, f"({until or 0}", "+inf")
-    fresh = running and now_ms() - int(running["at"]) < STALE_MS
-    stage = running["stage"] if fresh else None
+    stage = running.get("stage") if locked else None
     return Progress(approved, needed, stage, int(running.get("done", 0)), int(running.get("total", 0)))
 
 
 def report_progress(store: Store, stage: str, done: int, total: int) -> None:
     """Say what the running refresh is doing."""
     with durable():
-        store.hset(keys.REFRESH_PROGRESS, mapping={"stage": stage, "done": done, "total": total, "at": now_ms()})
+        store.hset(keys.REFRESH_PROGRESS, mapping={"stage": stage, "done": done, "total": total})
 
 
 def clear_progress(store: Store) -> None:

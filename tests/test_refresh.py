@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from core import keys
-from core.errors import DiskFull, FenceLost
+from core.errors import DiskFull, FenceLost, StoreUnavailable
 from core.records import BASE, GateReport, Manifest, Message, Turn, new_id, now_ms
 from core.settings import Settings
 from feedback.progress import read_progress, report_progress
@@ -154,3 +154,40 @@ def test_a_refresh_that_was_taken_over_leaves_everything_to_the_other(context, m
     (run,) = context.store.scan_iter(keys.run("*"))
     assert context.store.hget(run, "state") == "running"
     assert context.store.exists(keys.REFRESH_PROGRESS) and not context.store.exists(keys.REFRESH_LAST)
+
+
+def test_a_database_away_for_a_moment_ends_no_training(context, monkeypatch, caplog):
+    reported, going = [], iter([StoreUnavailable("away."), StoreUnavailable("away."), None])
+
+    def report(store, *at):
+        if error := next(going):
+            raise error
+        reported.append(at)
+
+    monkeypatch.setattr(refresh, "report_progress", report)
+    with RefreshLock(context.store, 30) as lock:
+        assert lock.try_acquire()
+        seen = []
+        watched = refresh._watched(context, lock, lambda *at: seen.append(at))
+        for done in (1, 2, 3):
+            watched("learning", done, 3)
+        assert (len(seen), reported) == (3, [("learning", 3, 3)]) and caplog.text.count("is not shown") == 1
+        lock._lost = True
+        with pytest.raises(FenceLost):
+            watched("learning", 3, 3)
+
+
+def test_progress_is_shown_as_long_as_the_lock_is_held(context):
+    with RefreshLock(context.store, 30) as lock:
+        assert lock.try_acquire()
+        report_progress(context.store, "judging", 0, 0)
+        assert read_progress(context.store, 5).stage == "judging"
+    assert read_progress(context.store, 5).stage is None, "it was killed, and its lock is gone"
+
+
+def test_drafts_of_killed_refreshes_are_removed_and_others_stay(context, monkeypatch):
+    ends(monkeypatch, NOTHING)
+    context.registry.draft("refresh-killed-7")
+    context.registry.draft("install-now")
+    do(context)
+    assert [p.name for p in context.registry.folder.iterdir()] == [".draft-install-now"]

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 LOW_PRIORITY = 10
 MIN_EXAMPLES = 5
 MAX_ATTEMPTS = 3
+DRAFT = "refresh-"
+"""How the draft of a refresh is named, among others' drafts."""
 Progress = Callable[[str, int, int], None]
 
 
@@ -51,6 +54,8 @@ def run_refresh(context: Context, lock: RefreshLock, progress: Progress, again: 
     Raises: FenceLost, NotEnoughMemory, DiskFull, StoreUnavailable: kept as what went wrong last.
     """
     settings = context.settings
+    clear_progress(context.store)
+    _remove_drafts(context.registry)
     os.nice(max(0, LOW_PRIORITY - os.nice(0)))
     base = prepare_base(settings.model, settings.data_dir)
     renderer = Renderer(load_tokenizer(base), base.tokenizer_hash, settings.prompt_tokens)
@@ -75,16 +80,36 @@ def run_refresh(context: Context, lock: RefreshLock, progress: Progress, again: 
         return result
     _begin(context, snapshot, again)
 
-    def watched(stage: str, at: int, total: int) -> None:
-        lock.check()
-        report_progress(context.store, stage, at, total)
-        progress(stage, at, total)
-
     with _attempt(context, lock, snapshot):
+        watched = _watched(context, lock, progress)
         result = _refresh(context, base, renderer, snapshot, how, lock.fence, watched)
         lock.check()
         _finish(context, snapshot, result)
     return result
+
+
+def _watched(context: Context, lock: RefreshLock, progress: Progress) -> Progress:
+    """Progress that ends a refresh whose lock is lost; a database that is away for a moment ends nothing."""
+    told = False
+
+    def watched(stage: str, at: int, total: int) -> None:
+        nonlocal told
+        lock.check()
+        try:
+            report_progress(context.store, stage, at, total)
+        except StoreUnavailable as error:
+            if not told:
+                log.warning("the progress of the refresh is not shown: %s", error)
+            told = True
+        progress(stage, at, total)
+
+    return watched
+
+
+def _remove_drafts(registry: Registry) -> None:
+    """Drafts of refreshes that were killed; the lock is held, so no other refresh writes one."""
+    for draft in registry.folder.glob(f".draft-{DRAFT}*"):
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 @contextmanager
@@ -125,7 +150,7 @@ def _refresh(
     against = _opponent(registry, live, base)
     device, dtype = training_dtype(settings.train_device, settings.data_dir)
     replay = as_examples(general_slice("general_train", renderer, settings.system_prompt))
-    draft = registry.draft(f"{snapshot.hash[:16]}-{fence}")
+    draft = registry.draft(f"{DRAFT}{snapshot.hash[:16]}-{fence}")
     trained = train(base.folder, [*snapshot.train, *replay], how, draft, device, dtype, progress)
     manifest = _manifest(draft, base, renderer.identity, snapshot, how, trained)
     seal(draft, manifest)
