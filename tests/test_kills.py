@@ -1,8 +1,6 @@
 """What is killed comes back by itself: nothing acknowledged is lost, nothing half-written is seen or done twice."""
 
 import json
-import os
-import signal
 import threading
 
 import httpx
@@ -41,7 +39,7 @@ def processes(running, *words: str) -> list[psutil.Process]:
 
 def kill(running, *words: str) -> None:
     (process,) = processes(running, *words)
-    os.kill(process.pid, signal.SIGKILL)
+    process.kill()
     process.wait(10)
 
 
@@ -56,9 +54,9 @@ def test_valkey_killed_after_an_acknowledged_thumb(running, context):
     turn_id = running.ask("What is the capital of France?", apprentice={"chat": "c", "author": "ann"})["apprentice"]
     body = {"turn_id": turn_id["turn_id"], "author": "ann", "rating": -1, "correction": "Paris."}
     assert running.http.post(f"{running.api}/v1/feedback", json=body).json()["stored"]
-    (server,) = [p for p in psutil.process_iter() if str(running.settings.data_dir.resolve() / "valkey") in _line(p)]
-    os.kill(server.pid, signal.SIGKILL)
-    until(lambda: server.pid not in psutil.pids() or server.status() == psutil.STATUS_ZOMBIE, "it is dead")
+    server = psutil.Process(context.store.info("server")["process_id"])
+    server.kill()
+    until(lambda: not server.is_running() or server.status() == psutil.STATUS_ZOMBIE, "it is dead")
     until(lambda: _again(lambda: context.store.ping()), "valkey comes back", 30)
     (vote,) = context.ratings.votes(turn_id["turn_id"])
     author = Pseudonyms.of_installation(running.settings.data_dir).author("ann")
@@ -101,17 +99,18 @@ def test_serving_killed_in_the_middle_of_an_answer(running, context):
 def test_a_worker_killed_in_mid_training_and_the_refresh_is_done_once(running, context):
     running.command("feedback", "import", str(SEED))
 
-    def learning() -> bool:
+    def learning(attempt: int) -> bool:
         progress = read_progress(context.store, 60)
-        return progress.stage == "learning" and progress.done >= 3
+        begun = [context.store.hget(run, "attempts") for run in context.store.scan_iter("apprentice:run:*")]
+        return begun == [str(attempt)] and progress.stage == "learning" and progress.done >= 3
 
-    until(learning, "it learns", 300)
+    until(lambda: learning(1), "it learns", 300)
     kill(running, "worker", "train")
     until(lambda: "worker train ended (killed by SIGKILL)" in running.log.read_text(), "it is noticed")
     assert context.registry.versions() == []
-    until(learning, "the next tick takes it up", 300)
-    child = max(processes(running, "worker", "train")[0].children(recursive=True), key=lambda p: p.memory_info().rss)
-    os.kill(child.pid, signal.SIGKILL)
+    until(lambda: learning(2), "the next tick takes it up", 300)
+    (worker,) = processes(running, "worker", "train")
+    max(worker.children(recursive=True), key=lambda p: p.memory_info().rss).kill()
     last = until(lambda: context.store.hgetall("apprentice:refresh:last"), "it is finished", 600)
     runs = list(context.store.scan_iter("apprentice:run:*"))
     assert len(runs) == 1 and context.store.hget(runs[0], "attempts") == "3"
@@ -127,10 +126,3 @@ def _again(call) -> bool:
         return bool(call())
     except Exception:
         return False
-
-
-def _line(process: psutil.Process) -> str:
-    try:
-        return " ".join(process.cmdline())
-    except psutil.Error:
-        return ""
