@@ -1,20 +1,23 @@
 """One refresh over the real record, with training and judging left out: how it begins, ends, and is begun again."""
 
+import asyncio
 from types import SimpleNamespace
 
 import pytest
 
 from core import keys
-from core.errors import DiskFull, FenceLost, StoreUnavailable
+from core.errors import DiskFull, FenceLost, PromptTooLong, StoreUnavailable
 from core.records import BASE, GateReport, Manifest, Message, Turn, new_id, now_ms
 from core.settings import Settings
 from feedback.progress import read_progress, report_progress
 from feedback.reviews import NewDecision
-from training.examples import Snapshot
+from serving.engine import Delta
+from training.examples import EvaluationItem, Snapshot
 from training.gate import MIN_ITEMS
 from workers import refresh
 from workers.context import open_context
 from workers.due import refresh_due
+from workers.judging import Judge
 from workers.lock import RefreshLock
 from workers.refresh import MIN_EXAMPLES, RefreshResult, run_refresh
 
@@ -191,3 +194,20 @@ def test_drafts_of_killed_refreshes_are_removed_and_others_stay(context, monkeyp
     context.registry.draft("install-now")
     do(context)
     assert [p.name for p in context.registry.folder.iterdir()] == [".draft-install-now"]
+
+
+async def test_a_long_frozen_item_is_judged_within_the_context(context):
+    asked = []
+
+    class Engine:
+        async def generate(self, request):
+            asked.append(request.max_tokens)
+            if len(request.prompt_ids) > 90:
+                raise PromptTooLong("too long.")
+            yield Delta("Yes.", 1, "stop")
+
+    items = [EvaluationItem(str(n), (1,) * n, (1,) * 60, "") for n in (10, 50, 99)]
+    judging = Judge(Engine(), asyncio.get_running_loop(), 140)
+    answers = await asyncio.to_thread(judging.generate, BASE, items)
+    assert asked == [106, 90, 41] and [a.text for a in answers] == ["Yes.", "Yes.", ""]
+    assert [a.ended for a in answers] == [True, True, False]

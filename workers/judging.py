@@ -1,18 +1,21 @@
 """The gate's view of a version: answers and scores from the same engine, with the same numerics, that serves."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from adapters.base import Base
+from core.errors import PromptTooLong
 from core.records import BASE
 from core.settings import Settings
 from serving.engine import Engine, GenerationRequest
-from serving.local import LocalEngine
+from serving.local import MIN_ROOM, LocalEngine
 from training.examples import EvaluationItem
 from training.gate import Answered
 
+log = logging.getLogger(__name__)
 ROOM = 16
 """Tokens an answer may have beyond the reference's length times 1.5; more is endless."""
 
@@ -20,8 +23,9 @@ ROOM = 16
 class Judge:
     """Synchronous `generate` and `score` over an engine of its own, for one gate."""
 
-    def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop):
+    def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop, context: int):
         self._engine = engine
+        self._context = context
         self._loop = loop
 
     def generate(self, version: str, items: Sequence[EvaluationItem]) -> list[Answered]:
@@ -40,12 +44,16 @@ class Judge:
         return await asyncio.gather(*(self._answer(version, item) for item in items))
 
     async def _answer(self, version: str, item: EvaluationItem) -> Answered:
-        limit = int(1.5 * len(item.reply_ids)) + ROOM
+        """What a version says to an item; nothing, which never ends, to one that does not fit."""
+        limit = min(int(1.5 * len(item.reply_ids)) + ROOM, self._context - len(item.prompt_ids))
         request = GenerationRequest(prompt_ids=item.prompt_ids, version=version, max_tokens=limit)
         text, ended = "", False
-        async for delta in self._engine.generate(request):
-            text += delta.text
-            ended = delta.finish_reason == "stop"
+        try:
+            async for delta in self._engine.generate(request):
+                text += delta.text
+                ended = delta.finish_reason == "stop"
+        except PromptTooLong as error:
+            log.warning("frozen item %s is not answered: %s", item.id, error)
         return Answered(text, ended)
 
 
@@ -58,6 +66,7 @@ async def open_judge(settings: Settings, base: Base, versions: dict[str, Path], 
         for version, folder in versions.items():
             if version != BASE:
                 await engine.install(version, folder)
-        yield Judge(engine, asyncio.get_running_loop())
+        context = settings.prompt_tokens + max(MIN_ROOM, settings.reply_tokens)
+        yield Judge(engine, asyncio.get_running_loop(), context)
     finally:
         await engine.close()
