@@ -57,9 +57,9 @@ def served(context, renderer, question, reply="An answer.", **fields) -> Turn:
     return turn
 
 
-def snapshot(context, renderer):
+def snapshot(context, renderer, system=SYSTEM):
     record = Record(context.turns, context.reviews, context.ratings, context.people)
-    return build(record, renderer, SYSTEM, "base", HOW)
+    return build(record, renderer, system, "base", HOW)
 
 
 def texts(found, renderer) -> str:
@@ -80,6 +80,18 @@ def test_the_same_record_gives_the_same_snapshot(context, renderer):
     assert len(one.evaluation) >= 1 and not {e.source for e in one.train} & {e.id for e in one.evaluation}
     approve_many(context, renderer, 1)
     assert snapshot(context, renderer).hash != one.hash
+
+
+def test_consent_and_the_system_prompt_are_part_of_a_snapshots_name(context, renderer):
+    approve_many(context, renderer, 3)
+    mine = served(context, renderer, "My own question?", author="ann")
+    context.reviews.decide(mine.id, "approve", "o", scope="everyone")
+    without = snapshot(context, renderer)
+    assert snapshot(context, renderer, "Be kind.").hash != without.hash
+    context.people.set_consent("ann", "yes")
+    assert snapshot(context, renderer).hash != without.hash
+    context.people.set_consent("ann", "no")
+    assert snapshot(context, renderer).hash == without.hash
 
 
 def test_loss_is_on_the_reply_and_the_prompt_is_the_served_one(context, renderer):

@@ -66,9 +66,12 @@ class Record:
         self.people = people
 
 
-def snapshot_hash(reviews: Iterable[Review], identity: str, base_hash: str, hyperparameters: dict) -> str:
-    """The name of a refresh: which decisions, rendered how, on which base, trained how. Holds nobody's text."""
-    facts = [identity, base_hash, hyperparameters, sorted((r.turn, r.created_at, r.scope, r.split) for r in reviews)]
+def snapshot_hash(
+    used: Iterable[Review], identity: str, system_prompt: str, base_hash: str, hyperparameters: dict
+) -> str:
+    """The name of a refresh: what it learns from, rendered how, on which base, trained how. Holds nobody's text."""
+    decisions = sorted((r.turn, r.created_at, r.split) for r in used)
+    facts = [identity, system_prompt, base_hash, hyperparameters, decisions]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -89,7 +92,7 @@ def build(record: Record, renderer: Renderer, system_prompt: str, base_hash: str
             consents[author] = record.people.person(author).consent == "yes"
         return consents[author]
 
-    by_prompt: dict[tuple[str, tuple[int, ...]], Example | EvaluationItem] = {}
+    by_prompt: dict[tuple[str, tuple[int, ...]], tuple[Review, Example | EvaluationItem]] = {}
     turns = record.turns.get_many([r.turn for r in approvals])
     for review in approvals:
         turn = turns.get(review.turn)
@@ -104,10 +107,11 @@ def build(record: Record, renderer: Renderer, system_prompt: str, base_hash: str
         else:
             item = _item(turn, review, record, renderer, system_prompt, counts)
             if item is not None:
-                by_prompt[(review.split, item.prompt_ids)] = item
-    items = list(by_prompt.values())
+                by_prompt[(review.split, item.prompt_ids)] = review, item
+    items = [item for _, item in by_prompt.values()]
+    used = [review for review, _ in by_prompt.values()]
     return Snapshot(
-        hash=snapshot_hash(approvals, renderer.identity, base_hash, hyperparameters),
+        hash=snapshot_hash(used, renderer.identity, system_prompt, base_hash, hyperparameters),
         train=tuple(sorted((i for i in items if isinstance(i, Example)), key=lambda e: e.source)),
         evaluation=tuple(sorted((i for i in items if isinstance(i, EvaluationItem)), key=lambda e: e.id)),
         until=max((r.created_at for r in approvals), default=0),
