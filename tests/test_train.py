@@ -97,8 +97,11 @@ def test_a_full_disk_is_a_sentence(base, tmp_path):
 
 
 def test_memory_is_checked_before_it_is_taken(base):
-    assert affordable_tokens(base.folder, 1024, 2**36, 4) == 1024
-    few = affordable_tokens(base.folder, 1024, 3 * 2**30, 4)
+    assert affordable_tokens(base.folder, 1024, 2**36, 4, 300) == 1024
+    few = affordable_tokens(base.folder, 1024, 3 * 2**30, 4, 200)
     assert 256 <= few < 1024
     with pytest.raises(NotEnoughMemory, match="GiB are free"):
-        affordable_tokens(base.folder, 1024, 2**29, 4)
+        affordable_tokens(base.folder, 1024, 2**29, 4, 200)
+    with pytest.raises(NotEnoughMemory, match="GiB are free"):
+        affordable_tokens(base.folder, 1024, 3 * 2**30, 4, few + 1)
+    assert affordable_tokens(base.folder, 1024, 3 * 2**30, 4, few) == few

@@ -74,7 +74,9 @@ def train(
     Raises: NotEnoughMemory, DiskFull.
     """
     torch.manual_seed(hyperparameters.seed)
-    batch_tokens = affordable_tokens(model_folder, hyperparameters.batch_tokens, _free_bytes(device), dtype.itemsize)
+    longest = max(len(e.prompt_ids) + len(e.reply_ids) for e in examples)
+    free = _free_bytes(device)
+    batch_tokens = affordable_tokens(model_folder, hyperparameters.batch_tokens, free, dtype.itemsize, longest)
     model = AutoModelForCausalLM.from_pretrained(model_folder, dtype=dtype, local_files_only=True).to(device)
     config = LoraConfig(
         r=hyperparameters.rank,
@@ -186,8 +188,10 @@ def batch_loss(model: torch.nn.Module, part: Sequence[Example], pad: int, device
     return (losses.sum(1) / (labels != -100).sum(1) * weights).sum()
 
 
-def affordable_tokens(model_folder: Path, wished: int, free_bytes: int, item_bytes: int) -> int:
+def affordable_tokens(model_folder: Path, wished: int, free_bytes: int, item_bytes: int, longest: int) -> int:
     """Tokens of a forward pass, at most `wished`, that fit into free memory beside the model.
+
+    The longest example is a pass of its own, and must fit too.
 
     Activations are estimated by what a decoder layer keeps for its backward pass (20 hidden and 8 intermediate values a
     token), and logits with their gradient and softmax in float32.
@@ -198,9 +202,10 @@ def affordable_tokens(model_folder: Path, wished: int, free_bytes: int, item_byt
     weights = 2 * sum(f.stat().st_size for f in model_folder.glob("*.safetensors")) * item_bytes // 2
     inner = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
     per_token = config.num_hidden_layers * (20 * config.hidden_size + 8 * inner) * item_bytes + 12 * config.vocab_size
-    tokens = min(wished, int((0.8 * free_bytes - weights) / per_token))
-    if tokens < MIN_BATCH_TOKENS:
-        needed = (weights + MIN_BATCH_TOKENS * per_token) / 0.8
+    fitting, least = int((0.8 * free_bytes - weights) / per_token), max(MIN_BATCH_TOKENS, longest)
+    tokens = min(wished, fitting)
+    if fitting < least:
+        needed = (weights + least * per_token) / 0.8
         raise NotEnoughMemory(
             f"training needs about {needed / 2**30:.1f} GiB of free memory and {free_bytes / 2**30:.1f} GiB are free; "
             "close other programs, or train on another machine."
