@@ -10,7 +10,7 @@ FOR_EVERYONE = PREFIX + "approved:everyone"  # zset turn -> approved at (ms): th
 QUESTION_VECTORS = PREFIX + "approved:vectors"  # hash turn -> base64: the embedded question of an approved answer
 SPLITS = PREFIX + "splits"  # hash root:<turn> | text:<keyed hash> -> train | evaluation: frozen at the first approval
 QUEUE = PREFIX + "queue"  # zset turn -> since (ms): waits for an operator
-EVENTS = PREFIX + "events"  # stream {type, data}: every feedback event, in order
+EVENTS = PREFIX + "events"  # stream {type, data}: the feedback events in order, as long as turns are kept
 OPEN_TURNS = PREFIX + "turns:open"  # zset turn -> opened at (ms)
 VERSIONS = PREFIX + "versions"  # zset version -> published at (ms)
 ALIASES = PREFIX + "aliases"  # hash alias -> version; `incoming` is the version that live moves to once installed
@@ -48,8 +48,13 @@ def regenerations(turn_id: str) -> str:
     return f"{PREFIX}turn:{turn_id}:regenerations"
 
 
+def keepers(turn_id: str) -> str:
+    """set: approved turns whose conversation this one belongs to; it is kept as long as there are any."""
+    return f"{PREFIX}turn:{turn_id}:keepers"
+
+
 def review(turn_id: str) -> str:
-    """string: the Review in force, as JSON."""
+    """string: the Review in force, as JSON; a rejection lives as long as turns."""
     return f"{PREFIX}turn:{turn_id}:review"
 
 

@@ -9,6 +9,10 @@ from core.store import Store, durable
 from feedback.turns import Turns
 
 PENDING_S = 3600
+_AS_LONG_AS_THE_TURN = """
+local left = redis.call('PTTL', KEYS[2])
+if left >= 0 then redis.call('PEXPIRE', KEYS[1], left) else redis.call('PERSIST', KEYS[1]) end
+"""
 MAX_CORRECTION = 8000
 """Characters; a longer text is a document, not an answer."""
 
@@ -19,6 +23,7 @@ class Ratings:
     def __init__(self, store: Store, turns: Turns):
         self._store = store
         self._turns = turns
+        self._as_long_as_the_turn = store.register_script(_AS_LONG_AS_THE_TURN)
 
     def rate(self, turn_id: str, author: str, value: Literal[-1, 0, 1], reason: str | None = None) -> None:
         """Set an author's thumb about a turn (0 takes it back).
@@ -52,8 +57,7 @@ class Ratings:
         event = Regeneration(turn_id, replacement, author, now_ms())
         with durable(), self._store.pipeline() as pipe:
             pipe.rpush(keys.regenerations(turn_id), to_json(event))
-            pipe.expire(keys.regenerations(turn_id), self._turns.retention_s)
-            pipe.xadd(keys.EVENTS, {"type": "Regeneration", "data": to_json(event)})
+            self._note(pipe, event, keys.regenerations(turn_id))
             pipe.execute()
 
     def votes(self, turn_id: str) -> list[Rating]:
@@ -103,7 +107,12 @@ class Ratings:
     def _store_event(self, event: Any, record: str, author: str) -> None:
         with durable(), self._store.pipeline() as pipe:
             pipe.hset(record, author, to_json(event))
-            pipe.expire(record, self._turns.retention_s)
-            pipe.xadd(keys.EVENTS, {"type": type(event).__name__, "data": to_json(event)})
+            self._note(pipe, event, record)
             pipe.zadd(keys.QUEUE, {event.turn: event.created_at}, nx=True)
             pipe.execute()
+
+    def _note(self, pipe: Store, event: Any, record: str) -> None:
+        """Add an event to the stream, which forgets what is older than the record; it lives as long as its turn."""
+        self._as_long_as_the_turn(keys=[record, keys.turn(event.turn)], client=pipe)
+        oldest = now_ms() - 1000 * self._turns.retention_s
+        pipe.xadd(keys.EVENTS, {"type": type(event).__name__, "data": to_json(event)}, minid=oldest)

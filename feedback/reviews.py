@@ -47,6 +47,13 @@ for i = 1, #ARGV, 3 do
 end
 return out
 """
+_LET_GO = """
+redis.call('SREM', KEYS[2], ARGV[1])
+if redis.call('ZSCORE', KEYS[1], ARGV[2]) or redis.call('EXISTS', KEYS[2]) == 1 then return end
+for i = 3, #KEYS do
+  if redis.call('PTTL', KEYS[i]) == -1 then redis.call('EXPIRE', KEYS[i], ARGV[3]) end
+end
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +93,7 @@ class Reviews:
         self._ratings = ratings
         self._pseudonyms = pseudonyms
         self._assign = store.register_script(_ASSIGN_SPLITS)
+        self._let_go_of = store.register_script(_LET_GO)
 
     def waiting(self) -> int:
         """How many turns wait for a decision."""
@@ -160,6 +168,8 @@ class Reviews:
                     pipe.zrem(keys.APPROVED, review.turn)
                     pipe.zrem(keys.FOR_EVERYONE, review.turn)
                     pipe.hdel(keys.QUESTION_VECTORS, review.turn)
+                    pipe.expire(keys.review(review.turn), self._turns.retention_s)
+                    self._let_go(pipe, decision.turn)
                 else:
                     pipe.zadd(keys.APPROVED, {review.turn: at})
                     if review.scope == "everyone":
@@ -227,13 +237,23 @@ class Reviews:
 
     def _keep_for_ever(self, pipe: Store, turn: Turn) -> None:
         for kept in (turn, *self._turns.conversation(turn.parent)):
-            for key in (
-                keys.turn(kept.id),
-                keys.votes(kept.id),
-                keys.corrections(kept.id),
-                keys.regenerations(kept.id),
-            ):
+            if kept.id != turn.id:
+                pipe.sadd(keys.keepers(kept.id), turn.id)
+            for key in _kept_keys(kept):
                 pipe.persist(key)
+
+    def _let_go(self, pipe: Store, turn: Turn) -> None:
+        """Give a conversation's turns their lifetime back, from now, except those that another approval keeps."""
+        for kept in (turn, *self._turns.conversation(turn.parent)):
+            self._let_go_of(
+                keys=[keys.APPROVED, keys.keepers(kept.id), *_kept_keys(kept)],
+                args=[turn.id, kept.id, self._turns.retention_s],
+                client=pipe,
+            )
+
+
+def _kept_keys(turn: Turn) -> tuple[str, ...]:
+    return keys.turn(turn.id), keys.votes(turn.id), keys.corrections(turn.id), keys.regenerations(turn.id)
 
 
 def _approved_text(decision: NewDecision) -> str:

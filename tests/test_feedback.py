@@ -155,6 +155,42 @@ def test_an_operator_reads_what_would_be_approved(turns, ratings, reviews):
     assert reviews.get(turn.id).text == "At nine."
 
 
+def test_what_is_approved_is_kept_and_a_rejection_gives_its_lifetime_back(store, turns, ratings, reviews):
+    def lifetime(turn, *more):
+        return [store.ttl(key) for key in (keys.turn(turn.id), *more)]
+
+    first = answered(turns, "When?", "At nine.", chat="c1")
+    second, other = (answered(turns, q, "Yes.", chat="c1", parent=first.id) for q in ("Sure?", "Really?"))
+    ratings.rate(first.id, "ann", 1)
+    assert all(0 < ttl <= 90 * 86_400 for ttl in lifetime(first, keys.votes(first.id)))
+    for turn in (second, other):
+        reviews.decide(turn.id, "approve", "operator")
+    ratings.rate(second.id, "ann", 1)
+    ratings.correct(second.id, "ann", "No.")
+    ratings.regenerated(second.id, other.id, "ann")
+    about = [keys.votes(second.id), keys.corrections(second.id), keys.regenerations(second.id)]
+    assert lifetime(second, *about) == [-1] * 4 and lifetime(first, keys.votes(first.id)) == [-1] * 2
+
+    reviews.decide(second.id, "reject", "operator")
+    assert all(0 < ttl <= 90 * 86_400 for ttl in lifetime(second, *about, keys.review(second.id)))
+    assert lifetime(first) == [-1], "another approval needs it"
+    reviews.decide(other.id, "reject", "operator")
+    assert lifetime(first)[0] > 0 and lifetime(first, keys.votes(first.id))[1] > 0
+    reviews.decide(second.id, "approve", "operator")
+    assert lifetime(first, keys.turn(second.id), keys.review(second.id)) == [-1] * 3
+
+
+def test_old_events_are_forgotten(store, turns, ratings):
+    turn = answered(turns, "q", "a")
+    long_ago = now_ms() - 91 * 86_400_000
+    with store.pipeline() as pipe:
+        for n in range(500):
+            pipe.xadd(keys.EVENTS, {"type": "Rating", "data": "{}"}, id=f"{long_ago}-{n + 1}")
+        pipe.execute()
+    ratings.rate(turn.id, "ann", 1)
+    assert store.xlen(keys.EVENTS) < 200
+
+
 def test_near_duplicates_and_conversations_never_stand_on_both_sides(turns, reviews):
     questions = [f"question number {n}?" for n in range(60)]
     splits = {}
