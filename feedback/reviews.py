@@ -10,6 +10,7 @@ from core.errors import InvalidInput
 from core.identity import Pseudonyms
 from core.privacy import scrub
 from core.records import (
+    APPROVED_PASSAGE,
     ApprovedAnswer,
     Correction,
     Decision,
@@ -226,14 +227,23 @@ class Reviews:
     def _splits(self, turns: Iterable[Turn]) -> list[Split]:
         args: list[str] = []
         for turn in turns:
-            ancestors = self._turns.conversation(turn.parent)
-            root = ancestors[0].id if ancestors else turn.regenerates or turn.id
+            root = self._root(turn)
             text = " ".join(re.findall(r"\w+", f"{system_text(turn)} {question(turn)}".lower()))
             lot = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
             fresh = "evaluation" if lot % EVALUATION_SHARE == 0 else "train"
             args += [f"root:{root}", f"text:{self._pseudonyms.digest('text', text)}", fresh]
         with durable():
             return self._assign(keys=[keys.SPLITS], args=args) if args else []
+
+    def _root(self, turn: Turn) -> str:
+        """The turn that decides the side: where an approved answer was said or used, the one it was approved for."""
+        conversation = [*self._turns.conversation(turn.parent), turn]
+        used = [p.id for t in conversation for p in t.passages if p.id.startswith(APPROVED_PASSAGE)]
+        for passage in used:
+            source = self._turns.conversation(passage.removeprefix(APPROVED_PASSAGE))
+            if source:
+                return source[0].id
+        return conversation[0].id if len(conversation) > 1 else turn.regenerates or turn.id
 
     def _keep_for_ever(self, pipe: Store, turn: Turn) -> None:
         for kept in (turn, *self._turns.conversation(turn.parent)):

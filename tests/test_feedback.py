@@ -9,7 +9,7 @@ from rich.console import Console
 from console.review import review_queue
 from core import keys
 from core.errors import InvalidInput, NotFound, StoreUnavailable
-from core.records import NOTICE, QUOTES_HEADING, Citation, Message, Passage, Turn, new_id, now_ms
+from core.records import APPROVED_PASSAGE, NOTICE, QUOTES_HEADING, Citation, Message, Passage, Turn, new_id, now_ms
 from core.store import connect
 from feedback.people import People
 from feedback.progress import read_progress
@@ -303,3 +303,16 @@ def test_a_database_that_cannot_write_is_away_too(store, turns):
             Ratings(store, turns).rate(turn.id, "ann", 1)
     finally:
         store.config_set("maxmemory", 0)
+
+
+def test_an_answer_that_was_given_from_a_frozen_one_stays_on_its_side(turns, reviews):
+    frozen = None
+    for n in range(40):
+        turn = answered(turns, f"frozen candidate number {n}?", "a")
+        if reviews.decide(turn.id, "approve", "operator", "everyone").split == "evaluation":
+            frozen = turn
+            break
+    said = Passage(APPROVED_PASSAGE + frozen.id, "approved answer", "checked by a person", "a", 0.9)
+    for n in range(8):
+        paraphrase = answered(turns, f"another way to ask it, number {n}?", "a", passages=(said,))
+        assert reviews.decide(paraphrase.id, "approve", "operator", "everyone").split == "evaluation"
