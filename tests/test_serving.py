@@ -124,12 +124,26 @@ def test_a_turn_is_recorded_before_it_is_answered_and_takes_feedback(http, conte
     assert "another chat" in refused["error"]["message"]
 
 
+def test_who_wrote_a_message_stays_so_when_another_asks_again(http, context, settings):
+    first = ask(http, apprentice={"chat": "team", "author": "ann"})["apprentice"]["turn_id"]
+    again = ask(http, apprentice={"chat": "team", "author": "bob", "regenerates": first})["apprentice"]["turn_id"]
+    author = Pseudonyms.of_installation(settings.data_dir).author
+    turn = context.turns.get(again)
+    assert (turn.author, turn.messages[0].author) == (author("bob"), author("ann"))
+    refused = ask(http, status=400, apprentice={"chat": "other", "regenerates": first})
+    assert "another chat" in refused["error"]["message"]
+
+
 def test_a_seed_reproduces_and_greedy_needs_none(http, store):
     one, two, other = (
         ask(http, STORY, temperature=1.0, seed=seed, apprentice=OFF)["choices"][0]["message"]["content"]
         for seed in (7, 7, 8)
     )
     assert one == two != other
+    assert (
+        ask(http, temperature=1e-39)["choices"][0]["message"]["content"]
+        == ask(http)["choices"][0]["message"]["content"]
+    )
     stopped = ask(http, STORY, stop=[" a"], max_tokens=64)["choices"][0]
     assert " a" not in stopped["message"]["content"] and stopped["finish_reason"] == "stop"
 
@@ -242,7 +256,8 @@ def test_more_than_fits_is_told_to_come_back(base, valkey_url, tmp_path, store):
     with serving(tight, base, streams=1, queue=1) as api, httpx.Client(base_url=api, timeout=60) as http:
         body = {"messages": STORY, "max_tokens": 24, "ignore_eos": True}
         with ThreadPoolExecutor(6) as pool:
-            answers = [pool.submit(http.post, "/v1/chat/completions", json=body) for _ in range(6)]
+            bodies = [body | {"stream": n % 2 == 0} for n in range(6)]
+            answers = [pool.submit(http.post, "/v1/chat/completions", json=asked) for asked in bodies]
             codes = [a.result() for a in answers]
     busy = [a for a in codes if a.status_code == 429]
     assert busy and any(a.status_code == 200 for a in codes)
