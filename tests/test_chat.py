@@ -123,7 +123,7 @@ def test_ctrl_c_stops_an_answer_and_keeps_it(api, settings, context, consent):
             time.sleep(0.01)
 
     def press_once_it_speaks() -> None:
-        while len(typist.text.partition("ships.\n")[2]) < 100:
+        while len(typist.text.partition("ships.\n")[2]) < 75:
             time.sleep(0.005)
         os.kill(os.getpid(), signal.SIGINT)
 

@@ -53,6 +53,7 @@ def ann(api, running):
     return person
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_from_a_question_to_a_live_adapter(running, ann):
     running.command("ingest", str(HANDBOOK))
