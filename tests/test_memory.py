@@ -33,6 +33,7 @@ def memory(*answers: ApprovedAnswer) -> Memory:
         ("What is the price of a monthly pass?", "How much does a pass for one month cost?"),
         ("Which bus goes to the clinic on weekdays?", "Which bus goes to the clinic from Monday to Friday?"),
         ("How do I return a parcel?", "how can i return a package"),
+        ("Can I bring my dog into the reading room?", "Can my dog come into the reading room?"),
     ],
 )
 def test_the_same_question_in_other_words_is_answered_word_for_word(known, asked):
