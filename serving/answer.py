@@ -12,7 +12,7 @@ from core.errors import InvalidInput, NotFound, StoreUnavailable
 from core.prompt import Prompt, Renderer
 from core.records import Citation, Message, Origin, Turn, TurnStatus, new_id, now_ms
 from feedback.turns import Turns
-from serving.engine import Engine, Generation, GenerationRequest
+from serving.engine import Engine, Generation, GenerationRequest, Sampling
 from serving.follow import Follower
 from serving.knowledge import Found, Knowledge, Writer
 
@@ -34,9 +34,8 @@ class Question:
     record: bool = True
     max_tokens: int | None = None
     temperature: float | None = None
-    top_p: float = 1.0
+    sampling: Sampling = Sampling()
     stop: tuple[str, ...] = ()
-    seed: int | None = None
     ignore_eos: bool = False
 
 
@@ -174,12 +173,13 @@ class Answerer:
             prompt_ids=prompt.ids,
             version=version,
             max_tokens=question.max_tokens or self._reply_tokens,
-            temperature=self._temperature if question.temperature is None else question.temperature,
-            top_p=question.top_p,
+            sampling=replace(question.sampling, temperature=self._temperature_of(question)),
             stop=question.stop,
-            seed=question.seed,
             ignore_eos=question.ignore_eos,
         )
+
+    def _temperature_of(self, question: Question) -> float:
+        return self._temperature if question.temperature is None else question.temperature
 
     async def _say(self, found: Found, generation: Generation | None, reply: _Reply) -> AsyncGenerator[str, None]:
         """The pieces of the reply as the person sees them: approved words, or the model's, checked against passages."""

@@ -9,17 +9,42 @@ FinishReason = Literal["stop", "length"]
 
 
 @dataclass(frozen=True, slots=True)
+class Sampling:
+    """How each token is chosen, as the OpenAI API means it; temperature 0 is greedy, `top_k` 0 is all tokens.
+
+    The penalties count tokens of the reply, the repetition penalty (Keskar et al. 2019) those of the prompt as well.
+    `logprobs` asks for each token's log-probability and that of so many alternatives, before any of this.
+    """
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    repetition_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    seed: int | None = None
+    logprobs: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """One reply to generate. Temperature 0 is greedy."""
+    """One reply to generate."""
 
     prompt_ids: tuple[int, ...]
     version: str
     max_tokens: int
-    temperature: float = 0.0
-    top_p: float = 1.0
+    sampling: Sampling = Sampling()
     stop: tuple[str, ...] = ()
-    seed: int | None = None
     ignore_eos: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """A chosen token as text, its log-probability (nats), and the likeliest alternatives, best first."""
+
+    token: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +54,7 @@ class Delta:
     text: str
     tokens: int
     finish_reason: FinishReason | None = None
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 class Generation(Protocol):
@@ -56,6 +82,9 @@ class Engine(Protocol):
 
     async def retire(self, version: str) -> None:
         """Take no new requests for a version, and free it when its last generation has ended."""
+
+    def favour(self, version: str) -> None:
+        """Expect most requests to be for this version from now on. An engine may make it faster than others."""
 
     def installed(self) -> frozenset[str]:
         """The versions that take requests."""

@@ -154,6 +154,9 @@ class LocalEngine:
         del self._drained[version]
         await asyncio.wrap_future(self._between_steps(lambda: self._slots.empty(version)))
 
+    def favour(self, version: str) -> None:
+        """All versions are equally fast here."""
+
     def installed(self) -> frozenset[str]:
         """The versions that take requests."""
         with self._condition:
@@ -174,7 +177,7 @@ class LocalEngine:
         row = _Row(
             request,
             lambda delta: loop.call_soon_threadsafe(deltas.put_nowait, delta),
-            Sampler(request.temperature, request.top_p, request.seed),
+            Sampler(request.sampling, request.prompt_ids),
             Speller(self._tokenizer, request.stop),
         )
         self._enqueue(row)
@@ -331,7 +334,7 @@ class LocalEngine:
 
     def _next(self, row: _Row, best: int, scores: torch.Tensor) -> Delta:
         """Choose a row's next token; what can be read of it, and whether it is the last."""
-        row.last = best if row.sampler.greedy else row.sampler.choose(scores)
+        row.last = best if row.sampler.plain else row.sampler.choose(scores)
         row.generated += 1
         ended: FinishReason | None = None
         text = ""

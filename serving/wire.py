@@ -8,6 +8,7 @@ from core.errors import InvalidInput
 from core.identity import Pseudonyms
 from core.records import Message
 from serving.answer import Question
+from serving.engine import Sampling
 
 
 def _text(content: Any) -> Any:
@@ -48,6 +49,12 @@ class ChatRequest(BaseModel):
     max_completion_tokens: int | None = Field(None, ge=1)
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, gt=0, le=1)
+    top_k: int | None = Field(None, ge=-1)
+    repetition_penalty: float | None = Field(None, gt=0, le=10)
+    presence_penalty: float | None = Field(None, ge=-2, le=2)
+    frequency_penalty: float | None = Field(None, ge=-2, le=2)
+    logprobs: bool | None = None
+    top_logprobs: int | None = Field(None, ge=0, le=20)
     stop: str | list[str] | None = None
     seed: int | None = Field(None, ge=-(2**63), lt=2**63)
     n: Literal[1] | None = 1
@@ -91,8 +98,15 @@ def to_question(body: ChatRequest, pseudonyms: Pseudonyms) -> Question:
         record=extra.record,
         max_tokens=body.max_completion_tokens or body.max_tokens,
         temperature=body.temperature,
-        top_p=1.0 if body.top_p is None else body.top_p,
+        sampling=Sampling(
+            top_p=1.0 if body.top_p is None else body.top_p,
+            top_k=max(body.top_k or 0, 0),
+            repetition_penalty=1.0 if body.repetition_penalty is None else body.repetition_penalty,
+            presence_penalty=body.presence_penalty or 0.0,
+            frequency_penalty=body.frequency_penalty or 0.0,
+            seed=body.seed,
+            logprobs=(body.top_logprobs or 0) if body.logprobs else None,
+        ),
         stop=stop,
-        seed=body.seed,
         ignore_eos=body.ignore_eos,
     )

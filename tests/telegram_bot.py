@@ -54,7 +54,7 @@ class Scripted(LocalEngine):
                 yield delta
             return
         pieces, pause_s = SCRIPTS[named[1]]
-        for piece in ["Again: ", *pieces] if request.temperature else pieces:
+        for piece in ["Again: ", *pieces] if request.sampling.temperature else pieces:
             if piece is None:
                 raise RuntimeError("this script breaks off")
             yield Delta(piece, 1)
