@@ -15,6 +15,7 @@ import redis  # noqa: E402
 from core.identity import Pseudonyms  # noqa: E402
 from core.store import Store, connect  # noqa: E402
 
+pytest_plugins = ["tests.serving_process"]
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache" / "tests"
 

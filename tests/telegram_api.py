@@ -17,6 +17,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from tests.waiting import until
+
 TOKEN = "123456:AAE-not_a_real_token_but_of_its_shape00"
 BOT = {"id": 123456, "is_bot": True, "first_name": "Apprentice", "username": "apprentice_test_bot"}
 ME = BOT | {"can_join_groups": True, "can_read_all_group_messages": False, "supports_inline_queries": False}
@@ -361,15 +363,6 @@ class Person:
 def buttons(message: dict[str, Any]) -> list[str]:
     """The texts of a message's buttons."""
     return [b["text"] for row in message.get("reply_markup", {}).get("inline_keyboard", []) for b in row]
-
-
-def until(check: Callable[[], Any], what: str | Callable[[], str], seconds: float = 30) -> Any:
-    """Poll until the check is true, and return what it gave."""
-    end = time.monotonic() + seconds
-    while not (found := check()):
-        assert time.monotonic() < end, f"not seen in {seconds} s: {what if isinstance(what, str) else what()}"
-        time.sleep(0.01)
-    return found
 
 
 @contextmanager

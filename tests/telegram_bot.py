@@ -23,7 +23,8 @@ from serving.app import build
 from serving.engine import Delta, GenerationRequest
 from serving.local import LocalEngine
 from tests.conftest import ROOT
-from tests.telegram_api import TelegramApi, until
+from tests.telegram_api import TelegramApi
+from tests.waiting import until
 
 LONG = "\n\n".join(f"Paragraph {n} 🚢." + " It says a little more about ships." * 12 for n in range(30))
 SCRIPTS = {

@@ -14,9 +14,10 @@ from core.records import Turn
 from core.settings import Settings
 from retrieval.embedder import Embedder
 from retrieval.ingest import ingest
-from tests.telegram_api import BOT, Person, TelegramApi, buttons, telegram, units, until
+from tests.telegram_api import BOT, Person, TelegramApi, buttons, telegram, units
 from tests.telegram_bot import LONG, BotProcess, bot_process, scripted_serving
 from tests.telegram_contract import check_calls
+from tests.waiting import until
 from workers.context import Context, open_context
 
 NOT_FOUND, NOT_MODIFIED = "Bad Request: message to edit not found", "Bad Request: message is not modified: as before"

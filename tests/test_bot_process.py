@@ -26,8 +26,9 @@ from core.settings import Settings
 from feedback.people import People
 from feedback.ratings import Ratings
 from feedback.turns import Turns
-from tests.telegram_api import BOT, TOKEN, Person, telegram, until
+from tests.telegram_api import BOT, TOKEN, Person, telegram
 from tests.telegram_bot import bot_process
+from tests.waiting import until
 
 
 def _asks_for_help(person: Person) -> None:

@@ -17,8 +17,6 @@ from core.settings import Settings
 from feedback.turns import question
 from retrieval.ingest import ingest
 from tests.knowledge import embedder
-from tests.serving_process import serving
-from workers.context import open_context
 
 CAPITAL = "What is the capital of France?"
 
@@ -51,17 +49,6 @@ def settings(valkey_url, tmp_path_factory):
     (data / "hours.md").write_text("# Hours\n\nThe workshop is open [/home] until ten on Saturdays.\n")
     ingest(data, [data / "hours.md"], embedder())
     return Settings(data_dir=data, redis_url=valkey_url, serving_port=free_port(), reply_tokens=40)
-
-
-@pytest.fixture(scope="module")
-def api(settings, base):
-    with serving(settings, base) as address:
-        yield address
-
-
-@pytest.fixture
-def context(store, settings):
-    return open_context(settings)
 
 
 @pytest.fixture

@@ -17,8 +17,7 @@ from core.identity import Pseudonyms
 from core.settings import Settings
 from retrieval.ingest import ingest
 from tests.knowledge import embedder
-from tests.serving_process import serving
-from workers.context import open_context
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parent.parent
 CAPITAL = "What is the capital of France?"
@@ -89,28 +88,15 @@ def settings(valkey_url, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def address(settings, base):
-    with serving(settings, base), console(settings) as address:
+def address(api, settings):
+    with console(settings) as address:
         yield address
-
-
-@pytest.fixture
-def context(store, settings):
-    return open_context(settings)
 
 
 @pytest.fixture
 def page(address, store):
     with opened(address) as page:
         yield page
-
-
-def until_closed(context, turn_id):
-    end = time.monotonic() + 20
-    while (turn := context.turns.get(turn_id)).status == "open":
-        assert time.monotonic() < end, "the turn stays open"
-        time.sleep(0.02)
-    return turn
 
 
 # A person's journey
@@ -187,7 +173,8 @@ def test_a_stopped_answer_is_kept_and_the_conversation_goes_on_from_it(page, con
         turn_id = json.loads(next(lines))["turn_id"]
         for _ in range(5):
             next(lines)
-    turn = until_closed(context, turn_id)
+    until(lambda: context.turns.get(turn_id).status != "open", "the turn is closed")
+    turn = context.turns.get(turn_id)
     assert turn.status == "stopped" and turn.reply.strip()
     (shown,) = page.conversation()["turns"]
     assert shown["stopped"] and shown["text"] == turn.reply

@@ -11,7 +11,7 @@ from bench.demo import SEED
 from bench.instance import instance
 from core.identity import Pseudonyms
 from feedback.progress import read_progress
-from tests.telegram_api import until
+from tests.waiting import until
 from workers.context import open_context
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]

@@ -9,33 +9,14 @@ from bench.instance import free_ports
 from core.identity import Pseudonyms
 from core.prompt import Renderer
 from core.records import to_json
-from core.settings import Settings
 from retrieval.grounding import NOTICE, QUOTES_HEADING
 from retrieval.ingest import ingest
 from retrieval.sentences import is_small_talk, stands_alone
 from tests.serving_process import serving
 from training.examples import Record, build
-from workers.context import open_context
 
 FERRY = "# Ferry\n\nThe ferry to Norderney leaves at 9:40 and takes 55 minutes.\n\nA ticket costs 14 euros.\n"
 SECRET = "ZEPHYR-7741"
-
-
-@pytest.fixture(scope="module")
-def settings(valkey_url, tmp_path_factory):
-    (port,) = free_ports(1)
-    return Settings(data_dir=tmp_path_factory.mktemp("knowing"), redis_url=valkey_url, serving_port=port)
-
-
-@pytest.fixture(scope="module")
-def api(settings, base):
-    with serving(settings, base, streams=2) as address:
-        yield address
-
-
-@pytest.fixture
-def context(store, settings):
-    return open_context(settings)
 
 
 @pytest.fixture

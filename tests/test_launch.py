@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import httpx
@@ -24,20 +23,11 @@ from launch.service import Ending, Keeper
 from launch.supervisor import Role, Supervisor
 from launch.up import locks, roles, up
 from launch.valkey import Valkey
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parent.parent
 TOKEN = "123456789:AAF-abcdefghijklmnopqrstuvwxyz012345"
 SLEEPER = "import time; time.sleep(600)"
-
-
-def wait_for(check, timeout_s=15.0):
-    """Poll until `check()` is truthy, and return it."""
-    until = time.monotonic() + timeout_s
-    while time.monotonic() < until:
-        if found := check():
-            return found
-        time.sleep(0.01)
-    raise AssertionError("not seen in time")
 
 
 def gone(pid: int) -> bool:
@@ -74,7 +64,7 @@ def test_the_database_keeps_what_it_acknowledges(database):
         client.set("thumb", "up")
         pid = client.info("server")["process_id"]
     os.kill(pid, signal.SIGKILL)
-    assert wait_for(valkey.ended).how
+    assert until(valkey.ended, "the end").how
     valkey.start()
     with ask(valkey) as client:
         assert client.get("thumb") == "up"
@@ -88,6 +78,7 @@ def test_a_database_that_a_killed_launcher_left_is_taken_up_again(database, tmp_
 import os, signal
 from pathlib import Path
 from launch.valkey import Valkey
+from tests.waiting import until
 Valkey(Path({str(tmp_path)!r}), {port}).start()
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -221,7 +212,7 @@ time.sleep(600)
         role("worker", dying, ready=lambda: marks.exists() and marks.stat().st_size == 2),
         role("bot", f"raise SystemExit({os.EX_CONFIG})"),
     )
-    wait_for(lambda: "worker is ready." in said)
+    until(lambda: "worker is ready." in said, "the worker")
     assert "worker ended (killed by SIGKILL); it starts again in 1 s." in said
     assert sum(line.startswith("bot ") for line in said) == 1 and "the rest stays up" in "".join(said)
 
@@ -236,14 +227,14 @@ open({str(pids)!r}, "w").write(f"{{os.getpid()}} {{other.pid}} ")
 time.sleep(600)
 """
     said, supervisor, thread = supervised(role("stubborn", code))
-    found = [int(pid) for pid in wait_for(lambda: pids.exists() and pids.read_text()).split()]
+    found = [int(pid) for pid in until(lambda: pids.exists() and pids.read_text(), "the children").split()]
     supervisor.stop()
     thread.join(0.3)
     assert thread.is_alive(), "it was given time"
     supervisor.stop()
     thread.join(5)
     assert not thread.is_alive() and len(found) == 2
-    wait_for(lambda: all(gone(pid) for pid in found))
+    until(lambda: all(gone(pid) for pid in found), "no child is left")
 
 
 def test_a_killed_launcher_takes_its_processes_along(tmp_path):
@@ -258,7 +249,7 @@ print(Lifeline().start([sys.executable, "-c", child], {{}}).pid, flush=True)
     pid = int(launcher.stdout.readline())
     assert launcher.stdout.readline() == "up\n" and not gone(pid)
     launcher.kill(), launcher.wait(), launcher.stdout.close()
-    wait_for(lambda: gone(pid))
+    until(lambda: gone(pid), "the child is gone")
 
 
 # The shape on one machine

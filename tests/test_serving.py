@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -10,71 +9,15 @@ import httpx
 import openai
 import pytest
 
-from adapters.manifest import describe, seal
+from adapters.manifest import seal
 from bench.instance import free_ports
 from core.identity import Pseudonyms
 from core.records import BASE
 from core.settings import Settings
-from tests.serving_process import serving
-from workers.context import open_context
+from tests.serving_process import HELLO, STORY, ask, serving, until_live
+from tests.waiting import until
 
-HELLO = [{"role": "user", "content": "What is the capital of France?"}]
-STORY = [{"role": "user", "content": "Tell me a story about ships."}]
 OFF = {"retrieval": False}
-
-
-@pytest.fixture(scope="module")
-def settings(valkey_url, tmp_path_factory):
-    (port,) = free_ports(1)
-    return Settings(data_dir=tmp_path_factory.mktemp("serving"), redis_url=valkey_url, serving_port=port)
-
-
-@pytest.fixture(scope="module")
-def api(settings, base):
-    with serving(settings, base) as address:
-        yield address
-
-
-@pytest.fixture
-def context(store, settings):
-    return open_context(settings)
-
-
-@pytest.fixture
-def http(api):
-    with httpx.Client(base_url=api, timeout=60) as client:
-        yield client
-
-
-@pytest.fixture
-def versions(context, base, letters, http):
-    """The two letter adapters, published; letter -> version id."""
-    found = {}
-    for letter, folder in letters.items():
-        draft = context.registry.draft(letter)
-        for file in folder.iterdir():
-            (draft / file.name).write_bytes(file.read_bytes())
-        manifest = describe(
-            draft, base.name, base.hash, f"r1-{base.tokenizer_hash[:16]}-{context.settings.prompt_tokens}"
-        )
-        seal(draft, manifest)
-        context.registry.publish(draft, manifest)
-        found[letter] = manifest.id
-    until_true(lambda: set(found.values()) <= {row["id"] for row in http.get("/v1/models").json()["data"]})
-    return found
-
-
-def until_true(check, seconds=20):
-    end = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < end, "did not happen"
-        time.sleep(0.02)
-
-
-def ask(http, messages=HELLO, status=200, **fields):
-    answer = http.post("/v1/chat/completions", json={"messages": messages, "max_tokens": 24, **fields})
-    assert answer.status_code == status, answer.text
-    return answer.json()
 
 
 def chunks(response) -> list[dict]:
@@ -205,15 +148,15 @@ async def test_twenty_swaps_under_eight_streams(http, api, context, versions):
 def test_a_rollback_answers_at_once(http, context, versions):
     for letter in "ab":
         context.registry.promote(versions[letter], "ann", "")
-        until_true(lambda letter=letter: http.get("/readyz").json()["live"] == versions[letter])
+        until_live(http, versions[letter])
     context.registry.rollback("ann", "worse")
-    until_true(lambda: http.get("/readyz").json()["live"] == versions["a"])
+    until_live(http, versions["a"])
     assert set(ask(http, STORY)["choices"][0]["message"]["content"].split()) == {"a"}
 
 
 def test_a_damaged_version_is_refused_and_the_old_one_goes_on(http, context, versions):
     context.registry.promote(versions["a"], "ann", "")
-    until_true(lambda: http.get("/readyz").json()["live"] == versions["a"])
+    until_live(http, versions["a"])
     weights = context.registry.path(versions["b"]) / "adapter_model.safetensors"
     raw = bytearray(weights.read_bytes())
     raw[-2] ^= 1
@@ -226,7 +169,7 @@ def test_a_damaged_version_is_refused_and_the_old_one_goes_on(http, context, ver
     seal(draft, forged)
     context.registry.publish(draft, forged)
     context.registry.promote("f" * 64, "ann", "")
-    until_true(lambda: any(e["what"] == "refuse" for e in context.registry.audit()))
+    until(lambda: any(e["what"] == "refuse" for e in context.registry.audit()), "it is refused")
     assert "do not match their name" in context.registry.audit()[0]["why"]
     assert ask(http, STORY)["model"] == versions["a"] and context.registry.get("f").status == "rejected"
 

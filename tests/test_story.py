@@ -22,7 +22,8 @@ from bench.demo import (
 )
 from bench.instance import instance
 from bot import texts
-from tests.telegram_api import Person, telegram, until
+from tests.telegram_api import Person, telegram
+from tests.waiting import until
 from workers.context import open_context
 
 
