@@ -226,6 +226,7 @@ def list_adapters(as_json: AsJson = False) -> None:
         return
     for version in versions:
         outcome = version.report.summary if version.report else "never judged"
+        outcome = f"refused by serving: {version.refused}" if version.refused else outcome
         _say(f"{version.id[:12]}  {version.status:9}  {outcome}")
     if not versions:
         _say("There is no version yet: the base model answers.")
@@ -239,7 +240,8 @@ def show_adapter(version: Version) -> None:
 
     found = open_context(_settings()).registry.get(version)
     report = json.loads(to_json(found.report)) if found.report else None
-    facts = {"status": found.status, "manifest": json.loads(to_json(found.manifest)), "report": report}
+    manifest = json.loads(to_json(found.manifest))
+    facts = {"status": found.status, "refused": found.refused, "manifest": manifest, "report": report}
     _say(json.dumps(facts, indent=2, ensure_ascii=False))
 
 

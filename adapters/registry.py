@@ -7,19 +7,24 @@
 import json
 import os
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from adapters.manifest import WEIGHTS, read_config, read_manifest, read_tensors, version_id
 from core import keys
-from core.errors import AliasMoved, ApprenticeError, DiskFull, FenceLost, InvalidInput, NotFound
-from core.records import BASE, GateReport, Manifest, from_json, now_ms, to_json
+from core.errors import AdapterRefused, AliasMoved, ApprenticeError, DiskFull, FenceLost, InvalidInput, NotFound
+from core.records import BASE, GateReport, Manifest, from_json, new_id, now_ms, to_json
 from core.store import Store, durable
 
 Status = Literal["live", "incoming", "previous", "candidate", "rejected"]
 HEARTBEAT_S = 2
 DEAD_AFTER_MS = 3 * HEARTBEAT_S * 1000
+FORGOTTEN_AFTER_MS = 3_600_000
+ABANDONED_S = 7 * 24 * 3600
+"""A draft this old belongs to nobody any more."""
 
 _PUBLISH = """
 if ARGV[4] ~= '' and redis.call('GET', KEYS[3]) ~= ARGV[4] then return 'fence' end
@@ -58,13 +63,14 @@ class Aliases:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """An adapter version with its standing."""
+    """An adapter version with its standing. `refused` is why serving could not use it when it tried last."""
 
     id: str
     status: Status
     manifest: Manifest
     report: GateReport | None
     created_at: int
+    refused: str | None = None
 
 
 class Registry:
@@ -83,7 +89,8 @@ class Registry:
     def draft(self, name: str) -> Path:
         """An empty folder beside the versions, to be published by renaming it into place."""
         draft = self.folder / f".draft-{name}"
-        shutil.rmtree(draft, ignore_errors=True)
+        for leftover in [draft, *self._abandoned()]:
+            shutil.rmtree(leftover, ignore_errors=True)
         try:
             draft.mkdir(parents=True)
         except OSError as error:
@@ -98,7 +105,8 @@ class Registry:
         fence: int | None = None,
         rejected: bool = False,
     ) -> None:
-        """Rename a sealed draft into place and enter it into the record. Publishing a version twice changes nothing.
+        """Rename a sealed draft into place and enter it into the record. Publishing a version twice changes nothing,
+        unless its files were damaged since.
 
         Raises: FenceLost, DiskFull.
         """
@@ -106,9 +114,11 @@ class Registry:
         try:
             for file in draft.iterdir():
                 _sync(file)
-            if target.exists():
+            if _is_whole(target, manifest.id):
                 shutil.rmtree(draft)
             else:
+                if target.exists():
+                    os.replace(target, self.folder / f".draft-damaged-{new_id()}")
                 os.replace(draft, target)
             _sync(self.folder)
         except OSError as error:
@@ -199,12 +209,26 @@ class Registry:
             return False
         return True
 
-    def abandon_incoming(self, version: str, who: str, why: str) -> None:
-        """Give up a promotion whose version serving refused, and mark it rejected."""
+    def refuse(self, version: str, who: str, why: str) -> None:
+        """Keep why serving cannot use a version. A promotion of it ends, and it is marked rejected.
+
+        Raises: AliasMoved.
+        """
         aliases = self.aliases()
+        with durable():
+            known = self._store.hget(keys.version(version), "refused") == why
+            self._store.hset(keys.version(version), "refused", why)
         if aliases.incoming == version:
             self._compare_and_move(aliases, aliases.live, "", None, "push", ("refuse", version, who, why))
             self.reject(version)
+        elif not known:
+            with durable():
+                self._store.xadd(keys.AUDIT, {"who": who, "what": "refuse", "subject": version, "why": why})
+
+    def accept(self, version: str) -> None:
+        """Serving can use a version, whatever it said before."""
+        with durable():
+            self._store.hdel(keys.version(version), "refused")
 
     def rollback(self, who: str, why: str) -> str:
         """Return to the version that was live before, at once; the one left is marked rejected. Returns the new live.
@@ -233,6 +257,7 @@ class Registry:
             )
             pipe.pexpire(keys.replica(replica), DEAD_AFTER_MS)
             pipe.zadd(keys.REPLICAS, {replica: now_ms()})
+            pipe.zremrangebyscore(keys.REPLICAS, "-inf", now_ms() - FORGOTTEN_AFTER_MS)
             pipe.execute()
 
     def depart(self, replica: str) -> None:
@@ -243,9 +268,9 @@ class Registry:
             pipe.execute()
 
     def living(self) -> dict[str, set[str]]:
-        """Serving processes with a recent heartbeat, and what each has installed."""
+        """Serving processes whose last heartbeat has not expired, and what each has installed."""
         with durable():
-            names = self._store.zrangebyscore(keys.REPLICAS, now_ms() - DEAD_AFTER_MS, "+inf")
+            names = self._store.zrange(keys.REPLICAS, 0, -1)
             found = {name: self._store.hget(keys.replica(name), "installed") for name in names}
         return {name: set(json.loads(text)) for name, text in found.items() if text}
 
@@ -284,7 +309,22 @@ class Registry:
             status = "rejected"
         elif version == aliases.previous:
             status = "previous"
-        return Version(version, status, manifest, report, manifest.created_at)
+        return Version(version, status, manifest, report, manifest.created_at, record.get("refused"))
+
+    def _abandoned(self) -> list[Path]:
+        """Drafts whose writers were killed long ago."""
+        oldest = time.time() - ABANDONED_S
+        return [draft for draft in self.folder.glob(".draft-*") if draft.stat().st_mtime < oldest]
+
+
+def _is_whole(folder: Path, version: str) -> bool:
+    """Whether a folder holds a version as its id says."""
+    try:
+        read_config(folder)
+        manifest = read_manifest(folder)
+        return manifest is not None and version_id(manifest, read_tensors(folder / WEIGHTS)) == version
+    except AdapterRefused:
+        return False
 
 
 def _raise(answer: str) -> None:

@@ -84,7 +84,7 @@ def posted(chat: str, message: int) -> str:
 
 
 def version(version_id: str) -> str:
-    """hash manifest, report where it was judged, rejected where it was."""
+    """hash manifest, report where it was judged, rejected where it was, refused: why serving could not use it."""
     return f"{PREFIX}version:{version_id}"
 
 

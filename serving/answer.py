@@ -114,16 +114,16 @@ class Answerer:
 
         Raises: UnknownModel, PromptTooLong, Busy, InvalidInput before Started; what the engine raises, after it.
         """
-        version = self._follower.route(question.model)
-        found = await self._knowledge.find(question.messages, question.chat) if question.retrieval else Found()
-        renderer = self._follower.renderer(version)
-        prompt = await self._render(renderer, question.messages, found)
-        found = found.limited_to(prompt.passages)
         async with AsyncExitStack() as places:
             generation = None
-            if found.approved is None:
-                generation = self._engine.generate(self._request(question, version, prompt))
-                places.push_async_callback(generation.aclose)
+            async with self._follower.routed(question.model) as version:
+                found = await self._knowledge.find(question.messages, question.chat) if question.retrieval else Found()
+                renderer = self._follower.renderer(version)
+                prompt = await self._render(renderer, question.messages, found)
+                found = found.limited_to(prompt.passages)
+                if found.approved is None:
+                    generation = self._engine.generate(self._request(question, version, prompt))
+                    places.push_async_callback(generation.aclose)
             turn, stored = await self._open(question, version, found, renderer, prompt)
             started = Started(turn.id if stored else None, version, len(prompt.ids))
             async with aclosing(self._tell(turn, started, found, generation)) as events:

@@ -3,9 +3,15 @@
 import asyncio
 import logging
 import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from adapters.base import Base
+from adapters.manifest import WEIGHTS
 from adapters.registry import HEARTBEAT_S, Registry
 from adapters.verify import verify
 from core.errors import AdapterRefused, AliasMoved, Busy, InvalidInput, StoreUnavailable, UnknownModel
@@ -16,6 +22,16 @@ from serving.engine import Engine
 
 log = logging.getLogger(__name__)
 POLL_S = 0.2
+RETRY_S = 5
+"""A version that could not be installed, for another reason than its files, is tried again after this."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """Why a version is refused, and which file was looked at: another one gets another look."""
+
+    why: str
+    file: tuple[int, int] | None
 
 
 class Follower:
@@ -37,22 +53,34 @@ class Follower:
         self._turns = turns
         self._replica = replica
         self._slots = slots
-        self._refused: dict[str, str] = {}
+        self._refused: dict[str, _Refusal] = {}
+        self._retry_at: dict[str, float] = {}
         self._renderers = {BASE: renderer}
         self._beat_due = 0.0
+        self._held: Counter[str] = Counter()
+        self._leaving: frozenset[str] = frozenset()
         self._retiring: dict[str, asyncio.Task[None]] = {}
+        self._alias: str | None = None
+        self._stands_in = False
         self.live: str | None = None
 
-    def route(self, model: str) -> str:
-        """The version that a request's model names: `apprentice` is whatever is live, an id is itself.
+    @asynccontextmanager
+    async def routed(self, model: str) -> AsyncIterator[str]:
+        """The version that a request's model names, kept installed meanwhile: `apprentice` is live, an id is itself.
+
+        Live is looked up for every request: every replica has a version before live moves to it, so whoever was
+        answered by the new version once is not answered by the old one again, whichever replica is asked.
 
         Raises: UnknownModel.
         """
-        if model == "apprentice":
-            return self.live if self.live in self._engine.installed() else BASE
-        if model in self._engine.installed():
-            return model
-        raise UnknownModel(f"there is no model {model!r} here; /v1/models lists those that answer.")
+        version = await self._live_now() if model == "apprentice" else model
+        if version not in self._engine.installed():
+            raise UnknownModel(f"there is no model {model!r} here; /v1/models lists those that answer.")
+        self._held[version] += 1
+        try:
+            yield version
+        finally:
+            self._held[version] -= 1
 
     def renderer(self, version: str) -> Renderer:
         """What renders prompts as an installed version was tuned on."""
@@ -60,8 +88,9 @@ class Follower:
 
     @property
     def ready(self) -> bool:
-        """Whether the version that should answer can."""
-        return self.live is not None and self.live in self._engine.installed()
+        """Whether the version that should answer can; or another may stand in, as no replica can use that one."""
+        installed = self._engine.installed()
+        return self.live in installed and (self._alias in installed or self._stands_in)
 
     async def run(self) -> None:
         """Follow until cancelled. Whatever goes wrong in a step, the present version goes on answering."""
@@ -77,45 +106,82 @@ class Follower:
     async def step(self) -> None:
         """One look at the registry: install, report, move live if it may, retire."""
         wanted = await asyncio.to_thread(self._registry.wanted, self._slots)
-        self._retire(set(wanted))
-        changed = await self._install([v for v in wanted if v not in self._engine.installed()])
-        if changed or time.monotonic() >= self._beat_due:
+        if self.live not in (None, BASE, *wanted):
+            wanted = wanted[: self._slots - 1]  # what still answers has a slot, and must not keep its successor out
+        news = self._retire(frozenset(wanted))
+        if news or time.monotonic() >= self._beat_due:
             await asyncio.to_thread(self._heartbeat)
+        await self._install([v for v in wanted if v not in self._engine.installed()])
         await asyncio.to_thread(self._registry.settle)
-        live = await asyncio.to_thread(self._registry.route)
-        if live != self.live and live in self._engine.installed():
-            log.info("version %s answers now", live[:12])
-            self.live = live
-        elif self.live is None and live in self._refused:
-            log.error("the live version %s was refused here; base answers instead", live[:12])
-            self.live = BASE
+        await self._point()
 
-    async def _install(self, versions: list[str]) -> bool:
-        """Install what there is room for; the rest waits until what is being retired has gone."""
-        changed = False
+    async def _live_now(self) -> str:
+        """What answers at this moment; what answered last, where that cannot be known or is not here."""
+        installed = self._engine.installed()
+        try:
+            live = await asyncio.to_thread(self._registry.route)
+            installed = self._engine.installed()
+        except StoreUnavailable:
+            live = self.live or BASE
+        if live in installed:
+            return live
+        return self.live if self.live in installed else BASE
+
+    async def _point(self) -> None:
+        """Let the version that the alias names answer, if it is here; where it is refused, another stands in."""
+        aliases = await asyncio.to_thread(self._registry.aliases)
+        self._alias, self._stands_in = aliases.live, False
+        answers: str | None = self.live
+        if aliases.live in self._engine.installed():
+            answers = aliases.live
+        elif aliases.live in self._refused:
+            if self.live is None:
+                answers = aliases.previous if aliases.previous in self._engine.installed() else BASE
+                log.error("version %s should answer and is refused here; %s does", aliases.live[:12], answers[:12])
+            living = await asyncio.to_thread(self._registry.living)
+            self._stands_in = not any(aliases.live in installed for installed in living.values())
+        if answers != self.live and answers is not None:
+            log.info("version %s answers now", answers[:12])
+            self.live = answers
+            self._engine.favour(answers)
+
+    async def _install(self, versions: Sequence[str]) -> None:
+        """Install what there is room for, and say so; the rest waits until what is being retired has gone."""
         for version in versions:
-            if version in self._refused:
-                await self._give_up(version)
-            elif version not in self._retiring and len(self._engine.installed()) <= self._slots:
-                changed |= await self._try_install(version)
-        return changed
+            refusal = self._refused.get(version)
+            if refusal and refusal.file == _file(self._registry.path(version)):
+                await self._refuse(version, refusal.why)
+            elif self._may_be_tried(version) and await self._try_install(version):
+                await asyncio.to_thread(self._heartbeat)
+
+    def _may_be_tried(self, version: str) -> bool:
+        room = len(self._engine.installed()) <= self._slots
+        return room and version not in self._retiring and time.monotonic() >= self._retry_at.get(version, 0)
 
     async def _try_install(self, version: str) -> bool:
+        folder = self._registry.path(version)
+        file = _file(folder)
         try:
-            await self._verified_install(version, self._registry.path(version))
+            await self._verified_install(version, folder)
         except Busy:
             return False  # a version that is being retired still has its slot
         except AdapterRefused as error:
-            self._refused[version] = str(error)
+            self._refused[version] = _Refusal(str(error), file)
             log.error("version %s is refused: %s", version[:12], error)
-            await self._give_up(version)
+            await self._refuse(version, str(error))
             return False
+        except Exception:
+            log.exception("version %s could not be installed, and is tried again", version[:12])
+            self._retry_at[version] = time.monotonic() + RETRY_S
+            return False
+        self._refused.pop(version, None)
+        await asyncio.to_thread(self._registry.accept, version)
         return True
 
-    async def _give_up(self, version: str) -> None:
-        """End the promotion of a version that was refused here, if there is one."""
+    async def _refuse(self, version: str, why: str) -> None:
+        """Say why a version cannot be used, and end its promotion if there is one."""
         try:
-            await asyncio.to_thread(self._registry.abandon_incoming, version, "serving", self._refused[version])
+            await asyncio.to_thread(self._registry.refuse, version, "serving", why)
         except AliasMoved as error:
             log.warning("version %s: %s", version[:12], error)
 
@@ -130,16 +196,39 @@ class Follower:
             raise AdapterRefused(str(error)) from error
         await self._engine.install(version, folder)
 
-    def _retire(self, wanted: set[str]) -> None:
-        """Start retiring what is no longer wanted; each goes when its last generation ends."""
-        for version in self._engine.installed() - wanted - {BASE, self.live}:
-            if version not in self._retiring:
+    def _retire(self, wanted: frozenset[str]) -> bool:
+        """Start retiring what is no longer wanted; each goes when its last generation ends. True where news is due.
+
+        The heartbeat says first that a version goes, and one step later it does if it is still not wanted: a
+        promotion must not count on what is about to leave.
+        """
+        unwanted = self._engine.installed() - wanted - {BASE, self.live}
+        for version in unwanted & self._leaving:
+            if version not in self._retiring and not self._held[version]:
                 task = asyncio.create_task(self._engine.retire(version))
                 self._retiring[version] = task
-                task.add_done_callback(lambda _, version=version: self._retiring.pop(version))
+                task.add_done_callback(partial(self._retired, version))
+        changed = unwanted != self._leaving
+        self._leaving = unwanted
+        return changed
+
+    def _retired(self, version: str, task: "asyncio.Task[None]") -> None:
+        del self._retiring[version]
+        if not task.cancelled() and task.exception():
+            log.error("version %s could not be retired", version[:12], exc_info=task.exception())
 
     def _heartbeat(self) -> None:
-        self._registry.heartbeat(self._replica, sorted(self._engine.installed()), self._engine.leases())
+        installed = self._engine.installed() - self._leaving
+        self._registry.heartbeat(self._replica, sorted(installed), self._engine.leases())
         self._beat_due = time.monotonic() + HEARTBEAT_S
         for turn_id in self._turns.close_orphans(self._registry.living()):
             log.warning("turn %s was left open by a process that died; closed as failed", turn_id)
+
+
+def _file(folder: Path) -> tuple[int, int] | None:
+    """What tells one weights file from another in its place."""
+    try:
+        found = (folder / WEIGHTS).stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from adapters.base import Base
 from adapters.install import install
 from adapters.manifest import CONFIG, WEIGHTS, describe, read_tensors, seal, version_id
 from adapters.registry import Registry
@@ -16,37 +15,13 @@ from adapters.verify import verify
 from core import keys
 from core.errors import AdapterRefused, AliasMoved, FenceLost, InvalidInput, NotFound
 from core.records import BASE
+from tests.adapter_files import IDENTITY, SHAPES, publish_peft, write_base, write_peft
 
-SHAPES = {f"model.layers.{n}.self_attn.{p}.weight": (8, 6) for n in range(2) for p in ("q_proj", "v_proj")}
 NESTED = struct.pack("<Q", 10**5) + b"[" * 10**5
-IDENTITY = "r1-aaaa-512"
-
-
-def write_peft(folder, seed=0, rank=2, scale=0.1, targets=("v_proj", "q_proj")):
-    """A plain PEFT folder, as `save_pretrained` leaves it."""
-    folder.mkdir(parents=True)
-    draw = np.random.default_rng(seed)
-    tensors = {}
-    for weight, (out, inner) in SHAPES.items():
-        module = "base_model.model." + weight.removesuffix(".weight")
-        tensors[f"{module}.lora_A.weight"] = (scale * draw.standard_normal((rank, inner))).astype("float32")
-        tensors[f"{module}.lora_B.weight"] = (scale * draw.standard_normal((out, rank))).astype("float32")
-    save_file(tensors, folder / WEIGHTS)
-    config = {"peft_type": "LORA", "r": rank, "lora_alpha": 4, "target_modules": list(targets), "bias": "none"}
-    (folder / CONFIG).write_text(json.dumps(config | {"base_model_name_or_path": "/home/somebody/model"}))
-    return folder
 
 
 def check(folder, version=None, base_hash="base-hash"):
     return verify(folder, "the model", base_hash, SHAPES, IDENTITY, version)
-
-
-def publish(registry: Registry, seed: int, **how) -> str:
-    draft = write_peft(registry.folder / f".source-{seed}", seed)
-    manifest = describe(draft, "the model", "base-hash", IDENTITY)
-    seal(draft, manifest)
-    registry.publish(draft, manifest, **how)
-    return manifest.id
 
 
 def test_the_same_adapter_has_one_name_wherever_it_was_saved(tmp_path):
@@ -169,9 +144,7 @@ def test_another_base_or_another_name_is_refused(tmp_path):
 
 def test_an_adapter_of_a_rank_that_serving_has_no_room_for_is_not_installed(store, tmp_path):
     registry = Registry(store, tmp_path / "adapters")
-    base = Base(tmp_path / "base", "the model", "base-hash", "tokenizer")
-    base.folder.mkdir()
-    save_file({name: np.zeros(shape, "float32") for name, shape in SHAPES.items()}, base.folder / "model.safetensors")
+    base = write_base(tmp_path / "base")
     folder = write_peft(tmp_path / "a", rank=4)
     with pytest.raises(AdapterRefused, match="rank 4; up to 3 is served"):
         install(registry, folder, base, IDENTITY, max_rank=3)
@@ -181,7 +154,7 @@ def test_an_adapter_of_a_rank_that_serving_has_no_room_for_is_not_installed(stor
 
 def test_a_promotion_waits_until_every_serving_process_has_it(store, tmp_path):
     registry = Registry(store, tmp_path / "adapters")
-    first = publish(registry, 1)
+    first = publish_peft(registry, 1)
     registry.heartbeat("r1", [BASE], {})
     registry.heartbeat("r2", [BASE], {})
     registry.promote(first[:12], "ann", "try it")
@@ -195,7 +168,7 @@ def test_a_promotion_waits_until_every_serving_process_has_it(store, tmp_path):
 
 def test_a_rollback_goes_back_and_is_remembered(store, tmp_path):
     registry = Registry(store, tmp_path / "adapters")
-    first, second = publish(registry, 1), publish(registry, 2)
+    first, second = publish_peft(registry, 1), publish_peft(registry, 2)
     for version in (first, second):
         registry.promote(version, "ann", "")
     assert {v.id: v.status for v in registry.versions()} == {first: "previous", second: "live"}
@@ -215,9 +188,9 @@ def test_a_worker_that_lost_its_lock_writes_nothing(store, tmp_path):
     registry = Registry(store, tmp_path / "adapters")
     store.set(keys.REFRESH_FENCE, 2)
     with pytest.raises(FenceLost):
-        publish(registry, 1, fence=1)
+        publish_peft(registry, 1, fence=1)
     assert registry.versions() == []
-    version = publish(registry, 1, fence=2)
+    version = publish_peft(registry, 1, fence=2)
     with pytest.raises(FenceLost):
         registry.promote(version, "gate", "", fence=1)
     with pytest.raises(AliasMoved):
@@ -227,11 +200,11 @@ def test_a_worker_that_lost_its_lock_writes_nothing(store, tmp_path):
 
 def test_publishing_twice_changes_nothing_and_a_killed_publisher_leaves_nothing(store, tmp_path):
     registry = Registry(store, tmp_path / "adapters")
-    version = publish(registry, 1)
+    version = publish_peft(registry, 1)
     shutil.rmtree(registry.draft("half-written"))
     registry.draft("half-written")
     (registry.folder / ".draft-half-written" / WEIGHTS).write_bytes(b"half")
-    assert publish(registry, 1) == version
+    assert publish_peft(registry, 1) == version
     assert [v.id for v in registry.versions()] == [version]
     assert check(registry.path(version), version).id == version
     with pytest.raises(NotFound):
@@ -240,7 +213,7 @@ def test_publishing_twice_changes_nothing_and_a_killed_publisher_leaves_nothing(
 
 def test_what_serving_should_hold_comes_most_needed_first(store, tmp_path):
     registry = Registry(store, tmp_path / "adapters")
-    versions = [publish(registry, n) for n in range(5)]
+    versions = [publish_peft(registry, n) for n in range(5)]
     registry.promote(versions[0], "ann", "")
     registry.promote(versions[1], "ann", "")
     registry.reject(versions[4])

@@ -1,0 +1,45 @@
+"""Adapters as files, by hand, for a base model of two layers that nothing can be computed with."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from adapters.base import Base
+from adapters.manifest import CONFIG, WEIGHTS, describe, seal
+from adapters.registry import Registry
+
+SHAPES = {f"model.layers.{n}.self_attn.{p}.weight": (8, 6) for n in range(2) for p in ("q_proj", "v_proj")}
+IDENTITY = "r1-aaaa-512"
+
+
+def write_peft(folder: Path, seed=0, rank=2, scale=0.1, targets=("v_proj", "q_proj")) -> Path:
+    """A plain PEFT folder, as `save_pretrained` leaves it."""
+    folder.mkdir(parents=True)
+    draw = np.random.default_rng(seed)
+    tensors = {}
+    for weight, (out, inner) in SHAPES.items():
+        module = "base_model.model." + weight.removesuffix(".weight")
+        tensors[f"{module}.lora_A.weight"] = (scale * draw.standard_normal((rank, inner))).astype("float32")
+        tensors[f"{module}.lora_B.weight"] = (scale * draw.standard_normal((out, rank))).astype("float32")
+    save_file(tensors, folder / WEIGHTS)
+    config = {"peft_type": "LORA", "r": rank, "lora_alpha": 4, "target_modules": list(targets), "bias": "none"}
+    (folder / CONFIG).write_text(json.dumps(config | {"base_model_name_or_path": "/home/somebody/model"}))
+    return folder
+
+
+def publish_peft(registry: Registry, seed: int, **how) -> str:
+    """Write an adapter and publish it; the version's id."""
+    draft = write_peft(registry.folder / f".source-{seed}", seed)
+    manifest = describe(draft, "the model", "base-hash", IDENTITY)
+    seal(draft, manifest)
+    registry.publish(draft, manifest, **how)
+    return manifest.id
+
+
+def write_base(folder: Path) -> Base:
+    """The base model that these adapters fit."""
+    folder.mkdir(parents=True)
+    save_file({name: np.zeros(shape, "float32") for name, shape in SHAPES.items()}, folder / "model.safetensors")
+    return Base(folder, "the model", "base-hash", "aaaa")
