@@ -356,12 +356,67 @@ def bench_learn(data: Data, file: ToFile = None) -> None:
     _report(run(data, _say), file)
 
 
+@bench.command("serve")
+def bench_serve(
+    against: Annotated[
+        list[str] | None, typer.Option(metavar="URL[,MODEL]", help="Another OpenAI-compatible server; may be repeated.")
+    ] = None,
+    file: ToFile = None,
+    plot: Annotated[Path | None, typer.Option(help="Also draw the figures here, as SVG.")] = None,
+) -> None:
+    """How fast does it answer, with and without adapters, and beside other servers?"""
+    from rich.console import Console
+
+    from bench.plot import draw
+    from bench.report import show_serve
+    from bench.serve import run
+
+    result = run(against or (), _say)
+    show_serve(result, Console())
+    _write(json.dumps(result, indent=2), file)
+    _write(draw(result), plot)
+
+
+@bench.command("swap")
+def bench_swap(file: ToFile = None) -> None:
+    """Do twenty swaps under load show in the gaps between tokens?"""
+    from rich.console import Console
+
+    from bench.report import show_swap
+    from bench.swap import run
+
+    result = run(_say)
+    show_swap(result, Console())
+    _write(json.dumps(result, indent=2), file)
+
+
+@bench.command("adapters")
+def bench_adapters(folder: Annotated[Path, typer.Argument(help="Where to write them.")]) -> None:
+    """Write the two adapters that `serve` measures with, for other servers to load, beside what they belong to."""
+    from adapters.base import prepare_base
+    from bench.lora import write_adapters
+
+    settings = _settings()
+    with _progress() as progress:
+        base = prepare_base(settings.model, settings.data_dir, progress)
+    try:
+        made = write_adapters(base, folder)
+    except OSError as error:
+        raise InvalidInput(f"{folder} cannot be written: {error.strerror}.") from error
+    _say(f"{', '.join(map(str, made))} belong to the model in {base.folder}.")
+
+
 def _report(figures: dict[str, Any], file: Path | None) -> None:
     text = json.dumps(figures, indent=2)
     _say(text)
+    _write(text, file)
+
+
+def _write(text: str, file: Path | None) -> None:
+    """Write a text where a file is named."""
     if file:
         try:
-            file.write_text(text + "\n")
+            file.write_text(text.rstrip() + "\n", encoding="utf-8")
         except OSError as error:
             raise InvalidInput(f"{file} cannot be written: {error.strerror}.") from error
 

@@ -1,1 +1,1 @@
-"""Measurements, each a command: they print figures, and judge nothing."""
+"""Measurements, each a command: they print figures, and which promises these keep; none fails for a figure."""

@@ -1,0 +1,104 @@
+"""The figures of `bench serve` and `bench swap` as tables for a terminal."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+MS = 1000
+
+
+def show_serve(result: dict[str, Any], console: Console) -> None:
+    """Everything that `bench serve` measured."""
+    for table in (_machine(result["machine"]), _speed(result), _others(result), *_ratios(result), _bars(result)):
+        console.print(table)
+    console.print(*sorted({f for row in result["figures"] for f in row["failures"]}), sep="\n")
+
+
+def show_swap(result: dict[str, Any], console: Console) -> None:
+    """Everything that `bench swap` measured."""
+    console.print(_machine(result["machine"]))
+    table = _speed_table(f"{result['swaps']} swaps under {result['streams']} streams", "load")
+    for name in ("without_swaps", "with_swaps"):
+        table.add_row(name.replace("_", " "), *_cells(result[name]))
+    console.print(table)
+    seconds = result["promote_to_first_token_s"]
+    console.print(
+        f"promote to first token of the new version: median {seconds['median']:.2f} s, "
+        f"p90 {seconds['p90']:.2f} s, slowest {seconds['max']:.2f} s",
+        highlight=False,
+    )
+    console.print(_bars(result))
+    console.print(*result["failures"], sep="\n")
+
+
+def _machine(machine: dict[str, Any]) -> Table:
+    table = Table(show_header=False, title="machine")
+    for name, value in machine.items():
+        table.add_row(name.replace("_", " "), str(value))
+    return table
+
+
+def _speed_table(title: str, *first: str) -> Table:
+    table = Table(title=title)
+    for name in first:
+        table.add_column(name)
+    for name in ("streams", "tokens/s", "first median s", "max s", "gap p50 ms", "p99 ms", "p99.9 ms", "errors"):
+        table.add_column(name, justify="right")
+    return table
+
+
+def _cells(row: dict[str, Any]) -> Iterator[str]:
+    yield str(row["streams"])
+    yield f"{row['tokens_per_s']:.1f}"
+    yield f"{row['first_median_s']:.3f}"
+    yield f"{row['first_max_s']:.3f}"
+    for name in ("gap_p50_s", "gap_p99_s", "gap_p999_s"):
+        yield f"{MS * row[name]:.1f}"
+    yield f"[red]{row['errors']}[/]" if row["errors"] else "0"
+
+
+def _speed(result: dict[str, Any]) -> Table:
+    table = _speed_table(f"{result['new_tokens']} new tokens an answer, streamed over HTTP", "server", "how")
+    for row in result["figures"]:
+        table.add_row(row["subject"], row["mode"], *_cells(row), end_section=row["mode"] == "rounds")
+    return table
+
+
+def _others(result: dict[str, Any]) -> Table:
+    turns, beside = result["second_turn"], result["beside_training"]
+    recording, quality = result["recording"], result["quality"]
+    table = Table("besides", "", title="our own server")
+    table.add_row(
+        "tokens/s before, during, after a training",
+        ", ".join(f"{beside[when]['tokens_per_s']:.0f}" for when in ("before", "during", "after")),
+    )
+    table.add_row(
+        f"first token of a second turn ({turns['prompt_tokens']:.0f} prompt tokens), reused / fresh",
+        f"{turns['first_reused_s']:.3f} / {turns['first_fresh_s']:.3f} s",
+    )
+    table.add_row("share of tokens/s kept while every turn is recorded", f"{recording['share']:.2f}")
+    table.add_row(
+        f"perplexity of {quality['tokens']} tokens, served / bf16", f"{quality['served']:.3f} / {quality['bf16']:.3f}"
+    )
+    return table
+
+
+def _ratios(result: dict[str, Any]) -> list[Table]:
+    if not result["ratios"]:
+        return []
+    table = Table("ours", "theirs", "how", "streams", "tokens/s", "time to first token", title="ours / theirs")
+    for row in result["ratios"]:
+        rates = (f"{row['tokens_per_s']:.2f}", f"{row['first_median_s']:.2f}")
+        table.add_row(row["ours"], row["theirs"], row["mode"], str(row["streams"]), *rates)
+    return [table]
+
+
+def _bars(result: dict[str, Any]) -> Table:
+    table = Table("promised", "figure", "bar", "", title="bars")
+    for bar in result["bars"]:
+        bound = f">= {bar['least']:g}" if bar["least"] is not None else f"<= {bar['most']:g}"
+        told = "[green]reached[/]" if bar["reached"] else "[red]not reached[/]"
+        table.add_row(bar["name"], f"{bar['figure']:.3g}", bound, told)
+    return table
