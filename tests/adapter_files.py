@@ -42,4 +42,9 @@ def write_base(folder: Path) -> Base:
     """The base model that these adapters fit."""
     folder.mkdir(parents=True)
     save_file({name: np.zeros(shape, "float32") for name, shape in SHAPES.items()}, folder / "model.safetensors")
+    return base_at(folder)
+
+
+def base_at(folder: Path) -> Base:
+    """The base model that was written there."""
     return Base(folder, "the model", "base-hash", "aaaa")
