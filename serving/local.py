@@ -1,4 +1,4 @@
-"""The local engine: continuous batching on the model's own transformers modules, in one thread of its own."""
+"""The local engine: continuous batching in one thread of its own."""
 
 import asyncio
 import logging
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from adapters.base import Base, load_tokenizer
 from adapters.numerics import inference_dtype
@@ -20,35 +20,52 @@ from core.errors import Busy, PromptTooLong, UnknownModel
 from core.prompt import Tokenizer
 from core.records import BASE
 from core.settings import Settings
-from serving.batch_cache import BatchCache
-from serving.engine import Delta, FinishReason, Generation, GenerationRequest
-from serving.sampling import Sampler
+from serving.engine import Delta, FinishReason, Generation, GenerationRequest, TokenLogprob
+from serving.fused import FusedRunner, has_fast_path
+from serving.prefixes import Prefixes
+from serving.products import choose_eight_bit_tokens
+from serving.runner import PlainRunner, Runner, Span
+from serving.sampling import Sampler, alternatives
 from serving.slots import AdapterSlots
 from serving.spelling import Speller
 
 log = logging.getLogger(__name__)
 PREFILL_TOKENS = 256
-"""Prompt tokens that are read between two steps of the running streams."""
+"""Prompt tokens that are read in one step, beside a token of every running stream."""
 MIN_ROOM = 1024
 """Reply tokens that fit beside the largest prompt."""
 
 
 @dataclass(slots=True, eq=False)
 class _Row:
-    """One request: waiting, then prefilling, then running. `length` counts its tokens in the cache."""
+    """One request: waiting, then reading its prompt in row `place` of the cache, then running.
+
+    `ids` are its tokens, of which the first `length` are in the cache.
+    """
 
     request: GenerationRequest
     send: Callable[[Delta | Exception], None]
     sampler: Sampler
     speller: Speller
+    place: int = -1
     length: int = 0
-    generated: int = 0
-    last: int = 0
     gone: bool = False
+    logprobs: list[TokenLogprob] = field(default_factory=list)
     version: str = field(init=False)
+    ids: list[int] = field(init=False)
 
     def __post_init__(self) -> None:
         self.version = self.request.version
+        self.ids = list(self.request.prompt_ids)
+
+    @property
+    def generated(self) -> int:
+        """Tokens of the reply so far."""
+        return len(self.ids) - len(self.request.prompt_ids)
+
+    def span(self, limit: int) -> Span:
+        """Its next tokens that are not in the cache yet, up to `limit`."""
+        return Span(self.place, self.length, self.ids[self.length : self.length + limit], self.version)
 
 
 class _Generation:
@@ -72,7 +89,10 @@ class _Generation:
 
 
 class LocalEngine:
-    """Serves `streams` requests side by side; `queue` more may wait."""
+    """Serves `streams` requests side by side; `queue` more may wait.
+
+    With `eight_bit`, products with few tokens read eight-bit weights, where that is measured to be faster.
+    """
 
     def __init__(
         self,
@@ -84,17 +104,19 @@ class LocalEngine:
         device: str,
         dtype: torch.dtype,
         rank: int = MAX_RANK,
+        eight_bit: bool = False,
     ):
         self._base = base
         self._streams, self._queue = streams, queue
         self._slot_count, self._rank = slots, rank
         self._context = context_tokens
-        self._device, self._dtype = device, dtype
+        self._device, self._dtype, self._eight_bit = device, dtype, eight_bit
         self._condition = threading.Condition()
         self._waiting: deque[_Row] = deque()
         self._jobs: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
-        self._running: list[_Row] = []
-        self._filling: _Row | None = None
+        self._rows: list[_Row] = []
+        self._free = list(range(streams))
+        self._prefixes = Prefixes()
         self._versions = {BASE}
         self._leases: Counter[str] = Counter()
         self._drained: dict[str, asyncio.Event] = {}
@@ -109,7 +131,7 @@ class LocalEngine:
         log.info("serving %s in %s on %s", base.name, dtype, device)
         context = settings.prompt_tokens + max(MIN_ROOM, settings.reply_tokens)
         rank = max(settings.lora_rank, MAX_RANK)
-        return cls(base, settings.streams, queue, settings.adapter_slots, context, device, dtype, rank)
+        return cls(base, settings.streams, queue, settings.adapter_slots, context, device, dtype, rank, True)
 
     async def start(self) -> None:
         """Load the model and begin."""
@@ -134,8 +156,6 @@ class LocalEngine:
         factors = await asyncio.to_thread(self._slots.read, folder)
 
         def fill() -> None:
-            if not self._slots.free:
-                raise Busy("every adapter slot is in use; retire a version first.")
             self._slots.fill(version, factors)
             self._versions.add(version)
 
@@ -152,7 +172,12 @@ class LocalEngine:
                 drained.set()
         await drained.wait()
         del self._drained[version]
-        await asyncio.wrap_future(self._between_steps(lambda: self._slots.empty(version)))
+
+        def clear() -> None:
+            self._slots.empty(version)
+            self._prefixes.forget(version)
+
+        await asyncio.wrap_future(self._between_steps(clear))
 
     def favour(self, version: str) -> None:
         """All versions are equally fast here."""
@@ -203,7 +228,7 @@ class LocalEngine:
         with self._condition:
             if row.version not in self._versions:
                 raise UnknownModel(f"version {row.version[:12]} is not served here.")
-            if len(self._waiting) >= self._queue + self._streams - len(self._running):
+            if len(self._waiting) >= self._queue + len(self._free):
                 raise Busy("everybody is being answered and the queue is full; please try again in a few seconds.")
             self._leases[row.version] += 1
             self._waiting.append(row)
@@ -212,19 +237,23 @@ class LocalEngine:
     def _load(self) -> None:
         torch.set_grad_enabled(False)
         model = AutoModelForCausalLM.from_pretrained(self._base.folder, dtype=self._dtype, local_files_only=True)
-        self._model = model.to(self._device).eval()
-        config = model.config.get_text_config()
-        self._context = min(self._context, config.max_position_embeddings)
-        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        rows = self._streams + 1
-        self._cache = BatchCache(config.num_hidden_layers, rows, heads, self._context, size, self._dtype, self._device)
-        self._slots = AdapterSlots(self._model, self._slot_count, self._rank)
+        model = model.to(self._device).eval()
+        self._context = min(self._context, model.config.get_text_config().max_position_embeddings)
+        self._slots = AdapterSlots(self._slot_count, self._rank)
         self._tokenizer: Tokenizer = load_tokenizer(self._base)
-        self._eos = self._end_tokens()
+        self._eos = self._end_tokens(model.generation_config.eos_token_id)
+        self._runner = self._make_runner(model)
 
-    def _end_tokens(self) -> frozenset[int]:
-        ends = self._model.generation_config.eos_token_id
+    def _make_runner(self, model: PreTrainedModel) -> Runner:
+        rows = self._streams + 1  # the last one is for scoring
+        if not has_fast_path(model.config):
+            log.warning("%s has no fast path here; it is served by its own modules", model.config.model_type)
+            return PlainRunner(model, rows, self._context, self._slots)
+        few = choose_eight_bit_tokens(model.model.layers[0].mlp.up_proj.weight.detach()) if self._eight_bit else 0
+        log.info("products with up to %d tokens read eight-bit weights", few)
+        return FusedRunner(model, rows, self._context, self._slots, few)
+
+    def _end_tokens(self, ends: int | list[int] | None) -> frozenset[int]:
         ends = ends if isinstance(ends, list) else [ends]
         return frozenset({self._tokenizer.eos_token_id, *(e for e in ends if e is not None)})
 
@@ -237,91 +266,74 @@ class LocalEngine:
 
     # ---- the engine's own thread ----
 
+    @torch.inference_mode()
     def _work(self) -> None:
-        torch.set_grad_enabled(False)
         while True:
             with self._condition:
-                while not (self._jobs or self._waiting or self._running or self._filling or self._closing):
+                while not (self._jobs or self._waiting or self._rows or self._closing):
                     self._condition.wait()
                 if self._closing:
                     break
                 jobs, self._jobs = self._jobs, deque()
             for job, future in jobs:
                 _settle(job, future)
-            self._guarded(self._prefill)
-            self._guarded(self._decode)
-        for row in [*self._running, *self._waiting, *([self._filling] if self._filling else [])]:
+            self._step()
+        for row in [*self._rows, *self._waiting]:
             row.send(UnknownModel("the server is stopping; please ask again in a moment."))
 
-    def _guarded(self, step: Callable[[], None]) -> None:
-        """A step whose failure ends the rows it was for, and nothing else."""
+    def _step(self) -> None:
+        """One token for every running row, and the next piece of the prompts that are being read."""
+        for row in [row for row in self._rows if row.gone]:
+            self._leave(row)
+        self._admit()
+        rows, spans = self._plan()
+        if not rows:
+            return
         try:
-            step()
+            logits = self._runner.forward(spans)
         except Exception as error:
             log.exception("a step of the engine failed")
-            rows = [self._filling] if step == self._prefill and self._filling else list(self._running)
             for row in rows:
                 row.send(error)
                 self._leave(row)
-
-    def _prefill(self) -> None:
-        """Read the next piece of the joining request's prompt; at its end it runs with the others."""
-        if self._filling is None and not self._admit():
             return
-        row = self._filling
-        assert row is not None
-        if row.gone:
-            self._leave(row)
-            return
-        ids = row.request.prompt_ids[row.length : row.length + PREFILL_TOKENS]
-        positions = torch.arange(row.length, row.length + len(ids), device=self._device)[None]
-        logits = self._forward(torch.tensor([ids]), len(self._running), positions, [row])
-        row.length += len(ids)
-        if row.length == len(row.request.prompt_ids):
-            self._filling = None
-            self._running.append(row)
-            self._accept([row], logits)
+        for row, span in zip(rows, spans, strict=True):
+            row.length += len(span.ids)
+        read = [n for n, row in enumerate(rows) if row.length == len(row.ids)]
+        if read:
+            self._accept([rows[n] for n in read], logits if len(read) == len(rows) else logits[read])
 
-    def _admit(self) -> bool:
+    def _admit(self) -> None:
+        """Give waiting rows a place; what is known of their prompts need not be read again."""
         with self._condition:
-            while self._waiting and len(self._running) < self._streams:
-                self._filling = self._waiting.popleft()
-                return True
-        return False
+            joining = [self._waiting.popleft() for _ in range(min(len(self._free), len(self._waiting)))]
+            for row in joining:
+                row.place = self._free.pop(self._free.index(min(self._free)))
+        for row in joining:
+            row.length, columns = self._prefixes.find(row.version, row.ids[:-1])
+            if columns is not None:
+                self._runner.cache.write(row.place, 0, columns)
+        self._rows += joining
 
-    def _decode(self) -> None:
-        """One token for every running row."""
-        for row in [row for row in self._running if row.gone]:
-            self._leave(row)
-        rows = list(self._running)
-        if not rows:
-            return
-        ids = torch.tensor([[row.last] for row in rows])
-        positions = torch.tensor([[row.length] for row in rows], device=self._device)
-        logits = self._forward(ids, 0, positions, rows)
-        for row in rows:
-            row.length += 1
-        self._accept(rows, logits)
-
-    def _forward(self, ids: torch.Tensor, first: int, positions: torch.Tensor, rows: list[_Row]) -> torch.Tensor:
-        """Logits [batch, vocabulary] of the last position."""
-        self._slots.rows.set([self._slots.slot(row.version) for row in rows], self._dtype, self._device)
-        mask = self._cache.plan(first, positions)
-        return self._model(
-            input_ids=ids.to(self._device),
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=self._cache,
-            use_cache=True,
-            logits_to_keep=1,
-        ).logits[:, -1]
+    def _plan(self) -> tuple[list[_Row], list[Span]]:
+        """The rows of the next pass and what each reads in it, single tokens first."""
+        budget, planned = PREFILL_TOKENS, []
+        for row in self._rows:
+            if row.generated:
+                planned.append((row, row.span(1)))
+            elif budget:
+                span = row.span(budget)
+                budget -= len(span.ids)
+                planned.append((row, span))
+        planned.sort(key=lambda each: len(each[1].ids) > 1)
+        return [row for row, _ in planned], [span for _, span in planned]
 
     def _accept(self, rows: list[_Row], logits: torch.Tensor) -> None:
         """Choose each row's next token, send what can be read of it, and let the finished ones leave."""
-        greedy = logits.argmax(-1).tolist()
-        for row, best, scores in zip(rows, greedy, logits, strict=True):
+        best = self._runner.largest(logits)
+        for row, likeliest, scores in zip(rows, best, logits, strict=True):
             try:
-                delta = self._next(row, best, scores)
+                delta = self._next(row, likeliest, scores)
             except Exception as error:
                 log.exception("a request failed")
                 self._leave(row)
@@ -332,38 +344,42 @@ class LocalEngine:
             if delta.text or delta.finish_reason:
                 row.send(delta)
 
-    def _next(self, row: _Row, best: int, scores: torch.Tensor) -> Delta:
+    def _next(self, row: _Row, likeliest: int, scores: torch.Tensor) -> Delta:
         """Choose a row's next token; what can be read of it, and whether it is the last."""
-        row.last = best if row.sampler.plain else row.sampler.choose(scores)
-        row.generated += 1
+        token = likeliest if row.sampler.plain else row.sampler.choose(scores)
+        row.ids.append(token)
         ended: FinishReason | None = None
         text = ""
-        if row.last in self._eos and not row.request.ignore_eos:
+        if token in self._eos and not row.request.ignore_eos:
             ended = "stop"
         else:
-            text = row.speller.add(row.last)
+            text = row.speller.add(token)
+            if row.request.sampling.logprobs is not None:
+                row.logprobs.append(self._explained(scores, token, row.request.sampling.logprobs))
             if row.speller.stopped:
                 ended = "stop"
             elif row.generated >= row.request.max_tokens:
                 ended = "length"
         if ended:
             text += row.speller.rest()
-        return Delta(text, row.speller.take_count() if text or ended else 0, ended)
+        if not (text or ended):
+            return Delta("", 0)
+        explained, row.logprobs = tuple(row.logprobs), []
+        return Delta(text, row.speller.take_count(), ended, explained)
+
+    def _explained(self, scores: torch.Tensor, token: int, count: int) -> TokenLogprob:
+        logprob, top = alternatives(scores, token, count)
+        spelled = self._tokenizer.decode
+        return TokenLogprob(spelled([token]), logprob, tuple((spelled([other]), value) for other, value in top))
 
     def _leave(self, row: _Row) -> None:
-        """Take a row out; the last rows move up, so that running rows stay dense, and the filling one behind them."""
+        """Take a row out, and keep what it read for the conversation's next turn."""
         row.gone = True
-        if row is self._filling:
-            self._filling = None
-        else:
-            hole, last = self._running.index(row), len(self._running) - 1
-            moved = self._running.pop()
-            if hole != last:
-                self._cache.move(last, hole, moved.length)
-                self._running[hole] = moved
-            if self._filling is not None:
-                self._cache.move(last + 1, last, self._filling.length)
+        self._rows.remove(row)
+        if row.version in self._versions:
+            self._prefixes.keep(row.version, row.ids[: row.length], self._runner.cache.read(row.place, 0, row.length))
         with self._condition:
+            self._free.append(row.place)
             self._leases[row.version] -= 1
             if not self._leases[row.version]:
                 del self._leases[row.version]
@@ -372,11 +388,15 @@ class LocalEngine:
                     self._loop.call_soon_threadsafe(drained.set)
 
     def _log_likelihood(self, prompt: tuple[int, ...], reply: tuple[int, ...], version: str) -> float:
-        self._slots.rows.set([self._slots.slot(version)], self._dtype, self._device)
-        ids = torch.tensor([prompt + reply], device=self._device)
-        logits = self._model(input_ids=ids, use_cache=False, logits_to_keep=len(reply) + 1).logits[0, :-1]
-        chosen = logits.float().log_softmax(-1).gather(1, ids[0, -len(reply) :, None])
-        return float(chosen.mean())
+        ids, scores = prompt + reply, []
+        for at in range(0, len(ids), PREFILL_TOKENS):
+            span = Span(self._streams, at, ids[at : at + PREFILL_TOKENS], version)
+            from_reply = max(len(prompt) - 1 - at, 0)
+            logits = self._runner.forward([span], every=True)[from_reply:]
+            said = torch.tensor(ids[at + from_reply + 1 : at + 1 + len(span.ids)], device=self._device)
+            logprobs = logits[: len(said)].float().log_softmax(-1)
+            scores.append(logprobs.gather(1, said[:, None]))
+        return float(torch.cat(scores).mean())
 
 
 def _settle(job: Callable[[], Any], future: "Future[Any]") -> None:

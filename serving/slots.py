@@ -1,6 +1,8 @@
-"""Adapter versions in preallocated stacked slots: one batch serves several, chosen row by row."""
+"""Adapter versions in preallocated stacked factors: one batch serves several, chosen token by token."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -9,78 +11,100 @@ from torch import nn
 
 from adapters.manifest import CONFIG, WEIGHTS
 from adapters.verify import PEFT_PREFIX
-from core.errors import AdapterRefused
+from core.errors import AdapterRefused, Busy
+from serving.kernels import make_low_rank
 
-BASE_SLOT = -1
-
-
-class RowSlots:
-    """Which slot each row of the present pass uses. `only` is set where all rows share one."""
-
-    def __init__(self, slots: int, rank: int):
-        self._slots, self._rank = slots, rank
-        self.ranks = [rank] * slots
-        self.only: int | None = BASE_SLOT
-        self.mask: torch.Tensor | None = None
-
-    def set(self, rows: list[int], dtype: torch.dtype, device: str) -> None:
-        """`rows`: the slot of each row, BASE_SLOT for none. The mask is [batch, 1, slots * rank] of ones and zeros."""
-        self.only = rows[0] if len(set(rows)) == 1 else None
-        if self.only is None:
-            chosen = torch.tensor(rows, device=device)[:, None] == torch.arange(self._slots, device=device)
-            self.mask = chosen.to(dtype).repeat_interleave(self._rank, 1)[:, None]
+FEW_TOKENS = 32
+"""Up to so many tokens the compiled kernel computes each token's difference by itself."""
+Factors = dict[str, tuple[torch.Tensor, torch.Tensor]]
 
 
-class SlotLinear(nn.Module):
-    """A linear layer plus each row's low-rank difference: y = W x + B (A x), with scaling folded into B."""
+@dataclass(frozen=True)
+class Selection:
+    """The columns [first, last) of the stacked factors that a pass uses, and each token's own: int64 [2, tokens]."""
 
-    def __init__(self, linear: nn.Linear, slots: int, rank: int, rows: RowSlots):
-        super().__init__()
-        weight = linear.weight
-        self.linear = linear
-        self._row_slots = rows
-        self.a = torch.zeros(slots, rank, linear.in_features, dtype=weight.dtype, device=weight.device)
-        self.b = torch.zeros(slots, rank, linear.out_features, dtype=weight.dtype, device=weight.device)
+    first: int
+    last: int
+    own: torch.Tensor
+    _masks: dict[int, torch.Tensor | None] = field(default_factory=dict)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """x [batch, tokens, in] -> [batch, tokens, out]."""
-        y = self.linear(x)
-        only = self._row_slots.only
-        if only == BASE_SLOT:
-            return y
-        if only is not None:
-            rank = self._row_slots.ranks[only]
-            return y + (x @ self.a[only, :rank].T) @ self.b[only, :rank]
-        return y + ((x @ self.a.flatten(0, 1).T) * self._row_slots.mask) @ self.b.flatten(0, 1)
+    def mask(self, parts: int, like: torch.Tensor) -> torch.Tensor | None:
+        """Ones and zeros [tokens, columns * parts]; None where every token uses all columns."""
+        if parts not in self._masks:
+            columns = torch.arange(self.first, self.last, device=like.device)
+            shares = (columns >= self.own[0][:, None]) & (columns < self.own[1][:, None])
+            self._masks[parts] = None if shares.all() else shares.to(like.dtype).repeat_interleave(parts, 1)
+        return self._masks[parts]
+
+
+class LowRank:
+    """The low-rank differences of one matrix product, of all versions: y += B (A x), with scaling folded into B.
+
+    A fused product holds several layers (parts) side by side: A is [columns, parts, in], B [columns, parts, out],
+    where each part writes only its own outputs.
+    """
+
+    def __init__(self, columns: int, inner: int, outs: Sequence[int], like: torch.Tensor):
+        self.a = like.new_zeros(columns, len(outs), inner)
+        self.b = like.new_zeros(columns, len(outs), sum(outs))
+        self.starts = torch.tensor([0, *outs]).cumsum(0)
+        self._kernel = make_low_rank(like.dtype, like.device.type)
+
+    def add(self, x: torch.Tensor, y: torch.Tensor, use: Selection) -> None:
+        """Add to y [tokens, out], in place, what each token's version makes of x [tokens, in]."""
+        if self._kernel is not None and len(x) <= FEW_TOKENS:
+            self._kernel(x, y, (self.a, self.b, self.starts), use.own)
+            return
+        low = x @ self.a[use.first : use.last].flatten(0, 1).T
+        mask = use.mask(self.a.shape[1], low)
+        if mask is not None:
+            low *= mask
+        y.addmm_(low, self.b[use.first : use.last].flatten(0, 1))
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """Where a layer's factors go: a part of a product's, which writes outputs [start, stop)."""
+
+    product: LowRank
+    part: int
+    start: int
+    stop: int
 
 
 class AdapterSlots:
-    """The slots of a whole model: every linear layer but the output embedding is made switchable."""
+    """Room for `slots` versions of rank `rank`, in columns that versions of a smaller rank take fewer of."""
 
-    def __init__(self, model: nn.Module, slots: int, rank: int):
-        self.rows = RowSlots(slots, rank)
+    def __init__(self, slots: int, rank: int):
         self.rank = rank
-        self._free = list(range(slots))
-        self._by_version: dict[str, int] = {}
-        self._layers: dict[str, SlotLinear] = {}
-        head = model.get_output_embeddings()
-        for name, module in list(model.named_modules()):
-            if isinstance(module, nn.Linear) and module is not head:
-                parent, _, child = name.rpartition(".")
-                wrapped = SlotLinear(module, slots, rank, self.rows)
-                setattr(model.get_submodule(parent), child, wrapped)
-                self._layers[name] = wrapped
+        self.columns = slots * rank
+        self._slots = slots
+        self._held: dict[str, tuple[int, int]] = {}
+        self._layers: dict[str, _Layer] = {}
+        self._device = torch.device("cpu")
+        self.use: Selection | None = None
 
-    @property
-    def free(self) -> int:
-        """Slots that hold nothing."""
-        return len(self._free)
+    def add_product(self, layers: Sequence[tuple[str, nn.Linear]]) -> LowRank:
+        """The differences of a product that computes these layers, their outputs side by side."""
+        outs = [linear.out_features for _, linear in layers]
+        weight = layers[0][1].weight.detach()
+        self._device = weight.device
+        product = LowRank(self.columns, weight.shape[1], outs, weight)
+        for part, (name, _) in enumerate(layers):
+            self._layers[name] = _Layer(product, part, sum(outs[:part]), sum(outs[: part + 1]))
+        return product
 
-    def slot(self, version: str) -> int:
-        """A version's slot; BASE_SLOT for one that has none."""
-        return self._by_version.get(version, BASE_SLOT)
+    def select(self, versions: Sequence[str]) -> None:
+        """Choose for the next pass: the version of each of its tokens; one that is not held gets no difference."""
+        held = {version: self._held.get(version, (0, 0)) for version in set(versions)}
+        used = [columns for columns in held.values() if columns[1]]
+        if not used:
+            self.use = None
+            return
+        own = torch.tensor([held[version] for version in versions]).T.contiguous().to(self._device)
+        self.use = Selection(min(first for first, _ in used), max(last for _, last in used), own)
 
-    def read(self, folder: Path) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+    def read(self, folder: Path) -> Factors:
         """An adapter's factors by layer, (A [rank, in], B^T [rank, out]) with scaling folded in.
 
         Raises: AdapterRefused where its rank or its layers do not fit.
@@ -101,19 +125,61 @@ class AdapterSlots:
                 factors[layer] = (tensors[name], b.T * scale)
         return factors
 
-    def fill(self, version: str, factors: dict[str, tuple[torch.Tensor, torch.Tensor]]) -> None:
-        """Copy a version's factors into a free slot; layers it does not tune get zeros."""
-        slot = self._free.pop()
-        self.rows.ranks[slot] = max((a.shape[0] for a, _ in factors.values()), default=0)
+    def fill(self, version: str, factors: Factors) -> None:
+        """Copy a version's factors into free columns; layers it does not tune get zeros.
+
+        Raises: Busy where there is no room.
+        """
+        rank = max((a.shape[0] for a, _ in factors.values()), default=1)
+        start = self._room(rank)
+        columns = slice(start, start + rank)
         for name, layer in self._layers.items():
-            layer.a[slot].zero_()
-            layer.b[slot].zero_()
+            a, b = layer.product.a[columns, layer.part], layer.product.b[columns, layer.part]
+            a.zero_()
+            b.zero_()
             if name in factors:
-                a, b = factors[name]
-                layer.a[slot, : a.shape[0]].copy_(a)
-                layer.b[slot, : b.shape[0]].copy_(b)
-        self._by_version[version] = slot
+                new_a, new_b = factors[name]
+                a.copy_(new_a)
+                b[:, layer.start : layer.stop].copy_(new_b)
+        self._held[version] = (start, start + rank)
 
     def empty(self, version: str) -> None:
-        """Give a version's slot back."""
-        self._free.append(self._by_version.pop(version))
+        """Give a version's columns back."""
+        del self._held[version]
+
+    def _room(self, rank: int) -> int:
+        """The first free run of `rank` columns."""
+        start = 0
+        for first, last in sorted(self._held.values()):
+            if first - start >= rank:
+                break
+            start = last
+        if len(self._held) >= self._slots or start + rank > self.columns:
+            raise Busy("every adapter slot is in use; retire a version first.")
+        return start
+
+
+class SlotLinear(nn.Module):
+    """A linear layer of a model's own modules, made switchable."""
+
+    def __init__(self, name: str, linear: nn.Linear, slots: AdapterSlots):
+        super().__init__()
+        self.linear = linear
+        self._slots = slots
+        self._low_rank = slots.add_product([(name, linear)])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """x [batch, tokens, in] -> [batch, tokens, out]."""
+        y = self.linear(x)
+        if self._slots.use is not None:
+            self._low_rank.add(x.flatten(0, 1), y.view(-1, y.shape[-1]), self._slots.use)
+        return y
+
+
+def make_switchable(model: nn.Module, slots: AdapterSlots) -> None:
+    """Put every linear layer of a model but the output embedding under `slots`."""
+    head = model.get_output_embeddings()
+    for name, module in list(model.named_modules()):
+        if isinstance(module, nn.Linear) and module is not head:
+            parent, _, child = name.rpartition(".")
+            setattr(model.get_submodule(parent), child, SlotLinear(name, module, slots))

@@ -1,0 +1,247 @@
+// The small operations of a decoder layer, each in one pass over its data. T is float or bfloat16.
+#include <algorithm>
+#include <cfloat>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+namespace {
+
+struct bfloat16 {
+    uint16_t bits;
+};
+
+inline float load(float x) { return x; }
+inline float load(bfloat16 x) {
+    uint32_t bits = uint32_t(x.bits) << 16;
+    float y;
+    std::memcpy(&y, &bits, 4);
+    return y;
+}
+inline void store(float& y, float x) { y = x; }
+inline void store(bfloat16& y, float x) {
+    uint32_t bits;
+    std::memcpy(&bits, &x, 4);
+    y.bits = uint16_t((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+}
+
+// exp by 2^whole * polynomial(fraction), relative error below 3e-7; vectorises, unlike std::exp.
+inline float fast_exp(float x) {
+    x = x < -87.0f ? -87.0f : (x > 88.0f ? 88.0f : x);
+    float scaled = x * 1.44269504f, whole = std::nearbyint(scaled), f = (scaled - whole) * 0.69314718f;
+    float p = 1.0f + f * (1.0f + f * (0.5f + f * (0.16666667f + f * (0.041666667f + f * (8.3333333e-3f + f * 1.3888889e-3f)))));
+    int32_t bits = (int32_t(whole) + 127) << 23;
+    float power;
+    std::memcpy(&power, &bits, 4);
+    return p * power;
+}
+
+// Dot products of x [size] with four rows that lie `step` apart.
+template <class T>
+inline void dot4(long size, const float* x, const T* rows, long step, float* dots) {
+    const T *r0 = rows, *r1 = rows + step, *r2 = rows + 2 * step, *r3 = rows + 3 * step;
+    float d0 = 0, d1 = 0, d2 = 0, d3 = 0;
+#pragma omp simd reduction(+ : d0, d1, d2, d3)
+    for (long j = 0; j < size; j++) {
+        d0 += x[j] * load(r0[j]);
+        d1 += x[j] * load(r1[j]);
+        d2 += x[j] * load(r2[j]);
+        d3 += x[j] * load(r3[j]);
+    }
+    dots[0] = d0, dots[1] = d1, dots[2] = d2, dots[3] = d3;
+}
+
+template <class T>
+inline float dot(long size, const float* x, const T* row) {
+    float sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (long j = 0; j < size; j++) sum += x[j] * load(row[j]);
+    return sum;
+}
+
+// x += delta (unless null); y = x / rms(x) * weight. All [n, size].
+template <class T>
+void add_norm(long n, long size, T* x, const T* delta, const T* weight, float epsilon, T* y) {
+    for (long i = 0; i < n; i++) {
+        T *xi = x + i * size, *yi = y + i * size;
+        if (delta) {
+            const T* di = delta + i * size;
+#pragma omp simd
+            for (long j = 0; j < size; j++) store(xi[j], load(xi[j]) + load(di[j]));
+        }
+        float squares = 0;
+#pragma omp simd reduction(+ : squares)
+        for (long j = 0; j < size; j++) squares += load(xi[j]) * load(xi[j]);
+        float scale = 1.0f / std::sqrt(squares / size + epsilon);
+#pragma omp simd
+        for (long j = 0; j < size; j++) store(yi[j], load(xi[j]) * scale * load(weight[j]));
+    }
+}
+
+// y [n, size] = silu(gate) * up, where gate_up is [n, 2 * size].
+template <class T>
+void gated(long n, long size, const T* gate_up, T* y) {
+#pragma omp parallel for if (n * size > 16384)
+    for (long i = 0; i < n; i++) {
+        const T *gate = gate_up + 2 * i * size, *up = gate + size;
+        T* yi = y + i * size;
+#pragma omp simd
+        for (long j = 0; j < size; j++) {
+            float g = load(gate[j]);
+            store(yi[j], g / (1.0f + fast_exp(-g)) * load(up[j]));
+        }
+    }
+}
+
+template <class T>
+inline void turn(T* x, const float* cosine, const float* sine, long half) {
+#pragma omp simd
+    for (long j = 0; j < half; j++) {
+        float a = load(x[j]), b = load(x[j + half]);
+        store(x[j], a * cosine[j] - b * sine[j]);
+        store(x[j + half], b * cosine[j] + a * sine[j]);
+    }
+}
+
+// Rotates queries and keys of qkv [n, (heads + 2 * kv_heads) * size] by their positions, and stores keys and values in
+// keys and values [rows, kv_heads, columns, size]. cosine and sine are [columns, size / 2].
+template <class T>
+void rotate(long n, long heads, long kv_heads, long size, long columns, const int64_t* rows, const int64_t* positions,
+            const float* cosine, const float* sine, T* qkv, T* keys, T* values) {
+    long half = size / 2, width = (heads + 2 * kv_heads) * size;
+    for (long i = 0; i < n; i++) {
+        T* q = qkv + i * width;
+        const float *c = cosine + positions[i] * half, *s = sine + positions[i] * half;
+        for (long h = 0; h < heads + kv_heads; h++) turn(q + h * size, c, s, half);
+        for (long h = 0; h < kv_heads; h++) {
+            long at = ((rows[i] * kv_heads + h) * columns + positions[i]) * size;
+            std::memcpy(keys + at, q + (heads + h) * size, size * sizeof(T));
+            std::memcpy(values + at, q + (heads + kv_heads + h) * size, size * sizeof(T));
+        }
+    }
+}
+
+// One token's queries [heads of one key head, SIZE] over columns [0, length) of its row.
+template <class T, long SIZE>
+void attend_head(long group, long length, const T* q, const T* keys, const T* values, float scale, float* weights, T* y) {
+    for (long g = 0; g < group; g++) {
+        float query[SIZE], sum[SIZE] = {}, most = -FLT_MAX, total = 0;
+        for (long j = 0; j < SIZE; j++) query[j] = load(q[g * SIZE + j]) * scale;
+        long l = 0;
+        for (; l + 4 <= length; l += 4) dot4(SIZE, query, keys + l * SIZE, SIZE, weights + l);
+        for (; l < length; l++) weights[l] = dot(SIZE, query, keys + l * SIZE);
+#pragma omp simd reduction(max : most)
+        for (l = 0; l < length; l++) most = weights[l] > most ? weights[l] : most;
+#pragma omp simd reduction(+ : total)
+        for (l = 0; l < length; l++) total += weights[l] = fast_exp(weights[l] - most);
+        for (l = 0; l < length; l++) {
+            const T* v = values + l * SIZE;
+            float weight = weights[l];
+#pragma omp simd
+            for (long j = 0; j < SIZE; j++) sum[j] += weight * load(v[j]);
+        }
+        float share = 1.0f / total;
+        for (long j = 0; j < SIZE; j++) store(y[g * SIZE + j], sum[j] * share);
+    }
+}
+
+// y [n, heads * size]: each token's attention over its own row, up to its own position.
+template <class T, long SIZE>
+void attend(long n, long heads, long kv_heads, long columns, const int64_t* rows, const int64_t* positions,
+            const T* qkv, const T* keys, const T* values, float scale, T* y) {
+    long group = heads / kv_heads, width = (heads + 2 * kv_heads) * SIZE, work = 0;
+    for (long i = 0; i < n; i++) work += (positions[i] + 1) * heads;
+#pragma omp parallel if (work > 2048)
+    {
+        std::vector<float> weights(columns);
+#pragma omp for collapse(2) schedule(dynamic, 1)
+        for (long i = 0; i < n; i++)
+            for (long h = 0; h < kv_heads; h++) {
+                long at = (rows[i] * kv_heads + h) * columns * SIZE;
+                attend_head<T, SIZE>(group, positions[i] + 1, qkv + i * width + h * group * SIZE, keys + at, values + at,
+                                     scale, weights.data(), y + (i * heads + h * group) * SIZE);
+            }
+    }
+}
+
+// y [n, out] += B (A x), x [n, inner]: each token uses columns [first, last) of a [columns, parts, inner] and
+// b [columns, parts, out]; part p writes outputs [starts[p], starts[p + 1]) only.
+template <class T>
+void low_rank(long n, long inner, long out, long parts, const int64_t* starts, const int64_t* first, const int64_t* last,
+              const T* a, const T* b, const T* x, T* y) {
+#pragma omp parallel if (n > 1)
+    {
+        std::vector<float> given(inner), added(out), low;
+#pragma omp for schedule(dynamic, 1)
+        for (long i = 0; i < n; i++) {
+            long rank = last[i] - first[i];
+            if (!rank) continue;
+            for (long j = 0; j < inner; j++) given[j] = load(x[i * inner + j]);
+            std::fill(added.begin(), added.end(), 0.0f);
+            low.resize(rank);
+            for (long p = 0; p < parts; p++) {
+                const T* columns = a + (first[i] * parts + p) * inner;
+                long c = 0, step = parts * inner;
+                for (; c + 4 <= rank; c += 4) dot4(inner, given.data(), columns + c * step, step, low.data() + c);
+                for (; c < rank; c++) low[c] = dot(inner, given.data(), columns + c * step);
+                for (c = 0; c < rank; c++) {
+                    const T* column = b + ((first[i] + c) * parts + p) * out;
+                    float share = low[c];
+#pragma omp simd
+                    for (long j = starts[p]; j < starts[p + 1]; j++) added[j] += share * load(column[j]);
+                }
+            }
+            for (long j = 0; j < out; j++) store(y[i * out + j], load(y[i * out + j]) + added[j]);
+        }
+    }
+}
+
+// best [n]: where each row of scores [n, size] is largest, the first of equals.
+template <class T>
+void largest(long n, long size, const T* scores, int64_t* best) {
+    const long block = 512;
+#pragma omp parallel for if (n > 1)
+    for (long i = 0; i < n; i++) {
+        const T* row = scores + i * size;
+        float most = -FLT_MAX;
+        long found = 0;
+        for (long from = 0; from < size; from += block) {
+            long to = from + block < size ? from + block : size;
+            float here = -FLT_MAX;
+#pragma omp simd reduction(max : here)
+            for (long j = from; j < to; j++) here = load(row[j]) > here ? load(row[j]) : here;
+            if (here > most) most = here, found = from;
+        }
+        while (found < size - 1 && !(load(row[found]) >= most)) found++;
+        best[i] = found;
+    }
+}
+
+}  // namespace
+
+#define EXPORT(T, name)                                                                                                \
+    extern "C" void add_norm_##name(long n, long size, T* x, const T* delta, const T* weight, float epsilon, T* y) {    \
+        add_norm(n, size, x, delta, weight, epsilon, y);                                                               \
+    }                                                                                                                  \
+    extern "C" void gated_##name(long n, long size, const T* gate_up, T* y) { gated(n, size, gate_up, y); }             \
+    extern "C" void rotate_##name(long n, long heads, long kv_heads, long size, long columns, const int64_t* rows,      \
+                                  const int64_t* positions, const float* cosine, const float* sine, T* qkv, T* keys,   \
+                                  T* values) {                                                                         \
+        rotate(n, heads, kv_heads, size, columns, rows, positions, cosine, sine, qkv, keys, values);                   \
+    }                                                                                                                  \
+    extern "C" void attend_##name(long n, long heads, long kv_heads, long size, long columns, const int64_t* rows,      \
+                                  const int64_t* positions, const T* qkv, const T* keys, const T* values, float scale, \
+                                  T* y) {                                                                              \
+        if (size == 64) attend<T, 64>(n, heads, kv_heads, columns, rows, positions, qkv, keys, values, scale, y);       \
+        if (size == 128) attend<T, 128>(n, heads, kv_heads, columns, rows, positions, qkv, keys, values, scale, y);     \
+    }                                                                                                                  \
+    extern "C" void low_rank_##name(long n, long inner, long out, long parts, const int64_t* starts,                    \
+                                    const int64_t* first, const int64_t* last, const T* a, const T* b, const T* x,     \
+                                    T* y) {                                                                            \
+        low_rank(n, inner, out, parts, starts, first, last, a, b, x, y);                                               \
+    }                                                                                                                  \
+    extern "C" void largest_##name(long n, long size, const T* scores, int64_t* best) { largest(n, size, scores, best); }
+
+EXPORT(float, float32)
+EXPORT(bfloat16, bfloat16)
