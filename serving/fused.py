@@ -1,4 +1,4 @@
-"""The fast path of Llama-like models: all tokens of a pass side by side, projections fused, small operations compiled."""
+"""The fast path of Llama-like models: tokens of a pass side by side, projections fused, small operations compiled."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
