@@ -249,7 +249,7 @@ class LocalEngine:
         if not has_fast_path(model.config):
             log.warning("%s has no fast path here; it is served by its own modules", model.config.model_type)
             return PlainRunner(model, rows, self._context, self._slots)
-        few = choose_eight_bit_tokens(model.model.layers[0].mlp.up_proj.weight.detach()) if self._eight_bit else 0
+        few = choose_eight_bit_tokens(model.get_output_embeddings().weight.detach()) if self._eight_bit else 0
         log.info("products with up to %d tokens read eight-bit weights", few)
         return FusedRunner(model, rows, self._context, self._slots, few)
 

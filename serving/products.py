@@ -9,7 +9,7 @@ from torch.nn import functional
 log = logging.getLogger(__name__)
 CANDIDATES = (1, 2, 4, 8, 16, 32)
 """Numbers of tokens at which both products are timed."""
-MEASURE_S = 0.02
+REPEATS = 5
 
 
 class Product:
@@ -36,7 +36,10 @@ def eight_bits(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def choose_eight_bit_tokens(weight: torch.Tensor) -> int:
-    """The most tokens up to which eight bits are faster on this machine for a weight such as this one; 0 for never."""
+    """The most tokens up to which eight bits are faster on this machine; 0 for never.
+
+    `weight` should be larger than the processor's caches, as a whole model is.
+    """
     if weight.device.type != "cpu" or weight.dtype != torch.bfloat16:
         return 0
     coarse, scale = eight_bits(weight)
@@ -51,10 +54,10 @@ def choose_eight_bit_tokens(weight: torch.Tensor) -> int:
 
 
 def _seconds(product) -> float:
-    """The shortest of the calls made in MEASURE_S seconds."""
-    product()
-    best, end = float("inf"), time.perf_counter() + MEASURE_S
-    while (began := time.perf_counter()) < end:
+    """The shortest of REPEATS calls."""
+    took = []
+    for _ in range(REPEATS):
+        began = time.perf_counter()
         product()
-        best = min(best, time.perf_counter() - began)
-    return best
+        took.append(time.perf_counter() - began)
+    return min(took)
