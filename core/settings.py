@@ -47,7 +47,13 @@ class Settings(BaseModel):
         1536, ge=256, description="Token budget of a prompt; the oldest turns are dropped beyond it."
     )
     reply_tokens: int = Field(256, ge=1, description="Longest reply, in tokens, where a request names no limit.")
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where serving computes.")
+    engine: Literal["local", "vllm"] = Field(
+        "local", description="What generates: local (in the serving process) or vllm (vLLM servers, over HTTP)."
+    )
+    vllm_urls: Annotated[str | None, Empty] = Field(
+        None, description="The vLLM servers for the engine vllm, as http://host:port, separated by commas."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where the local engine computes.")
     streams: int = Field(8, ge=1, description="Answers generated side by side.")
     queue: int = Field(32, ge=0, description="Requests that may wait beyond these; more are told to try again.")
     adapter_slots: int = Field(4, ge=2, description="Adapter versions held in memory side by side.")
@@ -102,6 +108,11 @@ class Settings(BaseModel):
             )
         if self.console_host not in LOOPBACK:
             raise ValueError("APPRENTICE_CONSOLE_HOST must be a loopback address until operators' accounts exist")
+        if self.engine == "vllm" and not self.vllm_servers:
+            raise ValueError("APPRENTICE_ENGINE=vllm needs APPRENTICE_VLLM_URLS, as http://host:8000")
+        for url in self.vllm_servers:
+            if not url.startswith(("http://", "https://")):
+                raise ValueError(f"APPRENTICE_VLLM_URLS names {url}, which is no address such as http://host:8000")
         if self.telegram_webhook_url and self.telegram_webhook_secret is None:
             raise ValueError("APPRENTICE_TELEGRAM_WEBHOOK_URL needs APPRENTICE_TELEGRAM_WEBHOOK_SECRET")
         return self
@@ -110,6 +121,12 @@ class Settings(BaseModel):
     def serving_base(self) -> str:
         """Where bot and console reach the HTTP API."""
         return (self.serving_url or reachable(self.serving_host, self.serving_port)).rstrip("/")
+
+    @property
+    def vllm_servers(self) -> tuple[str, ...]:
+        """The addresses of the vLLM servers."""
+        urls = (self.vllm_urls or "").split(",")
+        return tuple(url.strip().rstrip("/") for url in urls if url.strip())
 
     @property
     def store_url(self) -> str:

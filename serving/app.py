@@ -23,9 +23,9 @@ from retrieval.search import Retriever
 from serving.answer import Answerer
 from serving.api import Services, allowed_hosts, make_app
 from serving.engine import Engine
+from serving.engines import make_engine
 from serving.follow import Follower
 from serving.knowledge import Knowledge
-from serving.local import LocalEngine
 from serving.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 def run(settings: Settings, base: Base) -> None:
     """Serve until SIGTERM or SIGINT; running answers finish first."""
-    engine = LocalEngine.from_settings(settings, base, queue=settings.queue)
+    engine = make_engine(settings, base, settings.queue)
     app = build(settings, base, engine)
     uvicorn.run(
         app,

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from adapters.base import Base
 from core.errors import PromptTooLong
-from core.records import BASE
+from core.records import BASE, new_id
 from core.settings import Settings
 from serving.engine import Engine, GenerationRequest
-from serving.local import MIN_ROOM, LocalEngine
+from serving.engines import context_tokens, make_engine
 from training.examples import EvaluationItem
 from training.gate import Answered
 
@@ -60,13 +60,12 @@ class Judge:
 @asynccontextmanager
 async def open_judge(settings: Settings, base: Base, versions: dict[str, Path], items: int) -> AsyncIterator[Judge]:
     """A judge with these versions (id -> folder) installed beside base. Use it from another thread than the loop's."""
-    engine = LocalEngine.from_settings(settings, base, queue=items)
+    engine = make_engine(settings, base, items, f"-judged-{new_id()[:8]}")
     await engine.start()
     try:
         for version, folder in versions.items():
             if version != BASE:
                 await engine.install(version, folder)
-        context = settings.prompt_tokens + max(MIN_ROOM, settings.reply_tokens)
-        yield Judge(engine, asyncio.get_running_loop(), context)
+        yield Judge(engine, asyncio.get_running_loop(), context_tokens(settings))
     finally:
         await engine.close()
