@@ -48,3 +48,22 @@ def write_base(folder: Path) -> Base:
 def base_at(folder: Path) -> Base:
     """The base model that was written there."""
     return Base(folder, "the model", "base-hash", "aaaa")
+
+
+def write_lora(folder: Path, base: Base, seed: int, strength: float = 0.3, layers: int | None = None) -> Path:
+    """A plain PEFT folder for a real base model: noise on its queries and values, so that it speaks differently."""
+    folder.mkdir(parents=True)
+    draw = np.random.default_rng(seed)
+    tensors = {}
+    for weight, (out, inner) in base.shapes().items():
+        module = weight.removesuffix(".weight")
+        if not module.endswith(("q_proj", "v_proj")) or (layers and int(module.split(".")[2]) >= layers):
+            continue
+        first = draw.standard_normal((4, inner)) / inner**0.5
+        second = draw.standard_normal((out, 4)) * strength
+        tensors[f"base_model.model.{module}.lora_A.weight"] = first.astype("float32")
+        tensors[f"base_model.model.{module}.lora_B.weight"] = second.astype("float32")
+    save_file(tensors, folder / WEIGHTS)
+    config = {"peft_type": "LORA", "r": 4, "lora_alpha": 4, "target_modules": ["q_proj", "v_proj"], "bias": "none"}
+    (folder / CONFIG).write_text(json.dumps(config))
+    return folder

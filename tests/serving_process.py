@@ -106,7 +106,8 @@ def http(api):
 
 @pytest.fixture
 def versions(context, base, letters, http):
-    """The two letter adapters, published and installed; letter -> version id."""
+    """The two letter adapters, published and installed, in a server that is known to live; letter -> version id."""
+    until(context.registry.living, "a heartbeat")
     found = {letter: publish(context, base, folder) for letter, folder in letters.items()}
     installed = set(found.values())
     until(lambda: installed <= {row["id"] for row in http.get("/v1/models").json()["data"]}, "the letters")

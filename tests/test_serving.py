@@ -3,19 +3,16 @@
 import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import httpx
 import openai
 import pytest
 
-from adapters.manifest import seal
 from bench.instance import free_ports
 from core.identity import Pseudonyms
 from core.records import BASE
 from core.settings import Settings
 from tests.serving_process import HELLO, STORY, ask, serving, until_live
-from tests.waiting import until
 
 OFF = {"retrieval": False}
 
@@ -152,26 +149,6 @@ def test_a_rollback_answers_at_once(http, context, versions):
     context.registry.rollback("ann", "worse")
     until_live(http, versions["a"])
     assert set(ask(http, STORY)["choices"][0]["message"]["content"].split()) == {"a"}
-
-
-def test_a_damaged_version_is_refused_and_the_old_one_goes_on(http, context, versions):
-    context.registry.promote(versions["a"], "ann", "")
-    until_live(http, versions["a"])
-    weights = context.registry.path(versions["b"]) / "adapter_model.safetensors"
-    raw = bytearray(weights.read_bytes())
-    raw[-2] ^= 1
-    draft = context.registry.draft("damaged")
-    for file in context.registry.path(versions["b"]).iterdir():
-        (draft / file.name).write_bytes(file.read_bytes())
-    (draft / "adapter_model.safetensors").write_bytes(bytes(raw))
-    manifest = context.registry.get(versions["b"]).manifest
-    forged = replace(manifest, id="f" * 64)
-    seal(draft, forged)
-    context.registry.publish(draft, forged)
-    context.registry.promote("f" * 64, "ann", "")
-    until(lambda: any(e["what"] == "refuse" for e in context.registry.audit()), "it is refused")
-    assert "do not match their name" in context.registry.audit()[0]["why"]
-    assert ask(http, STORY)["model"] == versions["a"] and context.registry.get("f").status == "rejected"
 
 
 async def test_a_client_that_goes_away_frees_its_place_and_keeps_what_was_said(api, context):
