@@ -34,6 +34,16 @@ async def text_of(engine: Engine, request: GenerationRequest) -> str:
     return "".join(delta.text for delta in await deltas_of(engine, request))
 
 
+async def answered(engine: Engine, request: GenerationRequest) -> str:
+    """The answer, as soon as the engine gives one."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                return await text_of(engine, request)
+            except Busy:
+                await asyncio.sleep(0.2)
+
+
 async def until_true(check, seconds: float = 20) -> None:
     async with asyncio.timeout(seconds):
         while not check():

@@ -11,21 +11,11 @@ from core.errors import AdapterRefused, Busy, ServingUnavailable
 from core.records import BASE
 from core.settings import Settings
 from serving.vllm import VllmEngine
-from tests.engine_contract import EngineContract, deltas_of, text_of, until_true
+from tests.engine_contract import EngineContract, answered, deltas_of, text_of, until_true
 from tests.vllm_process import PYTHON, VllmProcess
 from workers.judging import open_judge
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(600)]
-
-
-async def answered(engine, request) -> str:
-    """The answer, as soon as there is one."""
-    async with asyncio.timeout(60):
-        while True:
-            try:
-                return await text_of(engine, request)
-            except Busy:
-                await asyncio.sleep(0.2)
 
 
 @pytest.fixture(scope="module")
