@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 import uvicorn
@@ -27,6 +28,7 @@ from serving.engines import make_engine
 from serving.follow import Follower
 from serving.knowledge import Knowledge
 from serving.metrics import Metrics
+from serving.threads import compute_alone
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +86,7 @@ def build(settings: Settings, base: Base, engine: Engine) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette):
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(initializer=compute_alone))
         await engine.start()
         following = asyncio.create_task(follower.run())
         try:

@@ -136,8 +136,8 @@ class LocalEngine:
     async def start(self) -> None:
         """Load the model and begin."""
         self._loop = asyncio.get_running_loop()
-        await asyncio.to_thread(self._load)
         self._thread.start()
+        await asyncio.wrap_future(self._between_steps(self._load))
 
     async def close(self) -> None:
         """Stop; what still runs fails."""
@@ -235,7 +235,7 @@ class LocalEngine:
             self._condition.notify()
 
     def _load(self) -> None:
-        torch.set_grad_enabled(False)
+        """In the engine's own thread: each thread that computes has helpers of its own, which take each other's cores."""
         model = AutoModelForCausalLM.from_pretrained(self._base.folder, dtype=self._dtype, local_files_only=True)
         model = model.to(self._device).eval()
         self._context = min(self._context, model.config.get_text_config().max_position_embeddings)
