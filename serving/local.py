@@ -235,7 +235,7 @@ class LocalEngine:
             self._condition.notify()
 
     def _load(self) -> None:
-        """In the engine's own thread: each thread that computes has helpers of its own, which take each other's cores."""
+        """In the engine's own thread, so that no other thread has helpers that compete with those of the steps."""
         model = AutoModelForCausalLM.from_pretrained(self._base.folder, dtype=self._dtype, local_files_only=True)
         model = model.to(self._device).eval()
         self._context = min(self._context, model.config.get_text_config().max_position_embeddings)
