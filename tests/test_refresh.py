@@ -4,9 +4,10 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from core import keys
-from core.errors import DiskFull, FenceLost, PromptTooLong, StoreUnavailable
+from core.errors import Busy, DiskFull, FenceLost, PromptTooLong, StoreUnavailable
 from core.records import BASE, GateReport, Manifest, Message, Turn, new_id, now_ms
 from core.settings import Settings
 from feedback.progress import read_progress, report_progress
@@ -14,6 +15,7 @@ from feedback.reviews import NewDecision
 from serving.engine import Delta
 from training.examples import EvaluationItem, Snapshot
 from training.gate import MIN_ITEMS
+from training.train import NotEnoughMemory
 from workers import refresh
 from workers.context import open_context
 from workers.due import refresh_due
@@ -139,6 +141,23 @@ def test_a_refresh_that_is_killed_or_breaks_three_times_has_failed(context, monk
     with pytest.raises(DiskFull):
         do(context, again=True)
     assert do(context) == NOTHING, "a person began it afresh"
+
+
+def test_one_that_has_no_room_is_postponed_as_often_as_it_takes(context, monkeypatch, caplog):
+    approve(context, 5)
+    out_of_memory = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+    no_room = NotEnoughMemory("training needs about 20.0 GiB.")
+    ends(
+        monkeypatch, out_of_memory, no_room, Busy("no vLLM server."), RuntimeError("CUDA error: out of memory"), NOTHING
+    )
+    for why in ("ran out", "20.0 GiB", "no vLLM server", "ran out"):
+        result = do(context)
+        assert result.outcome == "postponed" and why in result.summary and "10 minutes" in result.summary
+        assert why in caplog.text and refresh_due(context) is None
+        assert 0 < context.store.ttl(keys.REFRESH_POSTPONED) <= 600
+        context.store.delete(keys.REFRESH_POSTPONED)
+        assert refresh_due(context), "it was never done"
+    assert do(context) == NOTHING and refresh_due(context) is None
 
 
 def test_a_refresh_that_was_taken_over_leaves_everything_to_the_other(context, monkeypatch):

@@ -96,6 +96,23 @@ def test_a_full_disk_is_a_sentence(base, tmp_path):
     assert "said: the adapter could not be written" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("CUBLAS_STATUS_ALLOC_FAILED")]
+)
+def test_memory_that_runs_out_in_the_middle_is_a_sentence(base, tmp_path, monkeypatch, error):
+    losses = iter([batch_loss])
+
+    def loss(*given):
+        if (compute := next(losses, None)) is None:
+            raise error
+        return compute(*given)
+
+    monkeypatch.setattr("training.train.batch_loss", loss)
+    with pytest.raises(NotEnoughMemory, match="ran out"):
+        on_cpu(base, examples_for(base), tmp_path / "draft")
+    assert not (tmp_path / "draft").exists()
+
+
 def test_memory_is_checked_before_it_is_taken(base):
     assert affordable_tokens(base.folder, 1024, 2**36, 4, 300) == 1024
     few = affordable_tokens(base.folder, 1024, 3 * 2**30, 4, 200)

@@ -4,7 +4,8 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from training.examples import Example
 
 log = logging.getLogger(__name__)
 MIN_BATCH_TOKENS = 256
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
+"""How libraries below torch say it."""
 
 
 class NotEnoughMemory(ApprenticeError, MemoryError):
@@ -75,20 +78,21 @@ def train(
     """
     torch.manual_seed(hyperparameters.seed)
     longest = max(len(e.prompt_ids) + len(e.reply_ids) for e in examples)
-    free = _free_bytes(device)
-    batch_tokens = affordable_tokens(model_folder, hyperparameters.batch_tokens, free, dtype.itemsize, longest)
-    model = AutoModelForCausalLM.from_pretrained(model_folder, dtype=dtype, local_files_only=True).to(device)
-    config = LoraConfig(
-        r=hyperparameters.rank,
-        lora_alpha=hyperparameters.alpha,
-        target_modules="all-linear",
-        lora_dropout=0.0,
-        task_type="CAUSAL_LM",
-    )
-    tuned = get_peft_model(model, config)
-    tuned.train()
-    pad = model.config.pad_token_id or 0
-    losses, tokens, seconds = _optimise(tuned, examples, hyperparameters, batch_tokens, pad, device, progress)
+    with enough_memory():
+        free = _free_bytes(device)
+        batch_tokens = affordable_tokens(model_folder, hyperparameters.batch_tokens, free, dtype.itemsize, longest)
+        model = AutoModelForCausalLM.from_pretrained(model_folder, dtype=dtype, local_files_only=True).to(device)
+        config = LoraConfig(
+            r=hyperparameters.rank,
+            lora_alpha=hyperparameters.alpha,
+            target_modules="all-linear",
+            lora_dropout=0.0,
+            task_type="CAUSAL_LM",
+        )
+        tuned = get_peft_model(model, config)
+        tuned.train()
+        pad = model.config.pad_token_id or 0
+        losses, tokens, seconds = _optimise(tuned, examples, hyperparameters, batch_tokens, pad, device, progress)
     try:
         tuned.save_pretrained(draft, safe_serialization=True)
     except (OSError, SafetensorError) as error:
@@ -96,6 +100,19 @@ def train(
     (draft / "README.md").unlink(missing_ok=True)
     targets = tuple(sorted(tuned.peft_config["default"].target_modules))
     return Trained(tuple(losses), tokens, seconds, targets)
+
+
+@contextmanager
+def enough_memory() -> Iterator[None]:
+    """Memory that runs out within, on a GPU or not, is NotEnoughMemory."""
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in OUT_OF_MEMORY):
+            raise NotEnoughMemory(
+                "the memory that was free at first ran out; close other programs, or train on another machine."
+            ) from error
+        raise
 
 
 def _optimise(

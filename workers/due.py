@@ -13,7 +13,7 @@ def refresh_due(context: Context) -> str | None:
     """
     settings = context.settings
     with durable():
-        if context.store.exists(keys.REFRESH_LOCK):
+        if context.store.exists(keys.REFRESH_LOCK, keys.REFRESH_POSTPONED):
             return None
         last = context.store.hgetall(keys.REFRESH_LAST)
     new = context.reviews.count_for_everyone(int(last.get("until", 0)))

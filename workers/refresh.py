@@ -15,14 +15,14 @@ from adapters.numerics import training_dtype
 from adapters.registry import Registry
 from adapters.verify import verify
 from core import keys
-from core.errors import AliasMoved, FenceLost, StoreUnavailable
+from core.errors import AliasMoved, Busy, FenceLost, ServingUnavailable, StoreUnavailable
 from core.prompt import Renderer
 from core.records import BASE, GateReport, Manifest, now_ms
 from core.store import durable
 from feedback.progress import clear_progress, report_progress
 from training.examples import EvaluationItem, Record, Snapshot, as_examples, build, general_slice
 from training.gate import MIN_ITEMS, judge
-from training.train import Hyperparameters, Trained, train
+from training.train import Hyperparameters, NotEnoughMemory, Trained, enough_memory, train
 from workers.context import Context
 from workers.judging import open_judge
 from workers.lock import RefreshLock
@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 LOW_PRIORITY = 10
 MIN_EXAMPLES = 5
 MAX_ATTEMPTS = 3
+POSTPONED_S = 600
+"""How long a refresh waits that had no room, or no engine to judge with."""
 DRAFT = "refresh-"
 """How the draft of a refresh is named, among others' drafts."""
 Progress = Callable[[str, int, int], None]
@@ -49,9 +51,10 @@ class RefreshResult:
 def run_refresh(context: Context, lock: RefreshLock, progress: Progress, again: bool = False) -> RefreshResult:
     """Do the refresh that the present record calls for, unless it was done already.
 
-    One that was begun MAX_ATTEMPTS times without an end has failed; `again` begins it afresh.
+    One that was begun MAX_ATTEMPTS times without an end has failed; `again` begins it afresh. One for which there is
+    too little memory now, or no engine to judge with, is postponed, which does not count.
 
-    Raises: FenceLost, NotEnoughMemory, DiskFull, StoreUnavailable: kept as what went wrong last.
+    Raises: FenceLost, DiskFull, StoreUnavailable: kept as what went wrong last.
     """
     settings = context.settings
     clear_progress(context.store)
@@ -82,7 +85,12 @@ def run_refresh(context: Context, lock: RefreshLock, progress: Progress, again: 
 
     with _attempt(context, lock, snapshot):
         watched = _watched(context, lock, progress)
-        result = _refresh(context, base, renderer, snapshot, how, lock.fence, watched)
+        try:
+            with enough_memory():
+                result = _refresh(context, base, renderer, snapshot, how, lock.fence, watched)
+        except (NotEnoughMemory, Busy, ServingUnavailable) as error:
+            lock.check()
+            return _postpone(context, snapshot, str(error))
         lock.check()
         _finish(context, snapshot, result)
     return result
@@ -126,6 +134,17 @@ def _attempt(context: Context, lock: RefreshLock, snapshot: Snapshot) -> Iterato
             context.store.hset(keys.run(snapshot.hash), "error", str(error) or type(error).__name__)
             clear_progress(context.store)
         raise
+
+
+def _postpone(context: Context, snapshot: Snapshot, why: str) -> RefreshResult:
+    """Leave a refresh to a later tick, as if it had not begun."""
+    with durable(), context.store.pipeline() as pipe:
+        pipe.hset(keys.run(snapshot.hash), mapping={"state": "postponed", "error": why})
+        pipe.hincrby(keys.run(snapshot.hash), "attempts", -1)
+        pipe.set(keys.REFRESH_POSTPONED, why, ex=POSTPONED_S)
+        pipe.execute()
+    log.warning("refresh %s is postponed for %d minutes: %s", snapshot.hash[:12], POSTPONED_S // 60, why)
+    return RefreshResult("postponed", f"{why} It is tried again in {POSTPONED_S // 60} minutes.", None, None)
 
 
 def _why_failed(done: dict[str, str]) -> str:
