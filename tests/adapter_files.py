@@ -1,10 +1,11 @@
 """Adapters as files, by hand, for a base model of two layers that nothing can be computed with."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from adapters.base import Base
 from adapters.manifest import CONFIG, WEIGHTS, describe, seal
@@ -66,4 +67,13 @@ def write_lora(folder: Path, base: Base, seed: int, strength: float = 0.3, layer
     save_file(tensors, folder / WEIGHTS)
     config = {"peft_type": "LORA", "r": 4, "lora_alpha": 4, "target_modules": ["q_proj", "v_proj"], "bias": "none"}
     (folder / CONFIG).write_text(json.dumps(config))
+    return folder
+
+
+def write_twin(folder: Path, original: Path, number: int) -> Path:
+    """A version of its own that says the same as another: one weight differs by next to nothing."""
+    shutil.copytree(original, folder)
+    tensors = load_file(folder / WEIGHTS)
+    tensors[min(tensors)].flat[0] += 1e-5 * number
+    save_file(tensors, folder / WEIGHTS)
     return folder

@@ -3,7 +3,10 @@
 A test module that needs other settings defines a `settings` fixture of its own.
 """
 
+import os
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +22,7 @@ from core.settings import Settings
 from tests.waiting import until
 from workers.context import Context, open_context
 
+ROOT = Path(__file__).resolve().parent.parent
 HELLO = [{"role": "user", "content": "What is the capital of France?"}]
 STORY = [{"role": "user", "content": "Tell me a story about ships."}]
 
@@ -48,6 +52,30 @@ def serving(settings: Settings, base: Base, streams: int = 8, queue: int = 8) ->
     finally:
         server.should_exit = True
         thread.join()
+
+
+@contextmanager
+def serving_alone(settings: Settings, base: Base) -> Iterator[subprocess.Popen]:
+    """`apprentice serve`, a process of its own."""
+    models = settings.data_dir / "models"
+    if not models.exists():
+        models.symlink_to(base.folder.parent)
+    ours = {
+        "APPRENTICE_DATA_DIR": str(settings.data_dir),
+        "APPRENTICE_REDIS_URL": settings.redis_url,
+        "APPRENTICE_SERVING_PORT": str(settings.serving_port),
+        "APPRENTICE_ADAPTER_SLOTS": str(settings.adapter_slots),
+        "PYTHONPATH": str(ROOT),
+    }
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("APPRENTICE_")}
+    command = [sys.executable, "-m", "apprentice", "serve"]
+    with open(settings.data_dir / f"serve-{settings.serving_port}.log", "ab") as log:
+        process = subprocess.Popen(command, env=kept | ours, cwd=settings.data_dir, stdout=log, stderr=log)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
 def identity(context: Context, base: Base) -> str:
