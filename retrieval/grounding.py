@@ -37,15 +37,6 @@ MAX_WORDS = 90
 
 
 @dataclass(frozen=True, slots=True)
-class Grounded:
-    """What is shown of a draft. `origin` is "quote" where none of the model's sentences remained."""
-
-    text: str
-    origin: Origin
-    citations: tuple[Citation, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class _Unit:
     """One sentence of a passage, the `at`-th; `context` is what it may lean on: its title, and the sentence before."""
 
@@ -114,24 +105,6 @@ class Grounding:
         if unit.text not in texts:
             texts.append(unit.text)
         return unit.number
-
-
-def ground(question: str, draft: str, passages: Sequence[Passage], embedder: Embedder) -> Grounded:
-    """A whole draft as it may be shown: its supported sentences with marks, then quotes. There must be passages."""
-    grounding = Grounding(question, passages, embedder)
-    lines = (
-        " ".join(shown for sentence in sentences(line) if (shown := grounding.add(sentence)))
-        for line in draft.splitlines()
-    )
-    kept = "\n".join(line for line in lines if line)
-    quotes = grounding.quotes()
-    return Grounded(f"{kept}\n\n{quotes}" if kept else quotes, grounding.origin, grounding.citations)
-
-
-def quote(question: str, passages: Sequence[Passage], embedder: Embedder) -> Grounded:
-    """The sentences of the passages that answer a question best, as quotes. There must be passages."""
-    grounding = Grounding(question, passages, embedder)
-    return Grounded(grounding.quotes(), grounding.origin, grounding.citations)
 
 
 def _ranked(question: str, asked: frozenset[str], passages: Sequence[Passage], embedder: Embedder) -> list[_Unit]:

@@ -1,13 +1,18 @@
 """Parts for tests of retrieval: one embedder for the whole run, and documents of every kind, made by hand."""
 
+import asyncio
 import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+from core.records import Citation, Origin, Passage
 from core.settings import Settings
 from retrieval.embedder import Embedder
 from retrieval.search import Retriever
+from serving.knowledge import Found, Writer
 
 
 @cache
@@ -19,6 +24,27 @@ def embedder() -> Embedder:
 def retriever(data_dir: Path) -> Retriever:
     """A retriever with the settings as they come."""
     return Retriever(Settings(data_dir=data_dir), embedder())
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a person sees of a draft."""
+
+    text: str
+    origin: Origin
+    citations: tuple[Citation, ...]
+
+
+def shown(question: str, draft: str, passages: Sequence[Passage]) -> Shown:
+    """A draft as it is shown, given a few characters at a time."""
+
+    async def write() -> Shown:
+        writer = Writer(embedder(), Found(question, tuple(passages)))
+        pieces = [piece for at in range(0, len(draft), 7) for piece in await writer.write(draft[at : at + 7])]
+        pieces += await writer.finish()
+        return Shown("".join(pieces), writer.origin, writer.citations)
+
+    return asyncio.run(write())
 
 
 def write_pdf(path: Path, lines: list[str]) -> None:

@@ -4,11 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
-from knowledge import embedder, retriever
+from knowledge import embedder, retriever, shown
 
 from bench.search import TUNING, Reply, grounded, holds, load, unanswerable, write
 from core.errors import InvalidInput
-from retrieval.grounding import NOTICE, quote
+from retrieval.grounding import NOTICE
 from retrieval.ingest import ingest
 
 DATA = Path(os.environ.get("APPRENTICE_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
@@ -27,7 +27,7 @@ class Quoting:
         passages = self.retriever.relevant(self.retriever.search(question, None))
         if not passages:
             return Reply(NOTICE, "", 0)
-        found = quote(question, passages, embedder())
+        found = shown(question, "", passages)
         return Reply(found.text, "", len(found.citations))
 
 

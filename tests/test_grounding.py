@@ -1,11 +1,11 @@
 """Only what the passages say is said as the model's; the rest is quoted, and each mark leads to its sentence."""
 
 import pytest
-from knowledge import embedder
+from knowledge import embedder, shown
 
 from core.records import Passage
 from retrieval.facts import days, denies, missing, names, numbers
-from retrieval.grounding import QUOTES_HEADING, Grounding, ground, quote
+from retrieval.grounding import QUOTES_HEADING, Grounding
 
 HOURS = Passage(
     "p1",
@@ -19,7 +19,7 @@ QUESTION = "When does the repair café open on Saturdays?"
 
 
 def test_a_supported_answer_gets_its_mark_and_the_sentence_behind_it():
-    found = ground(QUESTION, "The repair café opens at 9:30 on Saturdays.", [HOURS, FEES], embedder())
+    found = shown(QUESTION, "The repair café opens at 9:30 on Saturdays.", [HOURS, FEES])
     assert found.origin == "model"
     assert found.text == (
         "The repair café opens at 9:30 on Saturdays. [1]\n\n"
@@ -43,7 +43,7 @@ def test_a_supported_answer_gets_its_mark_and_the_sentence_behind_it():
     ],
 )
 def test_what_no_passage_says_is_replaced_by_quotes(draft):
-    found = ground(QUESTION, draft, [HOURS, FEES], embedder())
+    found = shown(QUESTION, draft, [HOURS, FEES])
     assert found.origin == "quote"
     assert found.text.startswith(f"{QUOTES_HEADING}\n“The repair café opens at 9:30 on Saturdays.” [1]")
     assert found.text.count("“") == 2
@@ -64,28 +64,28 @@ def test_sentences_are_checked_one_by_one_as_they_arrive():
 
 
 def test_a_sentence_is_said_once():
-    found = ground(QUESTION, "It opens at 9:30. It opens at 9:30. It opens at 9:30.", [HOURS, FEES], embedder())
+    found = shown(QUESTION, "It opens at 9:30. It opens at 9:30. It opens at 9:30.", [HOURS, FEES])
     assert found.text.count("It opens at 9:30.") == 1
 
 
 def test_quotes_of_lines_that_were_wrapped_keep_the_order_of_the_text():
     text = "The repair café at the end of the long garden path opens\nat 9:30. Jonas fixes bicycles there."
     passage = Passage("p1", "hours.md", "Handbook", text, 0.7)
-    found = quote("Who fixes bicycles, and when does the repair café open?", [passage], embedder())
+    found = shown("Who fixes bicycles, and when does the repair café open?", "", [passage])
     assert found.text.index("9:30") < found.text.index("Jonas")
 
 
 def test_quotes_are_few_and_in_the_order_of_the_text():
-    found = quote("Who fixes bicycles at the repair café and when does it open?", [HOURS, FEES], embedder())
+    found = shown("Who fixes bicycles at the repair café and when does it open?", "", [HOURS, FEES])
     assert [line[1:12] for line in found.text.splitlines()[1:]] == ["The repair ", "Jonas fixes"]
     assert found.citations[0].text.count(" … ") == 1
 
 
 def test_a_text_without_end_is_quoted_in_part():
     endless = Passage("p", "s", "t", "The code is " + "very " * 500 + "long", 0.9)
-    assert len(quote("How long is the code?", [endless], embedder()).text.split()) < 110
+    assert len(shown("How long is the code?", "", [endless]).text.split()) < 110
     heading = Passage("p", "s", "t", "# Only a heading", 0.9)
-    assert "Only a heading" in quote("heading?", [heading], embedder()).text
+    assert "Only a heading" in shown("heading?", "", [heading]).text
 
 
 def test_facts_are_found_however_they_are_written():
