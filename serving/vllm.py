@@ -12,11 +12,11 @@ from adapters.base import Base
 from core.errors import AdapterRefused, ApprenticeError, Busy, PromptTooLong, ServingUnavailable, UnknownModel
 from core.records import BASE
 from serving.engine import Delta, Generation, GenerationRequest
-from serving.vllm_server import Json, NotThere, Reader, ServerDown, VllmServer, as_body
+from serving.vllm_server import Json, NotThere, Reader, ServerDown, VllmServer, as_body, as_forced
 
 log = logging.getLogger(__name__)
 LOOK_EVERY_S = 1
-SCORED_AT_ONCE = 8
+SCORED_AT_ONCE = 32
 T = TypeVar("T")
 
 
@@ -152,7 +152,10 @@ class VllmEngine:
         return _Generation(task, deltas)
 
     async def score(self, pairs: Sequence[tuple[tuple[int, ...], tuple[int, ...]]], version: str) -> list[float]:
-        """Mean log-likelihood (nats a token) of replies, one request each.
+        """Mean log-likelihood (nats a token) of replies, by one request for each of their tokens.
+
+        vLLM's own `prompt_logprobs` would be one request, but on its CPU build they end the server where another
+        request runs beside them and adapters are enabled.
 
         Raises: UnknownModel, PromptTooLong, Busy.
         """
@@ -161,17 +164,19 @@ class VllmEngine:
         places = asyncio.Semaphore(SCORED_AT_ONCE)
         lease = self._lease(version)
 
-        async def one(prompt: tuple[int, ...], reply: tuple[int, ...]) -> float:
-            body = {"prompt": [*prompt, *reply], "max_tokens": 1, "temperature": 0.0, "prompt_logprobs": 0}
+        async def one(before: tuple[int, ...], token: int) -> float:
             async with places:
                 answer = await self._repeated(
-                    version, lambda server: server.complete(body | self._named(server, version))
+                    version, lambda server: server.complete(as_forced(before, token) | self._named(server, version))
                 )
-            told = answer["choices"][0]["prompt_logprobs"][-len(reply) :]
-            return sum(at[str(token)]["logprob"] for at, token in zip(told, reply, strict=True)) / len(reply)
+            return answer["choices"][0]["logprobs"]["token_logprobs"][0]
+
+        async def mean(prompt: tuple[int, ...], reply: tuple[int, ...]) -> float:
+            told = await asyncio.gather(*(one(prompt + reply[:n], token) for n, token in enumerate(reply)))
+            return sum(told) / len(told)
 
         try:
-            return await asyncio.gather(*(one(prompt, reply) for prompt, reply in pairs))
+            return await asyncio.gather(*(mean(prompt, reply) for prompt, reply in pairs))
         finally:
             lease()
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -180,6 +180,18 @@ def as_body(request: GenerationRequest) -> Json:
         "frequency_penalty": how.frequency_penalty,
         "seed": how.seed,
         "logprobs": how.logprobs,
+    }
+
+
+def as_forced(before: Sequence[int], token: int) -> Json:
+    """A request whose reply can only be one token; the log-probability that it reports is the unforced one."""
+    return {
+        "prompt": list(before),
+        "max_tokens": 1,
+        "ignore_eos": True,
+        "temperature": 0.0,
+        "logprobs": 0,
+        "allowed_token_ids": [token],
     }
 
 

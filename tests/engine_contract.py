@@ -173,6 +173,8 @@ class EngineContract:
         for letter, version in installed.items():
             a, b = await engine.score(pairs, version)
             assert (a > -0.5 > b) if letter == "a" else (b > -0.5 > a)
-        said = tuple(renderer.reply_ids(await text_of(engine, ask()))[:-1])
+        deltas = await deltas_of(engine, ask(sampling=Sampling(logprobs=0)))
+        said = tuple(renderer.reply_ids("".join(d.text for d in deltas))[:-1])
+        told = [token.logprob for delta in deltas for token in delta.logprobs]
         greedy, other = await engine.score([(prompt, said), (prompt, said[::-1])], BASE)
-        assert -2 < greedy < 0 and other < greedy - 1
+        assert greedy == pytest.approx(sum(told) / len(said), abs=0.02) and other < greedy - 1
