@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from bench.compare import ROUNDS, Say, alternate
-from bench.figures import summarise
+from bench.figures import measured, over, summarise
 from bench.instance import Instance
 from bench.load import Load
 from bench.prompts import SEED, Prompts
@@ -30,18 +30,18 @@ def beside_training(running: Instance, load: Load, prompts: Prompts, subject: Su
     Raises: InstanceFailed where the training does not begin.
     """
     context = open_context(running.settings)
-    measured = {"before": _measure(load, prompts, subject)}
+    seen = {"before": _measure(load, prompts, subject)}
     running.command("feedback", "import", str(SEED))
     with _refresh(running, context):
         say("a refresh trains")
         begun = _progress(context)
-        measured["during"] = _measure(load, prompts, subject)
+        seen["during"] = _measure(load, prompts, subject)
         ended = _progress(context)
-    measured["after"] = _measure(load, prompts, subject)
-    rates = {when: figures["tokens_per_s"] for when, figures in measured.items()}
+    seen["after"] = _measure(load, prompts, subject)
+    rates = {when: figures["tokens_per_s"] for when, figures in seen.items()}
     return {
-        **measured,
-        "kept": round(rates["during"] / median((rates["before"], rates["after"])), 4),
+        **seen,
+        "kept": measured(over(rates["during"], median((rates["before"], rates["after"]))), 4),
         "training_steps": ended.done - begun.done,
         "trained_throughout": ended.stage == LEARNING,
     }

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bench.figures import summarise
+from bench.figures import measured, over, summarise
 from bench.load import Load, Wave
 from bench.prompts import Messages, Prompts
 from bench.subjects import NEW_TOKENS, OURS, Subject
@@ -27,12 +27,16 @@ def compare(
         waves = alternate(load, prompts, subjects, count, 1, WAVES)
         rounds = alternate(load, prompts, subjects, count, ROUNDS, 1)
         for subject in subjects:
-            for mode, measured in (("wave", waves), ("rounds", rounds)):
-                figures = summarise(count, measured[subject.name])
-                row = {"subject": subject.name, "engine": subject.engine, "adapter": subject.adapter, "mode": mode}
-                rows.append(row | figures.as_dict() | {"failures": failures(measured[subject.name])})
+            rows += [
+                _row(subject, mode, count, some[subject.name]) for mode, some in (("wave", waves), ("rounds", rounds))
+            ]
             say(f"{subject.name}: {rows[-2]['tokens_per_s']:.0f} tokens/s in a wave of {count}")
     return rows
+
+
+def _row(subject: Subject, mode: str, count: int, waves: Sequence[Wave]) -> Row:
+    row = {"subject": subject.name, "engine": subject.engine, "adapter": subject.adapter, "mode": mode}
+    return row | summarise(count, waves).as_dict() | {"failures": failures(waves)}
 
 
 def alternate(
@@ -87,8 +91,8 @@ def ratios(rows: Sequence[Row]) -> list[Row]:
                     "adapter": mine["adapter"],
                     "mode": mine["mode"],
                     "streams": mine["streams"],
-                    "tokens_per_s": round(mine["tokens_per_s"] / theirs["tokens_per_s"], 3),
-                    "first_median_s": round(mine["first_median_s"] / theirs["first_median_s"], 3),
+                    "tokens_per_s": measured(over(mine["tokens_per_s"], theirs["tokens_per_s"]), 3),
+                    "first_median_s": measured(over(mine["first_median_s"], theirs["first_median_s"]), 3),
                 }
             )
     return found

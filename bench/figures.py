@@ -29,8 +29,18 @@ class Figures:
     gap_p999_s: float
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON, rounded to what was measured."""
-        return {k: round(v, 5) if isinstance(v, float) else v for k, v in asdict(self).items()}
+        """For JSON, rounded to what was measured; None stands for what was not."""
+        return {k: measured(v, 5) if isinstance(v, float) else v for k, v in asdict(self).items()}
+
+
+def measured(value: float, digits: int) -> float | None:
+    """A figure rounded for JSON, which has no infinity: None where there is none."""
+    return round(value, digits) if math.isfinite(value) else None
+
+
+def over(ours: float | None, theirs: float | None) -> float:
+    """One figure over another; NaN where either is missing or the other is 0."""
+    return math.nan if ours is None or not theirs else ours / theirs
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -41,8 +51,8 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def tokens_per_s(wave: Wave) -> float:
-    """New tokens over wall time."""
-    return sum(a.tokens for a in wave.answers) / (wave.ended_s - wave.began_s)
+    """New tokens of whole answers over wall time."""
+    return sum(a.tokens for a in wave.answers if a.error is None) / (wave.ended_s - wave.began_s)
 
 
 def summarise(streams: int, waves: Sequence[Wave]) -> Figures:
@@ -55,7 +65,7 @@ def summarise(streams: int, waves: Sequence[Wave]) -> Figures:
         waves=len(waves),
         answers=len(answers),
         errors=sum(len(wave.errors) for wave in waves),
-        tokens=sum(a.tokens for a in answers),
+        tokens=sum(a.tokens for a in answers if a.error is None),
         tokens_per_s=median(tokens_per_s(wave) for wave in waves),
         first_median_s=_median([median(f) for f in firsts if f]),
         first_max_s=max((max(f) for f in firsts if f), default=math.nan),
@@ -85,4 +95,4 @@ class Bar:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return asdict(self) | {"figure": round(self.figure, 4), "reached": self.reached}
+        return asdict(self) | {"figure": measured(self.figure, 4), "reached": self.reached}

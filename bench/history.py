@@ -1,8 +1,11 @@
 """How much sooner a chat's next turn begins when its history is not read again."""
 
+import math
+from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
+from bench.figures import measured, over
 from bench.load import Load, Wave
 from bench.prompts import Messages, Prompts
 from bench.subjects import NEW_TOKENS, Subject
@@ -27,14 +30,19 @@ def second_turns(load: Load, prompts: Prompts, subject: Subject) -> dict[str, An
         fresh.append(anew.answers[0].first_s)
         lengths.append(again.answers[0].prompt_tokens)
         errors += sum(len(wave.errors) for wave in (first, again, anew))
-    with_reuse, without = (median(t for t in times if t is not None) for times in (reused, fresh))
+    with_reuse, without = _median(reused), _median(fresh)
     return {
         "prompt_tokens": median(lengths),
-        "first_reused_s": round(with_reuse, 4),
-        "first_fresh_s": round(without, 4),
-        "sooner": round(without / with_reuse, 2),
+        "first_reused_s": measured(with_reuse, 4),
+        "first_fresh_s": measured(without, 4),
+        "sooner": measured(over(without, with_reuse), 2),
         "errors": errors,
     }
+
+
+def _median(times: Sequence[float | None]) -> float:
+    found = [t for t in times if t is not None]
+    return median(found) if found else math.nan
 
 
 def _asked(prompts: Prompts) -> Messages:

@@ -36,15 +36,19 @@ class Load:
 
     def __enter__(self) -> "Load":
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.load"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-m", "bench.load"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
         )
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         assert self._process.stdin and self._process.stdout
+        self._process.kill()
+        self._process.wait()
         self._process.stdin.close()
         self._process.stdout.close()
-        self._process.wait(10)
 
     def run(self, url: str, scripts: Sequence[Sequence[Body]], for_s: float | None = None) -> Wave:
         """One stream for each script, all beginning together; each asks its requests one after the other.

@@ -25,8 +25,8 @@ def show_swap(result: dict[str, Any], console: Console) -> None:
     console.print(table)
     seconds = result["promote_to_first_token_s"]
     console.print(
-        f"promote to first token of the new version: median {seconds['median']:.2f} s, "
-        f"p90 {seconds['p90']:.2f} s, slowest {seconds['max']:.2f} s",
+        f"promote to first token of the new version: median {_number(seconds['median'], '.2f')} s, "
+        f"p90 {_number(seconds['p90'], '.2f')} s, slowest {_number(seconds['max'], '.2f')} s, unseen {seconds['unseen']}",
         highlight=False,
     )
     console.print(_bars(result))
@@ -51,12 +51,17 @@ def _speed_table(title: str, *first: str) -> Table:
 
 def _cells(row: dict[str, Any]) -> Iterator[str]:
     yield str(row["streams"])
-    yield f"{row['tokens_per_s']:.1f}"
-    yield f"{row['first_median_s']:.3f}"
-    yield f"{row['first_max_s']:.3f}"
+    yield _number(row["tokens_per_s"], ".1f")
+    yield _number(row["first_median_s"], ".3f")
+    yield _number(row["first_max_s"], ".3f")
     for name in ("gap_p50_s", "gap_p99_s", "gap_p999_s"):
-        yield f"{MS * row[name]:.1f}"
+        yield _number(row[name], ".1f", MS)
     yield f"[red]{row['errors']}[/]" if row["errors"] else "0"
+
+
+def _number(value: float | None, form: str, times: float = 1) -> str:
+    """A figure, or a dash where it was not measured."""
+    return "-" if value is None else f"{times * value:{form}}"
 
 
 def _speed(result: dict[str, Any]) -> Table:
@@ -76,9 +81,9 @@ def _others(result: dict[str, Any]) -> Table:
     )
     table.add_row(
         f"first token of a second turn ({turns['prompt_tokens']:.0f} prompt tokens), reused / fresh",
-        f"{turns['first_reused_s']:.3f} / {turns['first_fresh_s']:.3f} s",
+        f"{_number(turns['first_reused_s'], '.3f')} / {_number(turns['first_fresh_s'], '.3f')} s",
     )
-    table.add_row("share of tokens/s kept while every turn is recorded", f"{recording['share']:.2f}")
+    table.add_row("share of tokens/s kept while every turn is recorded", _number(recording["share"], ".2f"))
     table.add_row(
         f"perplexity of {quality['tokens']} tokens, served / bf16", f"{quality['served']:.3f} / {quality['bf16']:.3f}"
     )
@@ -90,7 +95,7 @@ def _ratios(result: dict[str, Any]) -> list[Table]:
         return []
     table = Table("ours", "theirs", "how", "streams", "tokens/s", "time to first token", title="ours / theirs")
     for row in result["ratios"]:
-        rates = (f"{row['tokens_per_s']:.2f}", f"{row['first_median_s']:.2f}")
+        rates = (_number(row["tokens_per_s"], ".2f"), _number(row["first_median_s"], ".2f"))
         table.add_row(row["ours"], row["theirs"], row["mode"], str(row["streams"]), *rates)
     return [table]
 
@@ -100,5 +105,5 @@ def _bars(result: dict[str, Any]) -> Table:
     for bar in result["bars"]:
         bound = f">= {bar['least']:g}" if bar["least"] is not None else f"<= {bar['most']:g}"
         told = "[green]reached[/]" if bar["reached"] else "[red]not reached[/]"
-        table.add_row(bar["name"], f"{bar['figure']:.3g}", bound, told)
+        table.add_row(bar["name"], _number(bar["figure"], ".3g"), bound, told)
     return table

@@ -1,5 +1,6 @@
 """How fast does it answer? Our own server at 1, 8 and 16 streams, without and with adapters, beside others."""
 
+import math
 import tempfile
 import time
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from typing import Any
 from adapters.base import prepare_base
 from bench.beside import beside_training
 from bench.compare import WAVES, Row, Say, alternate, compare, failures, ratios
-from bench.figures import Bar, summarise
+from bench.figures import Bar, measured, over, summarise
 from bench.history import second_turns
 from bench.instance import Instance, instance
 from bench.load import Load
@@ -69,8 +70,8 @@ def _recording(running: Instance, load: Load, prompts: Prompts) -> Row:
     subjects = {name: ours(running.api, ["apprentice"], "none", name == "recorded") for name in ("recorded", "plain")}
     waves = alternate(load, prompts, list(subjects.values()), RECORDING_STREAMS, 1, WAVES)
     found = {name: summarise(RECORDING_STREAMS, waves[s.name]).as_dict() for name, s in subjects.items()}
-    share = found["recorded"]["tokens_per_s"] / found["plain"]["tokens_per_s"]
-    return {**found, "share": round(share, 4), "failures": failures(waves[subjects["recorded"].name])}
+    share = over(found["recorded"]["tokens_per_s"], found["plain"]["tokens_per_s"])
+    return {**found, "share": measured(share, 4), "failures": failures(waves[subjects["recorded"].name])}
 
 
 def install_two(running: Instance) -> tuple[str, str]:
@@ -97,6 +98,10 @@ def promote(running: Instance, version: str) -> None:
     time.sleep(SETTLE_S)
 
 
+def _known(figure: float | None) -> float:
+    return math.nan if figure is None else figure
+
+
 def bars(result: dict[str, Any]) -> list[Bar]:
     """What is promised, as far as it was measured in this run; ratios are those of waves."""
     found = []
@@ -106,17 +111,17 @@ def bars(result: dict[str, Any]) -> list[Bar]:
         engine, streams, adapter = ratio["engine"], ratio["streams"], ratio["adapter"]
         beside = f"{ratio['ours']} / {ratio['theirs']}, {streams} streams"
         if adapter == "none" and streams in PARITY.get(engine, {}):
-            found.append(Bar(f"tokens/s: {beside}", ratio["tokens_per_s"], least=PARITY[engine][streams]))
+            found.append(Bar(f"tokens/s: {beside}", _known(ratio["tokens_per_s"]), least=PARITY[engine][streams]))
         elif adapter != "none" and engine == "vllm":
             least = LIVE if adapter == "live" else MIXED
-            found.append(Bar(f"tokens/s: {beside}", ratio["tokens_per_s"], least=least))
+            found.append(Bar(f"tokens/s: {beside}", _known(ratio["tokens_per_s"]), least=least))
             if adapter == "live" and streams == 16:
-                found.append(Bar(f"time to first token: {beside}", ratio["first_median_s"], most=FIRST))
+                found.append(Bar(f"time to first token: {beside}", _known(ratio["first_median_s"]), most=FIRST))
     errors = sum(row["errors"] for row in result["figures"])
     return [
         *found,
-        Bar("share of tokens/s kept while a refresh trains", result["beside_training"]["kept"], least=KEPT),
-        Bar("second turn: time to first token, fresh / reused", result["second_turn"]["sooner"], least=SOONER),
+        Bar("share of tokens/s kept while a refresh trains", _known(result["beside_training"]["kept"]), least=KEPT),
+        Bar("second turn: time to first token, fresh / reused", _known(result["second_turn"]["sooner"]), least=SOONER),
         Bar("perplexity: served / bf16", result["quality"]["ratio"], most=QUALITY),
         Bar("errors", errors, most=0),
     ]

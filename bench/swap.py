@@ -1,5 +1,6 @@
 """Does a swap show? Twenty swaps between two versions under load, beside the same load without."""
 
+import math
 import random
 import tempfile
 import time
@@ -10,7 +11,7 @@ from statistics import median
 from typing import Any
 
 from bench.compare import Say
-from bench.figures import Bar, percentile, summarise
+from bench.figures import Bar, measured, over, percentile, summarise
 from bench.instance import Instance, instance
 from bench.load import Load, Wave
 from bench.machine import describe_machine
@@ -78,7 +79,7 @@ def _block(
 
 
 def first_answers(waves: Sequence[Wave], swaps: Sequence[Swap]) -> list[float]:
-    """Seconds from each promotion to the first token of an answer by the promoted version that was asked after it."""
+    """Seconds from each promotion to the first token of an answer by that version, asked after it; infinity for none."""
     found = []
     for at, version in swaps:
         firsts = [
@@ -87,7 +88,7 @@ def first_answers(waves: Sequence[Wave], swaps: Sequence[Swap]) -> list[float]:
             for answer in wave.answers
             if answer.first_s is not None and answer.asked_s >= at and answer.versions == (version,)
         ]
-        found.append(min(firsts, default=float("inf")) - at)
+        found.append(min(firsts, default=math.inf) - at)
     return found
 
 
@@ -98,7 +99,7 @@ def _result(
     firsts = first_answers(swapped, swaps)
     answers = [a for wave in (*quiet, *swapped) for a in wave.answers]
     unlike = sum(len(a.versions) != 1 or not set(a.versions) <= versions for a in answers if a.error is None)
-    ratio = figures["with_swaps"].gap_p999_s / figures["without_swaps"].gap_p999_s
+    ratio = over(figures["with_swaps"].gap_p999_s, figures["without_swaps"].gap_p999_s)
     errors = sum(f.errors for f in figures.values())
     bars = [
         Bar("p99.9 gap between tokens, with swaps / without", ratio, most=GAP),
@@ -111,11 +112,12 @@ def _result(
         "streams": STREAMS,
         "swaps": len(swaps),
         **{name: figure.as_dict() for name, figure in figures.items()},
-        "gap_p999_ratio": round(ratio, 4),
+        "gap_p999_ratio": measured(ratio, 4),
         "promote_to_first_token_s": {
-            "median": round(median(firsts), 4),
-            "p90": round(percentile(firsts, 0.9), 4),
-            "max": round(max(firsts), 4),
+            "median": measured(median(firsts), 4),
+            "p90": measured(percentile(firsts, 0.9), 4),
+            "unseen": sum(math.isinf(first) for first in firsts),
+            "max": measured(max(firsts), 4),
         },
         "errors": errors,
         "failures": [error for wave in (*quiet, *swapped) for error in wave.errors][:5],
