@@ -27,9 +27,8 @@ def compare(
         waves = alternate(load, prompts, subjects, count, 1, WAVES)
         rounds = alternate(load, prompts, subjects, count, ROUNDS, 1)
         for subject in subjects:
-            rows += [
-                _row(subject, mode, count, some[subject.name]) for mode, some in (("wave", waves), ("rounds", rounds))
-            ]
+            rows.append(_row(subject, "wave", count, waves[subject.name]))
+            rows.append(_row(subject, "rounds", count, rounds[subject.name]))
             say(f"{subject.name}: {rows[-2]['tokens_per_s']:.0f} tokens/s in a wave of {count}")
     return rows
 

@@ -23,10 +23,10 @@ def show_swap(result: dict[str, Any], console: Console) -> None:
     for name in ("without_swaps", "with_swaps"):
         table.add_row(name.replace("_", " "), *_cells(result[name]))
     console.print(table)
-    seconds = result["promote_to_first_token_s"]
+    seconds = {name: _number(value, "g") for name, value in result["promote_to_first_token_s"].items()}
     console.print(
-        f"promote to first token of the new version: median {_number(seconds['median'], '.2f')} s, "
-        f"p90 {_number(seconds['p90'], '.2f')} s, slowest {_number(seconds['max'], '.2f')} s, unseen {seconds['unseen']}",
+        f"promote to first token of the new version: median {seconds['median']} s, p90 {seconds['p90']} s, "
+        f"slowest {seconds['max']} s; promotions that no answer showed: {seconds['unseen']}",
         highlight=False,
     )
     console.print(_bars(result))

@@ -79,7 +79,7 @@ def _block(
 
 
 def first_answers(waves: Sequence[Wave], swaps: Sequence[Swap]) -> list[float]:
-    """Seconds from each promotion to the first token of an answer by that version, asked after it; infinity for none."""
+    """Seconds from each promotion to the first token of an answer by that version, asked after it; or infinity."""
     found = []
     for at, version in swaps:
         firsts = [
