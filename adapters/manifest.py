@@ -18,6 +18,20 @@ WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
 MANIFEST = "manifest.json"
 MAX_HEADER = 100 * 2**20
+UNSERVED = {
+    "use_dora": "DoRA",
+    "use_qalora": "QALoRA",
+    "use_bdlora": "block-diagonal LoRA",
+    "alora_invocation_tokens": "activated LoRA",
+    "modules_to_save": "modules_to_save",
+    "lora_bias": "lora_bias",
+    "layer_replication": "layer_replication",
+    "target_parameters": "target_parameters",
+    "trainable_token_indices": "trainable_token_indices",
+}
+"""What PEFT can do beyond two factors a layer, by the field of its configuration that asks for it."""
+INITS = ("gaussian", "eva", "orthogonal", "mica", "lora_ga")
+"""Beginnings that leave the base model as it is; others, as PiSSA, serve only with the base model they changed."""
 ITEM_BYTES = {"F32": 4, "F16": 2, "BF16": 2}
 
 
@@ -120,9 +134,12 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise AdapterRefused(f"{folder} holds no readable {CONFIG}; give a folder that PEFT saved.")
     if config.get("peft_type") != "LORA":
         raise AdapterRefused(f"this adapter is {config.get('peft_type')}; only LoRA can be served.")
-    for field, word in (("use_dora", "DoRA"), ("modules_to_save", "modules_to_save"), ("lora_bias", "lora_bias")):
+    for field, word in UNSERVED.items():
         if config.get(field):
             raise AdapterRefused(f"this adapter uses {word}, which cannot be swapped in; train it without.")
+    init = config.get("init_lora_weights", True)
+    if isinstance(init, str) and init.lower() not in INITS:
+        raise AdapterRefused(f"this adapter was begun with {init}, which changes the base model; train it without.")
     if config.get("bias", "none") != "none" or config.get("rank_pattern") or config.get("alpha_pattern"):
         raise AdapterRefused(
             "this adapter trains biases or several ranks, which cannot be swapped in; train it without."

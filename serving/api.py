@@ -22,6 +22,7 @@ from core.errors import (
     InvalidInput,
     NotFound,
     PromptTooLong,
+    ServingUnavailable,
     StoreUnavailable,
     UnknownModel,
 )
@@ -46,6 +47,7 @@ STATUS: dict[type[ApprenticeError], tuple[int, str]] = {
     InvalidInput: (400, "invalid_request"),
     Busy: (429, "busy"),
     StoreUnavailable: (503, "store_unavailable"),
+    ServingUnavailable: (503, "engine_unavailable"),
 }
 
 
@@ -286,7 +288,7 @@ def _error(status: int, code: str, message: str) -> JSONResponse:
 
 
 def _error_body(code: str, message: str) -> dict[str, Any]:
-    kind = "server_error" if code in ("internal_error", "store_unavailable") else "invalid_request_error"
+    kind = "server_error" if code in ("internal_error", "store_unavailable", "engine_unavailable") else "invalid_request_error"
     return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
 

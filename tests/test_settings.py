@@ -79,6 +79,14 @@ def test_an_open_api_needs_a_key_and_the_console_stays_on_this_machine():
     assert "APPRENTICE_TELEGRAM_WEBHOOK_SECRET" in refusal({"APPRENTICE_TELEGRAM_WEBHOOK_URL": "https://a.example/"})
 
 
+def test_vllm_needs_to_be_told_where_it_is():
+    assert refusal({"APPRENTICE_ENGINE": "vllm"}).startswith("APPRENTICE_ENGINE=vllm needs APPRENTICE_VLLM_URLS")
+    assert "names gpu:8000, which" in refusal({"APPRENTICE_VLLM_URLS": "http://one:8000,gpu:8000"})
+    assert "APPRENTICE_ENGINE=llama cannot be used" in refusal({"APPRENTICE_ENGINE": "llama"})
+    two = {"APPRENTICE_ENGINE": "vllm", "APPRENTICE_VLLM_URLS": "http://one:8000/, https://two"}
+    assert load_settings(two, Path("/nonexistent")).vllm_servers == ("http://one:8000", "https://two")
+
+
 @pytest.mark.parametrize(
     ("host", "base"),
     [

@@ -18,6 +18,7 @@ from dotenv import dotenv_values
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from adapters.verify import MAX_RANK
 from apprentice import app
 from core.settings import VARIABLES
 
@@ -132,8 +133,8 @@ def commands() -> set[tuple[str, ...]]:
 
 
 def test_every_service_runs_a_command_that_exists_with_settings_that_exist():
-    ours = {name: service for name, service in COMPOSE["services"].items() if name != "valkey"}
-    assert set(ours) == {"serving", "worker-train", "worker-tick", "console", "bot"}
+    ours = {name: service for name, service in COMPOSE["services"].items() if name not in ("valkey", "vllm")}
+    assert set(ours) == {"serving", "worker-train", "worker-train-gpu", "worker-tick", "console", "bot"}
     for service in ours.values():
         name, *arguments = service["command"]
         assert (name,) in commands()
@@ -142,6 +143,22 @@ def test_every_service_runs_a_command_that_exists_with_settings_that_exist():
     assert ours["bot"]["profiles"] == ["telegram"]
     tokens = {name: service["environment"]["TELEGRAM_BOT_TOKEN"] for name, service in ours.items()}
     assert tokens.pop("bot") == "${TELEGRAM_BOT_TOKEN:-}" and set(tokens.values()) == {""}
+
+
+def test_with_a_gpu_vllm_reads_what_serving_writes_and_leaves_room_to_train():
+    vllm, trainer, serving = (COMPOSE["services"][name] for name in ("vllm", "worker-train-gpu", "serving"))
+    assert re.fullmatch(r"vllm/vllm-openai:v\d+\.\d+\.\d+", vllm["image"])
+    assert vllm["image"].endswith(re.search(r"^VLLM := (\S+)$", (ROOT / "Makefile").read_text(), re.M).group(1))
+    assert vllm["environment"]["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "1" and "--enable-lora" in vllm["command"]
+    assert "--gpu-memory-utilization=${VLLM_GPU_MEMORY_UTILIZATION:-0.6}" in vllm["command"]
+    assert f"--max-lora-rank=${{VLLM_MAX_LORA_RANK:-{MAX_RANK}}}" in vllm["command"]
+    assert vllm["volumes"] == ["data:/data:ro"] and serving["volumes"] == ["data:/data"] and "ports" not in vllm
+    assert serving["environment"]["APPRENTICE_VLLM_URLS"] == "${APPRENTICE_VLLM_URLS:-http://vllm:8000}"
+    assert trainer["environment"]["APPRENTICE_TRAIN_DEVICE"] == "cuda"
+    for service in (vllm, trainer):
+        assert service["profiles"] == ["gpu"]
+        (device,) = service["deploy"]["resources"]["reservations"]["devices"]
+        assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
 
 
 def test_the_services_database_keeps_what_it_acknowledges():
@@ -167,7 +184,7 @@ def test_docker_accepts_the_services(tmp_path):
     if subprocess.run(["docker", "compose", "version"], capture_output=True).returncode:
         pytest.skip("the docker compose client is not installed")
     shutil.copy(ROOT / "docker-compose.yml", tmp_path)
-    check = ["docker", "compose", "--profile", "telegram", "config", "--quiet"]
+    check = ["docker", "compose", "--profile", "telegram", "--profile", "gpu", "config", "--quiet"]
     subprocess.run(check, cwd=tmp_path, env=os.environ | {"APPRENTICE_API_KEY": "k"}, check=True)
     assert subprocess.run(check, cwd=tmp_path, capture_output=True).returncode, "it starts without an API key"
 
