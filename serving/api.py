@@ -288,7 +288,8 @@ def _error(status: int, code: str, message: str) -> JSONResponse:
 
 
 def _error_body(code: str, message: str) -> dict[str, Any]:
-    kind = "server_error" if code in ("internal_error", "store_unavailable", "engine_unavailable") else "invalid_request_error"
+    ours = code in ("internal_error", "store_unavailable", "engine_unavailable")
+    kind = "server_error" if ours else "invalid_request_error"
     return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
 

@@ -4,15 +4,20 @@ import asyncio
 import json
 import shutil
 
+import httpx
 import pytest
 import pytest_asyncio
 
 from core.errors import AdapterRefused, Busy, ServingUnavailable
 from core.records import BASE
 from core.settings import Settings
+from serving.app import build
+from serving.engines import make_engine
 from serving.vllm import VllmEngine
 from tests.engine_contract import EngineContract, answered, deltas_of, text_of, until_true
+from tests.serving_process import publish
 from tests.vllm_process import PYTHON, VllmProcess
+from workers.context import open_context
 from workers.judging import open_judge
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(600)]
@@ -81,6 +86,29 @@ class TestVllmEngine(EngineContract):
             assert [name.startswith("f" * 64 + "-judged-") for name in during] == [True]
             assert set((await text_of(judging._engine, ask(version="f" * 64))).split()) == {"b"}
         assert server.models() == before
+
+    async def test_serving_answers_with_what_is_live_and_swaps_and_rolls_back(
+        self, base, letters, server, store, valkey_url, tmp_path
+    ):
+        settings = Settings(data_dir=tmp_path, redis_url=valkey_url, engine="vllm", vllm_urls=server.url)
+        context = open_context(settings)
+        registry, versions = context.registry, {letter: publish(context, base, letters[letter]) for letter in "ab"}
+        app = build(settings, base, make_engine(settings, base, settings.queue))
+        near = {"transport": httpx.ASGITransport(app), "base_url": "http://127.0.0.1", "timeout": 60}
+        async with app.router.lifespan_context(app), httpx.AsyncClient(**near) as http:
+            for letter, move in (("a", registry.promote), ("b", registry.promote), ("a", None)):
+                if move:
+                    await asyncio.to_thread(move, versions[letter], "test", "")
+                else:
+                    await asyncio.to_thread(registry.rollback, "test", "")
+                body = {"messages": [{"role": "user", "content": "Tell me a story about ships."}], "max_tokens": 8}
+                async with asyncio.timeout(60):
+                    while True:
+                        answer = (await http.post("/v1/chat/completions", json=body)).json()
+                        if answer["model"] == versions[letter]:
+                            break
+                assert set(answer["choices"][0]["message"]["content"].split()) == {letter}
+            await until_true(lambda: {versions["a"]} == set(server.models()) & set(versions.values()))
 
     async def test_vllm_aborts_what_is_closed(self, engine, ask, server):
         generation = engine.generate(ask(max_tokens=1500, ignore_eos=True))
