@@ -1,5 +1,6 @@
 """The fast path of Llama-like models: tokens of a pass side by side, projections fused, small operations compiled."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,10 +10,11 @@ from torch.nn import functional
 from transformers import PretrainedConfig, PreTrainedModel
 
 from serving.kernels import Geometry, Places, make_kernels
-from serving.products import Product
+from serving.products import EightBits, Product, choose_eight_bit_tokens, make_eight_bits
 from serving.runner import KeyValues, Span
 from serving.slots import AdapterSlots, LowRank
 
+log = logging.getLogger(__name__)
 MODEL_TYPES = ("llama", "mistral", "qwen2")
 
 
@@ -31,17 +33,17 @@ def has_fast_path(config: PretrainedConfig) -> bool:
 class _Projection:
     """One or several linear layers on the same input as one product, with the adapters' differences."""
 
-    def __init__(self, layers: Sequence[tuple[str, nn.Linear]], slots: AdapterSlots, eight_bit_tokens: int):
+    def __init__(self, layers: Sequence[tuple[str, nn.Linear]], slots: AdapterSlots, eight_bits: EightBits | None):
         linears = [linear for _, linear in layers]
         weight = torch.cat([linear.weight.detach() for linear in linears])
         biased = linears[0].bias is not None
         bias = torch.cat([linear.bias.detach() for linear in linears]) if biased else None
-        self._product = Product(weight, bias, eight_bit_tokens)
+        self.product = Product(weight, bias, eight_bits)
         self._low_rank: LowRank = slots.add_product(layers)
         self._slots = slots
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        y = self._product(x)
+        y = self.product(x)
         if self._slots.use is not None:
             self._low_rank.add(x, y, self._slots.use)
         return y
@@ -58,11 +60,16 @@ class _Layer:
     gate_up: _Projection
     down: _Projection
 
+    @property
+    def projections(self) -> tuple[_Projection, ...]:
+        """In the order of a pass."""
+        return self.qkv, self.out, self.gate_up, self.down
+
 
 class FusedRunner:
-    """Runs a model that has a fast path. Products with up to `eight_bit_tokens` tokens read eight-bit weights."""
+    """Runs a model that has a fast path. With `eight_bit`, products with few tokens read eight-bit weights."""
 
-    def __init__(self, model: PreTrainedModel, rows: int, columns: int, slots: AdapterSlots, eight_bit_tokens: int):
+    def __init__(self, model: PreTrainedModel, rows: int, columns: int, slots: AdapterSlots, eight_bit: bool):
         self.slots = slots
         config = model.config
         weight = model.get_input_embeddings().weight.detach()
@@ -71,15 +78,20 @@ class FusedRunner:
         self._embedding = weight
         self._geometry = _geometry(model, columns)
         self._kernels = make_kernels(self._geometry, weight.dtype, weight.device.type)
-        self._layers = [self._layer(n, layer, eight_bit_tokens) for n, layer in enumerate(model.model.layers)]
+        eight_bits = make_eight_bits(weight.dtype, weight.device.type) if eight_bit else None
+        self._layers = [self._layer(n, layer, eight_bits) for n, layer in enumerate(model.model.layers)]
         self._last_norm = model.model.norm.weight.detach()
-        self._head = Product(model.get_output_embeddings().weight.detach(), None, eight_bit_tokens)
+        self._head = Product(model.get_output_embeddings().weight.detach(), None, eight_bits)
+        if eight_bits is not None:
+            products = [p.product for layer in self._layers for p in layer.projections]
+            choose_eight_bit_tokens([*products, self._head], eight_bits, weight.dtype)
+            log.info("products with up to %d tokens read eight-bit weights", eight_bits.tokens)
 
-    def _layer(self, number: int, layer: nn.Module, few: int) -> _Layer:
+    def _layer(self, number: int, layer: nn.Module, eight_bits: EightBits | None) -> _Layer:
         def fused(module: str, *names: str) -> _Projection:
             inside = layer.get_submodule(module)
             layers = [(f"model.layers.{number}.{module}.{name}", getattr(inside, name)) for name in names]
-            return _Projection(layers, self.slots, few)
+            return _Projection(layers, self.slots, eight_bits)
 
         return _Layer(
             before=layer.input_layernorm.weight.detach(),

@@ -5,6 +5,9 @@
 #include <cstdint>
 #include <cstring>
 #include <vector>
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
 
 namespace {
 
@@ -197,6 +200,79 @@ void low_rank(long n, long inner, long out, long parts, const int64_t* starts, c
     }
 }
 
+const long LANES = 16;
+#ifdef __AVX512F__
+const long WIDE = 8;
+#else
+const long WIDE = 4;
+#endif
+
+typedef float Lanes __attribute__((vector_size(4 * LANES)));
+
+// LANES weights as floats. Compilers find these conversions by themselves too rarely.
+inline Lanes widened(const int8_t* weights) {
+    Lanes wide;
+#if defined(__AVX512F__)
+    wide = (Lanes)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)weights)));
+#elif defined(__AVX2__)
+    __m256 low = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i*)weights)));
+    __m256 high = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i*)(weights + 8))));
+    std::memcpy(&wide, &low, 32);
+    std::memcpy((char*)&wide + 32, &high, 32);
+#else
+    for (long j = 0; j < LANES; j++) wide[j] = weights[j];
+#endif
+    return wide;
+}
+
+// TOKENS rows of x [tokens, inner] times LANES outputs of packed weights [inner, LANES]; SPLIT sums of each run side by
+// side, so that none waits for the one before.
+template <class T, long TOKENS, long SPLIT>
+void coarse_block(long inner, long out, long lanes, const int8_t* weights, const float* scale, const float* x, T* y) {
+    Lanes sums[SPLIT][TOKENS] = {};
+    for (long k = 0; k < inner; k += SPLIT)
+        for (long s = 0; s < SPLIT; s++) {
+            __builtin_prefetch(weights + (k + s) * LANES + 2048);
+            Lanes w = widened(weights + (k + s) * LANES);
+#pragma GCC unroll 8
+            for (long t = 0; t < TOKENS; t++) sums[s][t] += x[t * inner + k + s] * w;
+        }
+    for (long t = 0; t < TOKENS; t++) {
+        for (long s = 1; s < SPLIT; s++) sums[0][t] += sums[s][t];
+        for (long j = 0; j < lanes; j++) store(y[t * out + j], sums[0][t][j] * scale[j]);
+    }
+}
+
+// y [n, out] = x [n, inner] W^T, W given as int8 in blocks [out / LANES, inner, LANES] with a scale for each output.
+template <class T>
+void coarse(long n, long inner, long out, const int8_t* weights, const float* scale, const T* x, T* y) {
+    std::vector<float> given(n * inner);
+    for (long j = 0; j < n * inner; j++) given[j] = load(x[j]);
+    long blocks = (out + LANES - 1) / LANES;
+#pragma omp parallel for schedule(static)
+    for (long b = 0; b < blocks; b++) {
+        long from = b * LANES, lanes = out - from < LANES ? out - from : LANES;
+        const int8_t* w = weights + from * inner;
+        for (long t = 0; t < n;) {
+            const float* xt = given.data() + t * inner;
+            T* yt = y + t * out + from;
+            if (n - t >= WIDE) {
+                coarse_block<T, WIDE, 1>(inner, out, lanes, w, scale + from, xt, yt);
+                t += WIDE;
+            } else if (n - t >= 4) {
+                coarse_block<T, 4, 1>(inner, out, lanes, w, scale + from, xt, yt);
+                t += 4;
+            } else if (n - t >= 2) {
+                coarse_block<T, 2, 2>(inner, out, lanes, w, scale + from, xt, yt);
+                t += 2;
+            } else {
+                coarse_block<T, 1, 4>(inner, out, lanes, w, scale + from, xt, yt);
+                t += 1;
+            }
+        }
+    }
+}
+
 // best [n]: where each row of scores [n, size] is largest, the first of equals.
 template <class T>
 void largest(long n, long size, const T* scores, int64_t* best) {
@@ -240,6 +316,10 @@ void largest(long n, long size, const T* scores, int64_t* best) {
                                     const int64_t* first, const int64_t* last, const T* a, const T* b, const T* x,     \
                                     T* y) {                                                                            \
         low_rank(n, inner, out, parts, starts, first, last, a, b, x, y);                                               \
+    }                                                                                                                  \
+    extern "C" void coarse_##name(long n, long inner, long out, const int8_t* weights, const float* scale, const T* x,  \
+                                  T* y) {                                                                              \
+        coarse(n, inner, out, weights, scale, x, y);                                                                   \
     }                                                                                                                  \
     extern "C" void largest_##name(long n, long size, const T* scores, int64_t* best) { largest(n, size, scores, best); }
 

@@ -125,7 +125,9 @@ class LowRankKernel:
         """
         a, b, starts = factors
         shape = map(ctypes.c_long, (len(x), x.shape[1], y.shape[1], a.shape[1]))
-        self._function(*shape, _at(starts), _at(use[0]), _at(use[1]), _at(a), _at(b), _at(x), _at(y))
+        self._function(
+            *shape, address(starts), address(use[0]), address(use[1]), address(a), address(b), address(x), address(y)
+        )
 
 
 def make_low_rank(dtype: torch.dtype, device: str) -> LowRankKernel | None:
@@ -134,7 +136,8 @@ def make_low_rank(dtype: torch.dtype, device: str) -> LowRankKernel | None:
     return library and LowRankKernel(library, str(dtype).removeprefix("torch."))
 
 
-def _at(tensor: torch.Tensor | None) -> ctypes.c_void_p:
+def address(tensor: torch.Tensor | None) -> ctypes.c_void_p:
+    """Where a tensor's values lie, for a compiled function; null for none."""
     return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
 
 
@@ -158,36 +161,38 @@ class CompiledKernels:
         """See Kernels."""
         y = torch.empty_like(x)
         count, size = map(ctypes.c_long, x.shape)
-        self._add_norm(count, size, _at(x), _at(delta), _at(weight), ctypes.c_float(epsilon), _at(y))
+        self._add_norm(count, size, address(x), address(delta), address(weight), ctypes.c_float(epsilon), address(y))
         return y
 
     def gated(self, gate_up: torch.Tensor) -> torch.Tensor:
         """See Kernels."""
         count, size = gate_up.shape
         y = gate_up.new_empty(count, size // 2)
-        self._gated(ctypes.c_long(count), ctypes.c_long(size // 2), _at(gate_up), _at(y))
+        self._gated(ctypes.c_long(count), ctypes.c_long(size // 2), address(gate_up), address(y))
         return y
 
     def rotate(self, qkv: torch.Tensor, places: Places, keys: torch.Tensor, values: torch.Tensor) -> None:
         """See Kernels."""
         cosine, sine = self._tables
         count, columns = ctypes.c_long(len(qkv)), ctypes.c_long(keys.shape[2])
-        where = (_at(places.rows), _at(places.positions), _at(cosine), _at(sine))
-        self._rotate(count, *self._shape, columns, *where, _at(qkv), _at(keys), _at(values))
+        where = (address(places.rows), address(places.positions), address(cosine), address(sine))
+        self._rotate(count, *self._shape, columns, *where, address(qkv), address(keys), address(values))
 
     def attend(self, qkv: torch.Tensor, places: Places, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
         """See Kernels."""
         y = qkv.new_empty(places.single, self._heads * self._size)
         count, columns = ctypes.c_long(places.single), ctypes.c_long(keys.shape[2])
-        where = (_at(places.rows), _at(places.positions))
-        self._attend(count, *self._shape, columns, *where, _at(qkv), _at(keys), _at(values), self._scale, _at(y))
+        where = (address(places.rows), address(places.positions))
+        self._attend(
+            count, *self._shape, columns, *where, address(qkv), address(keys), address(values), self._scale, address(y)
+        )
         return y
 
     def largest(self, scores: torch.Tensor) -> list[int]:
         """See Kernels."""
         best = torch.empty(len(scores), dtype=torch.long)
         count, size = map(ctypes.c_long, scores.shape)
-        self._largest(count, size, _at(scores), _at(best))
+        self._largest(count, size, address(scores), address(best))
         return best.tolist()
 
 

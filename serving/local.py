@@ -23,7 +23,6 @@ from core.settings import Settings
 from serving.engine import Delta, FinishReason, Generation, GenerationRequest, TokenLogprob
 from serving.fused import FusedRunner, has_fast_path
 from serving.prefixes import Prefixes
-from serving.products import choose_eight_bit_tokens
 from serving.runner import PlainRunner, Runner, Span
 from serving.sampling import Sampler, alternatives
 from serving.slots import AdapterSlots
@@ -249,9 +248,7 @@ class LocalEngine:
         if not has_fast_path(model.config):
             log.warning("%s has no fast path here; it is served by its own modules", model.config.model_type)
             return PlainRunner(model, rows, self._context, self._slots)
-        few = choose_eight_bit_tokens(model.get_output_embeddings().weight.detach()) if self._eight_bit else 0
-        log.info("products with up to %d tokens read eight-bit weights", few)
-        return FusedRunner(model, rows, self._context, self._slots, few)
+        return FusedRunner(model, rows, self._context, self._slots, self._eight_bit)
 
     def _end_tokens(self, ends: int | list[int] | None) -> frozenset[int]:
         ends = ends if isinstance(ends, list) else [ends]
