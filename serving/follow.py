@@ -5,6 +5,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -62,6 +63,7 @@ class Follower:
         self._retiring: dict[str, asyncio.Task[None]] = {}
         self._alias: str | None = None
         self._stands_in = False
+        self._reader = ThreadPoolExecutor(1, "verify")  # only one: each thread keeps what its largest file took
         self.live: str | None = None
 
     @asynccontextmanager
@@ -187,8 +189,8 @@ class Follower:
 
     async def _verified_install(self, version: str, folder: Path) -> None:
         base, renderer = self._base, self._renderers[BASE]
-        manifest = await asyncio.to_thread(
-            verify, folder, base.name, base.hash, base.shapes(), renderer.identity, version
+        manifest = await asyncio.get_running_loop().run_in_executor(
+            self._reader, verify, folder, base.name, base.hash, base.shapes(), renderer.identity, version
         )
         try:
             self._renderers[version] = renderer.at(manifest.prompt_identity)

@@ -133,7 +133,7 @@ async def test_a_hundred_swaps_under_load_leave_no_trace(settings, context, base
         assert turns[turn_id].adapter == model and turns[turn_id].status == "complete"
         if model in letter_of:
             assert set(text.split()) == {letter_of[model]}, text
-    assert used[-1] < 1.05 * used[WARM], [n // 2**20 for n in used]
+    assert used[-1] < 1.08 * used[WARM], [n // 2**20 for n in used[::10]]
 
 
 def _replica(context) -> str:
