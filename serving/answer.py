@@ -12,7 +12,7 @@ from core.errors import InvalidInput, NotFound, StoreUnavailable
 from core.prompt import Prompt, Renderer
 from core.records import Citation, Message, Origin, Turn, TurnStatus, new_id, now_ms
 from feedback.turns import Turns
-from serving.engine import Engine, Generation, GenerationRequest, Sampling
+from serving.engine import Engine, Generation, GenerationRequest, Sampling, TokenLogprob
 from serving.follow import Follower
 from serving.knowledge import Found, Knowledge, Writer
 
@@ -50,9 +50,13 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """The next piece of the reply."""
+    """The next piece of the reply, with its tokens' log-probabilities where they were asked for.
+
+    What was checked against passages is no longer the model's tokens, and has none.
+    """
 
     text: str
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +144,11 @@ class Answerer:
         try:
             yield started
             async with aclosing(self._say(found, generation, reply)) as pieces:
-                async for text in pieces:
+                async for piece in pieces:
                     if reply.first_token_ms is None:
                         reply.first_token_ms = reply.elapsed_ms()
-                    reply.shown += text
-                    yield Piece(text)
+                    reply.shown += piece.text
+                    yield piece
             closed = True
             if stored:
                 stored = await self._close(turn, reply, "complete")
@@ -181,26 +185,26 @@ class Answerer:
     def _temperature_of(self, question: Question) -> float:
         return self._temperature if question.temperature is None else question.temperature
 
-    async def _say(self, found: Found, generation: Generation | None, reply: _Reply) -> AsyncGenerator[str, None]:
+    async def _say(self, found: Found, generation: Generation | None, reply: _Reply) -> AsyncGenerator[Piece, None]:
         """The pieces of the reply as the person sees them: approved words, or the model's, checked against passages."""
         if generation is None:
             reply.origin = "approved"
-            yield found.approved or ""
+            yield Piece(found.approved or "")
             return
         writer = Writer(self._knowledge.embedder, found)
         if found.notice:
-            yield found.notice
+            yield Piece(found.notice)
         try:
             async for delta in generation:
                 reply.generated += delta.text
                 reply.tokens += delta.tokens
                 reply.finish_reason = delta.finish_reason or reply.finish_reason
                 for text in await writer.write(delta.text):
-                    yield text
+                    yield Piece(text, () if found.passages else delta.logprobs)
                 if writer.stopped:
                     break
             for text in await writer.finish():
-                yield text
+                yield Piece(text)
         finally:
             reply.origin, reply.citations = writer.origin, writer.citations
 

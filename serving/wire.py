@@ -57,7 +57,7 @@ class ChatRequest(BaseModel):
     top_logprobs: int | None = Field(None, ge=0, le=20)
     stop: str | list[str] | None = None
     seed: int | None = Field(None, ge=-(2**63), lt=2**63)
-    n: Literal[1] | None = 1
+    n: int | None = Field(1, ge=1, le=8)
     user: str | None = None
     ignore_eos: bool = False
     apprentice: Extra = Extra()

@@ -88,6 +88,46 @@ def test_a_seed_reproduces_and_greedy_needs_none(http, store):
     assert " a" not in stopped["message"]["content"] and stopped["finish_reason"] == "stop"
 
 
+def test_several_choices_are_answers_of_their_own(api, http, context):
+    client = openai.OpenAI(base_url=f"{api}/v1", api_key="unused")
+    asked = {"model": "apprentice", "messages": STORY, "n": 3, "seed": 5, "temperature": 1.0, "max_tokens": 12}
+    whole = client.chat.completions.create(**asked, extra_body={"apprentice": OFF})
+    texts = [choice.message.content for choice in whole.choices]
+    assert len(set(texts)) == 3 and [choice.index for choice in whole.choices] == [0, 1, 2]
+    assert [context.turns.get(c.apprentice["turn_id"]).reply for c in whole.choices] == texts
+    assert whole.usage.completion_tokens == 36
+    streamed = ["", "", ""]
+    for chunk in client.chat.completions.create(**asked, stream=True, extra_body={"apprentice": OFF}):
+        streamed[chunk.choices[0].index] += chunk.choices[0].delta.content or ""
+    assert all(streamed)
+
+
+def test_log_probabilities_are_those_of_the_tokens(api, store):
+    client = openai.OpenAI(base_url=f"{api}/v1", api_key="unused")
+    asked = {"model": "apprentice", "messages": HELLO, "max_tokens": 8, "logprobs": True, "top_logprobs": 3}
+    choice = client.chat.completions.create(**asked).choices[0]
+    told = choice.logprobs.content
+    assert "".join(token.token for token in told) == choice.message.content
+    for token in told:
+        best = [other.logprob for other in token.top_logprobs]
+        assert best == sorted(best, reverse=True) and len(best) == 3
+        assert token.logprob == pytest.approx(best[0]) and token.token == token.top_logprobs[0].token  # greedy
+    pieces = list(client.chat.completions.create(**asked, stream=True))
+    streamed = [t.token for p in pieces for t in (p.choices[0].logprobs.content if p.choices[0].logprobs else [])]
+    assert streamed == [token.token for token in told]
+
+
+def test_penalties_and_top_k_change_what_is_said(http, store):
+    def said(**fields) -> str:
+        return ask(http, STORY, apprentice=OFF, **fields)["choices"][0]["message"]["content"]
+
+    plain = said(max_tokens=40)
+    assert said(max_tokens=40, top_k=1, temperature=1.0, seed=1) == plain
+    assert said(max_tokens=40, top_p=1e-6, temperature=1.0, seed=1) == plain
+    never_twice = said(max_tokens=40, presence_penalty=2, frequency_penalty=2, repetition_penalty=9).lower().split()
+    assert len(set(never_twice)) / len(never_twice) > len(set(plain.lower().split())) / len(plain.split())
+
+
 def test_versions_answer_side_by_side_and_a_turn_names_its_own(http, context, versions):
     with ThreadPoolExecutor(6) as pool:
         jobs = [pool.submit(ask, http, STORY, model=model) for model in [versions["a"], versions["b"], BASE] * 2]
