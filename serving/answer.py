@@ -37,6 +37,7 @@ class Question:
     sampling: Sampling = Sampling()
     stop: tuple[str, ...] = ()
     ignore_eos: bool = False
+    schema: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +181,7 @@ class Answerer:
             sampling=replace(question.sampling, temperature=self._temperature_of(question)),
             stop=question.stop,
             ignore_eos=question.ignore_eos,
+            schema=question.schema,
         )
 
     def _temperature_of(self, question: Question) -> float:

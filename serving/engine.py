@@ -28,7 +28,7 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """One reply to generate."""
+    """One reply to generate. With `schema`, a JSON schema as JSON, it is JSON that fits it."""
 
     prompt_ids: tuple[int, ...]
     version: str
@@ -36,6 +36,7 @@ class GenerationRequest:
     sampling: Sampling = Sampling()
     stop: tuple[str, ...] = ()
     ignore_eos: bool = False
+    schema: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class Engine(Protocol):
     def generate(self, request: GenerationRequest) -> Generation:
         """The reply, on the version it begins with; its place is taken at once.
 
-        Raises: UnknownModel, PromptTooLong, Busy.
+        Raises: UnknownModel, PromptTooLong, InvalidInput for a schema that cannot be used, Busy.
         """
         ...
 

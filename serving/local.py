@@ -22,6 +22,7 @@ from core.records import BASE
 from core.settings import Settings
 from serving.engine import Delta, FinishReason, Generation, GenerationRequest, TokenLogprob
 from serving.fused import FusedRunner, has_fast_path
+from serving.grammar import Constraint, Grammar
 from serving.prefixes import Prefixes
 from serving.runner import PlainRunner, Runner, Span
 from serving.sampling import Sampler, alternatives
@@ -46,6 +47,7 @@ class _Row:
     send: Callable[[Delta | Exception], None]
     sampler: Sampler
     speller: Speller
+    constraint: Constraint | None = None
     place: int = -1
     length: int = 0
     gone: bool = False
@@ -194,7 +196,7 @@ class LocalEngine:
     def generate(self, request: GenerationRequest) -> Generation:
         """The reply, piece by piece; its place is taken at once.
 
-        Raises: UnknownModel, PromptTooLong, Busy.
+        Raises: UnknownModel, PromptTooLong, InvalidInput for a schema that cannot be used, Busy.
         """
         loop = asyncio.get_running_loop()
         deltas: asyncio.Queue[Delta | Exception] = asyncio.Queue()
@@ -203,6 +205,7 @@ class LocalEngine:
             lambda delta: loop.call_soon_threadsafe(deltas.put_nowait, delta),
             Sampler(request.sampling, request.prompt_ids),
             Speller(self._tokenizer, request.stop),
+            None if request.schema is None else self._grammar.constraint(request.schema),
         )
         self._enqueue(row)
         return _Generation(row, deltas)
@@ -240,6 +243,7 @@ class LocalEngine:
         self._context = min(self._context, model.config.get_text_config().max_position_embeddings)
         self._slots = AdapterSlots(self._slot_count, self._rank)
         self._tokenizer: Tokenizer = load_tokenizer(self._base)
+        self._grammar = Grammar(self._tokenizer)
         self._eos = self._end_tokens(model.generation_config.eos_token_id)
         self._runner = self._make_runner(model)
 
@@ -343,7 +347,11 @@ class LocalEngine:
 
     def _next(self, row: _Row, likeliest: int, scores: torch.Tensor) -> Delta:
         """Choose a row's next token; what can be read of it, and whether it is the last."""
-        token = likeliest if row.sampler.plain else row.sampler.choose(scores)
+        if row.constraint is not None:
+            token = row.sampler.choose(row.constraint.allowed(scores))
+            row.constraint.accept(token)
+        else:
+            token = likeliest if row.sampler.plain else row.sampler.choose(scores)
         row.ids.append(token)
         ended: FinishReason | None = None
         text = ""

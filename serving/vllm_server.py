@@ -166,6 +166,7 @@ class Reader:
 def as_body(request: GenerationRequest) -> Json:
     """A request as vLLM's completions take it. Everything is named, so that no default of a model's own counts."""
     how = request.sampling
+    form = {} if request.schema is None else {"structured_outputs": {"json": json.loads(request.schema)}}
     return {
         "prompt": list(request.prompt_ids),
         "max_tokens": request.max_tokens,
@@ -180,6 +181,7 @@ def as_body(request: GenerationRequest) -> Json:
         "frequency_penalty": how.frequency_penalty,
         "seed": how.seed,
         "logprobs": how.logprobs,
+        **form,
     }
 
 

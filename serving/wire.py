@@ -1,5 +1,6 @@
 """What clients send: the OpenAI API's chat request with our `apprentice` object, and feedback."""
 
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
@@ -38,6 +39,34 @@ class Extra(BaseModel):
     record: bool = True
 
 
+class PlainText(BaseModel):
+    """A reply of any form."""
+
+    type: Literal["text"]
+
+
+class JsonObject(BaseModel):
+    """Any JSON object."""
+
+    type: Literal["json_object"]
+
+
+class NamedSchema(BaseModel):
+    """A JSON schema as the OpenAI API wraps it."""
+
+    definition: dict[str, Any] = Field(alias="schema")
+
+
+class JsonSchema(BaseModel):
+    """JSON that fits a schema."""
+
+    type: Literal["json_schema"]
+    json_schema: NamedSchema
+
+
+ResponseFormat = PlainText | JsonObject | JsonSchema
+
+
 class ChatRequest(BaseModel):
     """POST /v1/chat/completions. Unknown fields are ignored."""
 
@@ -57,6 +86,7 @@ class ChatRequest(BaseModel):
     top_logprobs: int | None = Field(None, ge=0, le=20)
     stop: str | list[str] | None = None
     seed: int | None = Field(None, ge=-(2**63), lt=2**63)
+    response_format: Annotated[ResponseFormat, Field(discriminator="type")] | None = None
     n: int | None = Field(1, ge=1, le=8)
     user: str | None = None
     ignore_eos: bool = False
@@ -74,7 +104,7 @@ class FeedbackRequest(BaseModel):
 
 
 def to_question(body: ChatRequest, pseudonyms: Pseudonyms) -> Question:
-    """The request in our own words, with ids turned into pseudonyms.
+    """The request in our own words, with ids turned into pseudonyms. JSON rests on nothing that could be quoted.
 
     Raises: InvalidInput where the last message is not a user's, or is empty.
     """
@@ -86,6 +116,7 @@ def to_question(body: ChatRequest, pseudonyms: Pseudonyms) -> Question:
         raise InvalidInput("the message is empty; write what you want to know.")
     extra = body.apprentice
     chat, author = extra.chat or body.user, extra.author or body.user
+    schema = _schema(body.response_format)
     stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
     return Question(
         messages=messages,
@@ -94,7 +125,7 @@ def to_question(body: ChatRequest, pseudonyms: Pseudonyms) -> Question:
         author=pseudonyms.author(author) if author else None,
         parent=extra.parent,
         regenerates=extra.regenerates,
-        retrieval=extra.retrieval,
+        retrieval=extra.retrieval and schema is None,
         record=extra.record,
         max_tokens=body.max_completion_tokens or body.max_tokens,
         temperature=body.temperature,
@@ -109,4 +140,12 @@ def to_question(body: ChatRequest, pseudonyms: Pseudonyms) -> Question:
         ),
         stop=stop,
         ignore_eos=body.ignore_eos,
+        schema=schema,
     )
+
+
+def _schema(wanted: ResponseFormat | None) -> str | None:
+    """The JSON schema of what is wanted, as JSON; None for text."""
+    if isinstance(wanted, JsonSchema):
+        return json.dumps(wanted.json_schema.definition)
+    return '{"type": "object"}' if isinstance(wanted, JsonObject) else None

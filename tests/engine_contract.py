@@ -1,6 +1,7 @@
 """What every engine does. A module brings the fixtures `engine` (started) and `places` (how many requests it takes)."""
 
 import asyncio
+import json
 from dataclasses import replace
 from functools import cache
 
@@ -178,3 +179,13 @@ class EngineContract:
         told = [token.logprob for delta in deltas for token in delta.logprobs]
         greedy, other = await engine.score([(prompt, said), (prompt, said[::-1])], BASE)
         assert greedy == pytest.approx(sum(told) / len(said), abs=0.02) and other < greedy - 1
+
+    async def test_a_reply_fits_its_json_schema(self, engine, ask):
+        schema = {
+            "type": "object",
+            "properties": {"ship": {"type": "boolean"}, "masts": {"enum": [1, 2, 3]}},
+            "required": ["ship", "masts"],
+            "additionalProperties": False,
+        }
+        found = json.loads(await text_of(engine, ask(schema=json.dumps(schema), max_tokens=60)))
+        assert found["masts"] in (1, 2, 3) and isinstance(found["ship"], bool) and len(found) == 2

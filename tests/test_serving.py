@@ -117,6 +117,32 @@ def test_log_probabilities_are_those_of_the_tokens(api, store):
     assert streamed == [token.token for token in told]
 
 
+def test_json_fits_its_schema_whatever_the_temperature(api, http, store):
+    client = openai.OpenAI(base_url=f"{api}/v1", api_key="unused")
+    schema = {
+        "type": "object",
+        "properties": {
+            "city": {"type": "string", "maxLength": 20},
+            "people": {"type": "integer", "minimum": 0, "maximum": 99_999_999},
+            "coast": {"type": "boolean"},
+        },
+        "required": ["city", "people", "coast"],
+        "additionalProperties": False,
+    }
+    wanted = {"type": "json_schema", "json_schema": {"name": "city", "schema": schema}}
+    asked = {"model": "apprentice", "messages": HELLO, "max_tokens": 120}
+    for temperature in (0.0, 1.5):
+        whole = client.chat.completions.create(**asked, response_format=wanted, temperature=temperature, seed=4)
+        found = json.loads(whole.choices[0].message.content)
+        assert list(found) == ["city", "people", "coast"] and whole.choices[0].finish_reason == "stop"
+        assert isinstance(found["city"], str) and isinstance(found["people"], int) and isinstance(found["coast"], bool)
+    free = client.chat.completions.create(**asked, response_format={"type": "json_object"})
+    assert free.choices[0].message.content.startswith("{")
+    with pytest.raises(openai.BadRequestError, match="schema of `response_format` cannot be used"):
+        wrong = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "nonsense"}}}
+        client.chat.completions.create(**asked, response_format=wrong)
+
+
 def test_penalties_and_top_k_change_what_is_said(http, store):
     def said(**fields) -> str:
         return ask(http, STORY, apprentice=OFF, **fields)["choices"][0]["message"]["content"]
