@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 #include <vector>
 #if defined(__AVX2__)
 #include <immintrin.h>
@@ -225,22 +226,25 @@ inline Lanes widened(const int8_t* weights) {
     return wide;
 }
 
-// TOKENS rows of x [tokens, inner] times LANES outputs of packed weights [inner, LANES]; SPLIT sums of each run side by
-// side, so that none waits for the one before.
-template <class T, long TOKENS, long SPLIT>
+// TOKENS rows of x [tokens, inner] times LANES outputs of packed weights [inner, LANES]. Two sums of each run side by side,
+// so that neither waits for the one before; a row's sums are the same with whatever others it is computed.
+template <class T, long TOKENS>
 void coarse_block(long inner, long out, long lanes, const int8_t* weights, const float* scale, const float* x, T* y) {
-    Lanes sums[SPLIT][TOKENS] = {};
-    for (long k = 0; k < inner; k += SPLIT)
-        for (long s = 0; s < SPLIT; s++) {
-            __builtin_prefetch(weights + (k + s) * LANES + 2048);
-            Lanes w = widened(weights + (k + s) * LANES);
+    Lanes even[TOKENS] = {}, odd[TOKENS] = {};
+    long k = 0;
+    for (; k + 2 <= inner; k += 2) {
+        __builtin_prefetch(weights + k * LANES + 2048);
+        Lanes first = widened(weights + k * LANES), second = widened(weights + (k + 1) * LANES);
 #pragma GCC unroll 8
-            for (long t = 0; t < TOKENS; t++) sums[s][t] += x[t * inner + k + s] * w;
+        for (long t = 0; t < TOKENS; t++) {
+            even[t] += x[t * inner + k] * first;
+            odd[t] += x[t * inner + k + 1] * second;
         }
-    for (long t = 0; t < TOKENS; t++) {
-        for (long s = 1; s < SPLIT; s++) sums[0][t] += sums[s][t];
-        for (long j = 0; j < lanes; j++) store(y[t * out + j], sums[0][t][j] * scale[j]);
     }
+    for (; k < inner; k++)
+        for (long t = 0; t < TOKENS; t++) even[t] += x[t * inner + k] * widened(weights + k * LANES);
+    for (long t = 0; t < TOKENS; t++)
+        for (long j = 0; j < lanes; j++) store(y[t * out + j], (even[t][j] + odd[t][j]) * scale[j]);
 }
 
 // y [n, out] = x [n, inner] W^T, W given as int8 in blocks [out / LANES, inner, LANES] with a scale for each output.
@@ -252,23 +256,16 @@ void coarse(long n, long inner, long out, const int8_t* weights, const float* sc
 #pragma omp parallel for schedule(static)
     for (long b = 0; b < blocks; b++) {
         long from = b * LANES, lanes = out - from < LANES ? out - from : LANES;
-        const int8_t* w = weights + from * inner;
         for (long t = 0; t < n;) {
-            const float* xt = given.data() + t * inner;
-            T* yt = y + t * out + from;
-            if (n - t >= WIDE) {
-                coarse_block<T, WIDE, 1>(inner, out, lanes, w, scale + from, xt, yt);
-                t += WIDE;
-            } else if (n - t >= 4) {
-                coarse_block<T, 4, 1>(inner, out, lanes, w, scale + from, xt, yt);
-                t += 4;
-            } else if (n - t >= 2) {
-                coarse_block<T, 2, 2>(inner, out, lanes, w, scale + from, xt, yt);
-                t += 2;
-            } else {
-                coarse_block<T, 1, 4>(inner, out, lanes, w, scale + from, xt, yt);
-                t += 1;
-            }
+            auto block = [&](auto tokens) {
+                coarse_block<T, tokens.value>(inner, out, lanes, weights + from * inner, scale + from,
+                                              given.data() + t * inner, y + t * out + from);
+                t += tokens.value;
+            };
+            if (n - t >= WIDE) block(std::integral_constant<long, WIDE>());
+            else if (n - t >= 4) block(std::integral_constant<long, 4>());
+            else if (n - t >= 2) block(std::integral_constant<long, 2>());
+            else block(std::integral_constant<long, 1>());
         }
     }
 }
