@@ -17,7 +17,7 @@ from bench.load import Load
 from bench.lora import write_adapters
 from bench.machine import describe_machine
 from bench.prompts import Prompts
-from bench.subjects import NEW_TOKENS, Subject, ours, rival
+from bench.subjects import NEW_TOKENS, Subject, ours, rivals
 from workers.context import open_context
 
 SETTINGS = {"APPRENTICE_STREAMS": "16", "APPRENTICE_REFRESH_MIN_ITEMS": "100000", "APPRENTICE_EPOCHS": "20"}
@@ -36,11 +36,11 @@ def run(against: Sequence[str] = (), say: Say = lambda line: None) -> dict[str, 
 
     Raises: InvalidInput where another server does not answer.
     """
-    rivals = [rival(text) for text in against]
+    others = rivals(against)
     machine = describe_machine()
     with tempfile.TemporaryDirectory() as folder:
         with instance(Path(folder), **SETTINGS) as running, Load() as load:
-            found = _measure(running, load, rivals, say)
+            found = _measure(running, load, others, say)
         from bench.quality import measure_quality
 
         say("perplexity")
@@ -50,15 +50,15 @@ def run(against: Sequence[str] = (), say: Say = lambda line: None) -> dict[str, 
     return result | {"bars": [bar.as_dict() for bar in bars(result)]}
 
 
-def _measure(running: Instance, load: Load, rivals: Sequence[Subject], say: Say) -> dict[str, Any]:
+def _measure(running: Instance, load: Load, others: Sequence[Subject], say: Say) -> dict[str, Any]:
     prompts = Prompts()
     plain = ours(running.api, ["apprentice"], "none")
-    rows = compare(load, prompts, [plain, *(r for r in rivals if r.adapter == "none")], say)
+    rows = compare(load, prompts, [plain, *(o for o in others if o.adapter == "none")], say)
     recording = _recording(running, load, prompts)
     first, second = install_two(running)
     promote(running, first)
     live, mixed = ours(running.api, ["apprentice"], "live"), ours(running.api, [first, second], "mixed")
-    rows += compare(load, prompts, [live, mixed, *(r for r in rivals if r.adapter != "none")], say)
+    rows += compare(load, prompts, [live, mixed, *(o for o in others if o.adapter != "none")], say)
     say("a chat's second turn")
     turns = second_turns(load, prompts, live)
     beside = beside_training(running, load, prompts, live, say)

@@ -1,7 +1,7 @@
 """Who is loaded: our own server with a version or two, or any OpenAI-compatible server beside it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -66,6 +66,16 @@ def parse_against(text: str) -> tuple[str, str | None]:
         raise InvalidInput(f"--against {text}: give URL[,MODEL], as in http://127.0.0.1:8000,my-model.")
     base = url.strip().rstrip("/")
     return base if base.endswith("/v1") else f"{base}/v1", model.strip() or None
+
+
+def rivals(texts: Sequence[str]) -> list[Subject]:
+    """The servers that `--against` names; where two describe themselves alike, with their addresses.
+
+    Raises: InvalidInput where one does not answer, or has no such model.
+    """
+    found = [rival(text) for text in texts]
+    names = [subject.name for subject in found]
+    return [replace(s, name=f"{s.name} at {urlsplit(s.url).netloc}") if names.count(s.name) > 1 else s for s in found]
 
 
 def rival(text: str) -> Subject:

@@ -21,7 +21,7 @@ from bench.prompts import Prompts
 from bench.quality import perplexity
 from bench.report import show_serve, show_swap
 from bench.stream import Answer, Raw, read_answer
-from bench.subjects import ours, parse_against, rival
+from bench.subjects import ours, parse_against, rival, rivals
 from bench.swap import _result as swap_result
 from bench.swap import first_answers
 from core.errors import InvalidInput
@@ -249,6 +249,12 @@ def test_another_server_says_itself_whether_a_model_is_an_adapter(small):
     plain, tuned = rival(address), rival(f"{address},tuned")
     assert (plain.models, plain.adapter, plain.engine) == (("plain",), "none", "vllm")
     assert (tuned.models, tuned.adapter) == (("tuned",), "live")
+    there = address.removeprefix("http://")
+    assert [s.name for s in rivals([address, f"{address},tuned"])] == ["vllm, plain", "vllm, tuned"]
+    assert [s.name for s in rivals([address, f"http://localhost:{there.split(':')[1]}"])] == [
+        f"vllm, plain at {there}",
+        f"vllm, plain at localhost:{there.split(':')[1]}",
+    ]
     with pytest.raises(InvalidInput, match="only plain, tuned"):
         rival(f"{address},third")
     with pytest.raises(InvalidInput, match="does not list models"):
