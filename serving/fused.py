@@ -11,7 +11,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from serving.kernels import Geometry, Places, make_kernels
 from serving.products import EightBits, Product, choose_eight_bit_tokens, make_eight_bits
-from serving.runner import KeyValues, Span
+from serving.runner import SHORT, KeyValues, Span
 from serving.slots import AdapterSlots, LowRank
 
 log = logging.getLogger(__name__)
@@ -102,16 +102,16 @@ class FusedRunner:
             down=fused("mlp", "down_proj"),
         )
 
-    def forward(self, spans: Sequence[Span], every: bool = False) -> torch.Tensor:
-        """See Runner. Spans of one token come first."""
+    def forward(self, spans: Sequence[Span]) -> torch.Tensor:
+        """See Runner."""
         self.slots.select([span.version for span in spans for _ in span.ids])
         device = self._embedding.device
         places = Places(
             torch.tensor([span.row for span in spans for _ in span.ids], device=device),
             torch.tensor([span.start + n for span in spans for n in range(len(span.ids))], device=device),
-            sum(len(span.ids) == 1 for span in spans),
+            sum(len(span.ids) for span in spans if len(span.ids) <= SHORT),
         )
-        chunks = _chunks(spans, places.single, self._geometry, device)
+        chunks = _chunks(spans, self._geometry, device)
         kernels, epsilon = self._kernels, self._epsilon
         x = self._embedding[torch.tensor([i for span in spans for i in span.ids], device=device)]
         delta = None
@@ -123,7 +123,7 @@ class FusedRunner:
             gate_up = layer.gate_up(kernels.add_norm(x, delta, layer.between, epsilon))
             delta = layer.down(kernels.gated(gate_up))
         normed = kernels.add_norm(x, delta, self._last_norm, epsilon)
-        return self._head(normed if every else normed[_ends(spans)])
+        return self._head(normed[_wanted(spans)])
 
     def _attended(
         self, qkv: torch.Tensor, places: Places, chunks: "Sequence[_Chunk]", keys: torch.Tensor, values: torch.Tensor
@@ -159,23 +159,24 @@ class _Chunk:
         return y.view(g.kv_heads, -1, tokens, g.size).permute(2, 0, 1, 3).reshape(tokens, -1)
 
 
-def _chunks(spans: Sequence[Span], single: int, g: Geometry, device: torch.device) -> list[_Chunk]:
-    found, at = [], single
-    for span in spans[single:]:
+def _chunks(spans: Sequence[Span], g: Geometry, device: torch.device) -> list[_Chunk]:
+    found, at = [], 0
+    for span in spans:
         tokens, width = len(span.ids), span.start + len(span.ids)
-        seen = torch.arange(width, device=device) <= torch.arange(span.start, width, device=device)[:, None]
-        found.append(_Chunk(at, at + tokens, span.row, seen.repeat(g.heads // g.kv_heads, 1)))
+        if tokens > SHORT:
+            seen = torch.arange(width, device=device) <= torch.arange(span.start, width, device=device)[:, None]
+            found.append(_Chunk(at, at + tokens, span.row, seen.repeat(g.heads // g.kv_heads, 1)))
         at += tokens
     return found
 
 
-def _ends(spans: Sequence[Span]) -> list[int]:
-    """Where the last token of each span stands in the pass."""
-    ends, at = [], -1
+def _wanted(spans: Sequence[Span]) -> list[int]:
+    """Where the tokens whose logits are asked for stand in the pass."""
+    found, end = [], 0
     for span in spans:
-        at += len(span.ids)
-        ends.append(at)
-    return ends
+        end += len(span.ids)
+        found += range(end - span.wanted, end)
+    return found
 
 
 def _geometry(model: PreTrainedModel, columns: int) -> Geometry:

@@ -40,7 +40,7 @@ class Geometry:
 
 @dataclass(frozen=True)
 class Places:
-    """Where the N tokens of a pass stand: row and position of each, int64 [N]. The first `single` are one to a row."""
+    """Where the N tokens of a pass stand: row and position of each, int64 [N]. The first `single` attend one by one."""
 
     rows: torch.Tensor
     positions: torch.Tensor
@@ -68,7 +68,7 @@ class Kernels(Protocol):
         """Turn queries and keys by their positions, in place, and store keys and values."""
 
     def attend(self, qkv: torch.Tensor, places: Places, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-        """Attention of the single tokens over their rows, up to their own positions: [single, heads * size]."""
+        """Attention of the first `single` tokens over their rows, up to their own positions: [single, heads * size]."""
         ...
 
     def largest(self, scores: torch.Tensor) -> list[int]:

@@ -23,8 +23,9 @@ from core.settings import Settings
 from serving.engine import Delta, FinishReason, Generation, GenerationRequest, TokenLogprob
 from serving.fused import FusedRunner, has_fast_path
 from serving.grammar import Constraint, Grammar
+from serving.lookup import Lookup
 from serving.prefixes import Prefixes
-from serving.runner import PlainRunner, Runner, Span
+from serving.runner import SHORT, PlainRunner, Runner, Span
 from serving.sampling import Sampler, alternatives
 from serving.slots import AdapterSlots
 from serving.spelling import Speller
@@ -32,6 +33,8 @@ from serving.spelling import Speller
 log = logging.getLogger(__name__)
 PREFILL_TOKENS = 256
 """Prompt tokens that are read in one step, beside a token of every running stream."""
+MAX_DRAFT, DRAFT_TOKENS = 4, 8
+"""Tokens guessed for a stream in a step, and all that streams with their guesses may have: a few more cost little."""
 MIN_ROOM = 1024
 """Reply tokens that fit beside the largest prompt."""
 
@@ -40,7 +43,7 @@ MIN_ROOM = 1024
 class _Row:
     """One request: waiting, then reading its prompt in row `place` of the cache, then running.
 
-    `ids` are its tokens, of which the first `length` are in the cache.
+    `ids` are its tokens, of which the first `length` are in the cache; `draft` is what is guessed to follow.
     """
 
     request: GenerationRequest
@@ -51,6 +54,8 @@ class _Row:
     place: int = -1
     length: int = 0
     gone: bool = False
+    draft: Sequence[int] = ()
+    lookup: Lookup = field(default_factory=Lookup)
     logprobs: list[TokenLogprob] = field(default_factory=list)
     version: str = field(init=False)
     ids: list[int] = field(init=False)
@@ -64,9 +69,17 @@ class _Row:
         """Tokens of the reply so far."""
         return len(self.ids) - len(self.request.prompt_ids)
 
-    def span(self, limit: int) -> Span:
-        """Its next tokens that are not in the cache yet, up to `limit`."""
-        return Span(self.place, self.length, self.ids[self.length : self.length + limit], self.version)
+    def prompt_span(self, limit: int) -> Span:
+        """The next tokens of its prompt, up to `limit`."""
+        ids = self.ids[self.length : self.length + limit]
+        return Span(self.place, self.length, ids, self.version, int(self.length + len(ids) == len(self.ids)))
+
+    def next_span(self, guesses: int) -> Span:
+        """Its last token, and up to `guesses` that may follow: where the likeliest token is always the choice."""
+        left = self.request.max_tokens - self.generated - 1
+        sure = self.sampler.plain and self.constraint is None
+        self.draft = self.lookup.draft(self.ids, min(guesses, left)) if sure else ()
+        return Span(self.place, self.length, [self.ids[-1], *self.draft], self.version, 1 + len(self.draft))
 
 
 class _Generation:
@@ -298,11 +311,12 @@ class LocalEngine:
                 row.send(error)
                 self._leave(row)
             return
+        best, at = self._runner.largest(logits), 0
         for row, span in zip(rows, spans, strict=True):
-            row.length += len(span.ids)
-        read = [n for n, row in enumerate(rows) if row.length == len(row.ids)]
-        if read:
-            self._accept([rows[n] for n in read], logits if len(read) == len(rows) else logits[read])
+            row.length += len(span.ids) - len(row.draft)
+            end = at + span.wanted
+            self._accept(row, best[at:end], logits[at:end])
+            at = end
 
     def _admit(self) -> None:
         """Give waiting rows a place; what is known of their prompts need not be read again."""
@@ -317,33 +331,42 @@ class LocalEngine:
         self._rows += joining
 
     def _plan(self) -> tuple[list[_Row], list[Span]]:
-        """The rows of the next pass and what each reads in it, single tokens first."""
+        """The rows of the next pass and what each reads in it, short spans first."""
         budget, planned = PREFILL_TOKENS, []
+        guesses = min(DRAFT_TOKENS // len(self._rows) - 1, MAX_DRAFT) if self._rows else 0
         for row in self._rows:
             if row.generated:
-                planned.append((row, row.span(1)))
+                planned.append((row, row.next_span(max(guesses, 0))))
             elif budget:
-                span = row.span(budget)
+                span = row.prompt_span(budget)
                 budget -= len(span.ids)
                 planned.append((row, span))
-        planned.sort(key=lambda each: len(each[1].ids) > 1)
+        planned.sort(key=lambda each: len(each[1].ids) > SHORT)
         return [row for row, _ in planned], [span for _, span in planned]
 
-    def _accept(self, rows: list[_Row], logits: torch.Tensor) -> None:
-        """Choose each row's next token, send what can be read of it, and let the finished ones leave."""
-        best = self._runner.largest(logits)
-        for row, likeliest, scores in zip(rows, best, logits, strict=True):
+    def _accept(self, row: _Row, best: list[int], logits: torch.Tensor) -> None:
+        """Choose a row's next token, and those after it for as long as they were guessed; send what can be read.
+
+        `best` and `logits` [1 + guesses, vocabulary] follow its last token and each guess; none follow a prompt that
+        is not read to its end.
+        """
+        guesses = [*row.draft, None] if best else []
+        row.draft = ()
+        for guess, likeliest, scores in zip(guesses, best, logits, strict=True):
             try:
                 delta = self._next(row, likeliest, scores)
             except Exception as error:
                 log.exception("a request failed")
                 self._leave(row)
                 row.send(error)
-                continue
+                return
             if delta.finish_reason:
                 self._leave(row)
             if delta.text or delta.finish_reason:
                 row.send(delta)
+            if delta.finish_reason or row.ids[-1] != guess:
+                return
+            row.length += 1
 
     def _next(self, row: _Row, likeliest: int, scores: torch.Tensor) -> Delta:
         """Choose a row's next token; what can be read of it, and whether it is the last."""
@@ -395,10 +418,10 @@ class LocalEngine:
     def _log_likelihood(self, prompt: tuple[int, ...], reply: tuple[int, ...], version: str) -> float:
         ids, scores = prompt + reply, []
         for at in range(0, len(ids), PREFILL_TOKENS):
-            span = Span(self._streams, at, ids[at : at + PREFILL_TOKENS], version)
-            from_reply = max(len(prompt) - 1 - at, 0)
-            logits = self._runner.forward([span], every=True)[from_reply:]
-            said = torch.tensor(ids[at + from_reply + 1 : at + 1 + len(span.ids)], device=self._device)
+            piece = ids[at : at + PREFILL_TOKENS]
+            from_reply = min(max(len(prompt) - 1 - at, 0), len(piece))
+            logits = self._runner.forward([Span(self._streams, at, piece, version, len(piece) - from_reply)])
+            said = torch.tensor(ids[at + from_reply + 1 : at + 1 + len(piece)], device=self._device)
             logprobs = logits[: len(said)].float().log_softmax(-1)
             scores.append(logprobs.gather(1, said[:, None]))
         return float(torch.cat(scores).mean())

@@ -9,15 +9,22 @@ from transformers import Cache, PretrainedConfig, PreTrainedModel
 
 from serving.slots import AdapterSlots, make_switchable
 
+SHORT = 8
+"""Spans of up to so many tokens are cheap to attend token by token."""
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Tokens of one row that are read together; they stand at positions `start`, `start` + 1, ..."""
+    """Tokens of one row that are read together; they stand at positions `start`, `start` + 1, ...
+
+    The logits of the last `wanted` of them are asked for.
+    """
 
     row: int
     start: int
     ids: Sequence[int]
     version: str
+    wanted: int = 1
 
 
 class Runner(Protocol):
@@ -26,8 +33,8 @@ class Runner(Protocol):
     slots: AdapterSlots
     cache: "KeyValues"
 
-    def forward(self, spans: Sequence[Span], every: bool = False) -> torch.Tensor:
-        """Logits [spans, vocabulary] of each span's last token, or of every token of every span. No row comes twice."""
+    def forward(self, spans: Sequence[Span]) -> torch.Tensor:
+        """Logits [wanted tokens, vocabulary], span by span. No row comes twice, and short spans come first."""
         ...
 
     def largest(self, logits: torch.Tensor) -> list[int]:
@@ -87,21 +94,21 @@ class PlainRunner:
         self.cache = KeyValues(model.config.get_text_config(), rows, columns, next(model.parameters()).detach())
         make_switchable(model, slots)
 
-    def forward(self, spans: Sequence[Span], every: bool = False) -> torch.Tensor:
+    def forward(self, spans: Sequence[Span]) -> torch.Tensor:
         """See Runner."""
         single = [n for n, span in enumerate(spans) if len(span.ids) == 1]
         found: dict[int, torch.Tensor] = {}
         if single:
-            logits = self._pass([spans[n] for n in single], False)
-            found.update(zip(single, logits[:, None], strict=True))
+            logits = self._pass([spans[n] for n in single], 1)
+            found.update((n, logits[at, : spans[n].wanted]) for at, n in enumerate(single))
         for n, span in enumerate(spans):
             if len(span.ids) > 1:
-                logits = self._pass([span], every)
-                found[n] = logits if every else logits[-1:]
+                logits = self._pass([span], max(span.wanted, 1))[0]
+                found[n] = logits[len(logits) - span.wanted :]
         return torch.cat([found[n] for n in range(len(spans))])
 
-    def _pass(self, spans: Sequence[Span], every: bool) -> torch.Tensor:
-        """Logits of spans of one length: of their last tokens [spans, vocabulary], or of one span's every token."""
+    def _pass(self, spans: Sequence[Span], kept: int) -> torch.Tensor:
+        """Logits [spans, kept, vocabulary] of the last tokens of spans of one length."""
         device = self.cache.memory.device
         length = len(spans[0].ids)
         ids = torch.tensor([list(span.ids) for span in spans], device=device)
@@ -109,15 +116,14 @@ class PlainRunner:
         positions = starts[:, None] + torch.arange(length, device=device)
         columns = torch.arange(int(positions.max()) + 1, device=device)
         self.slots.select([span.version for span in spans for _ in range(length)])
-        logits = self._model(
+        return self._model(
             input_ids=ids,
             attention_mask=(columns <= positions[:, :, None])[:, None],
             position_ids=positions,
             past_key_values=_BatchCache(self.cache.memory, [span.row for span in spans], positions),
             use_cache=True,
-            logits_to_keep=0 if every else 1,
+            logits_to_keep=kept,
         ).logits
-        return logits[0] if every else logits[:, -1]
 
     def largest(self, logits: torch.Tensor) -> list[int]:
         """See Runner."""

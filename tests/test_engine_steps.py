@@ -9,8 +9,10 @@ import torch
 from adapters.base import load_tokenizer
 from core.records import BASE
 from serving.engine import GenerationRequest, Sampling
-from serving.local import PREFILL_TOKENS, LocalEngine
+from serving.local import DRAFT_TOKENS, PREFILL_TOKENS, LocalEngine
+from serving.lookup import Lookup
 from serving.prefixes import Prefixes
+from serving.runner import SHORT
 from serving.sampling import Sampler, alternatives
 
 
@@ -27,9 +29,9 @@ async def engine(base):
     engine.passes = []
     forward = engine._runner.forward
 
-    def noted(spans, every=False):
+    def noted(spans):
         engine.passes.append([(span.version, span.start, len(span.ids)) for span in spans])
-        return forward(spans, every)
+        return forward(spans)
 
     engine._runner.forward = noted
     yield engine
@@ -51,10 +53,10 @@ async def test_a_long_prompt_is_read_between_the_tokens_of_running_streams(engin
     long = tokenizer.encode("ship " * 900)[:900]
     assert await text_of(engine.generate(asked(long, max_tokens=2)))
     await running.aclose()
-    reading = [step for step in engine.passes if any(length > 1 and start for _, start, length in step)]
+    reading = [step for step in engine.passes if any(length > SHORT and start for _, start, length in step)]
     assert len(reading) >= 900 // PREFILL_TOKENS
-    assert all(any(length == 1 for _, _, length in step) for step in reading)  # the stream had its token each time
-    assert max(sum(length for _, _, length in step) for step in engine.passes) <= PREFILL_TOKENS + 4
+    assert all(any(length <= SHORT for _, _, length in step) for step in reading)  # the stream had its token each time
+    assert max(sum(length for _, _, length in step) for step in engine.passes) <= PREFILL_TOKENS + DRAFT_TOKENS
 
 
 async def test_a_chats_next_turn_reads_only_what_is_new(engine, tokenizer, letters):
@@ -95,17 +97,33 @@ async def test_streams_beyond_the_places_wait_their_turn(engine, tokenizer):
 async def test_a_failing_pass_ends_its_own_streams_only(engine, tokenizer):
     forward, failed = engine._runner.forward, []
 
-    def once(spans, every=False):
+    def once(spans):
         if not failed:
             failed.append(spans)
             raise RuntimeError("out of memory")
-        return forward(spans, every)
+        return forward(spans)
 
     engine._runner.forward = once
     ids = tokenizer.encode("Tell me a story.")
     with pytest.raises(RuntimeError, match="out of memory"):
         await text_of(engine.generate(asked(ids)))
     assert await text_of(engine.generate(asked(ids))) and engine.leases() == {}
+
+
+async def test_guesses_change_no_text_and_save_steps(engine, tokenizer, monkeypatch):
+    quoted = tokenizer.encode("one two three four five six seven. " * 6)
+    guessed = await text_of(engine.generate(asked(quoted, max_tokens=40)))
+    assert len(engine.passes) < 30 and any(length > 1 for step in engine.passes[1:] for _, _, length in step)
+    monkeypatch.setattr("serving.local.MAX_DRAFT", 0)
+    engine.passes.clear()
+    assert await text_of(engine.generate(asked(quoted, max_tokens=40))) == guessed
+    assert len(engine.passes) == 40
+
+
+def test_a_guess_is_what_followed_last_time():
+    lookup = Lookup()
+    assert lookup.draft([1, 2], 3) == [] and lookup.draft([1, 2, 3, 4, 1, 2], 3) == [3, 4, 1]
+    assert lookup.draft([1, 2, 3, 4, 1, 2, 9, 1, 2], 2) == [9, 1] and Lookup().draft([5], 2) == []
 
 
 def test_beginnings_are_kept_within_bounds_the_oldest_going_first():
