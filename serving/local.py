@@ -416,14 +416,17 @@ class LocalEngine:
                     self._loop.call_soon_threadsafe(drained.set)
 
     def _log_likelihood(self, prompt: tuple[int, ...], reply: tuple[int, ...], version: str) -> float:
-        ids, scores = prompt + reply, []
-        for at in range(0, len(ids), PREFILL_TOKENS):
-            piece = ids[at : at + PREFILL_TOKENS]
-            from_reply = min(max(len(prompt) - 1 - at, 0), len(piece))
-            logits = self._runner.forward([Span(self._streams, at, piece, version, len(piece) - from_reply)])
-            said = torch.tensor(ids[at + from_reply + 1 : at + 1 + len(piece)], device=self._device)
-            logprobs = logits[: len(said)].float().log_softmax(-1)
-            scores.append(logprobs.gather(1, said[:, None]))
+        """The reply is read in short spans, so that it is scored by the numerics that generate."""
+        ids, at, scores = prompt + reply, 0, []
+        while at < len(ids) - 1:
+            in_prompt = at < len(prompt) - 1
+            end = min(at + PREFILL_TOKENS, len(prompt) - 1) if in_prompt else min(at + SHORT, len(ids) - 1)
+            span = Span(self._streams, at, ids[at:end], version, 0 if in_prompt else end - at)
+            logits = self._runner.forward([span])
+            if not in_prompt:
+                said = torch.tensor(ids[at + 1 : end + 1], device=self._device)
+                scores.append(logits.float().log_softmax(-1).gather(1, said[:, None]))
+            at = end
         return float(torch.cat(scores).mean())
 
 
