@@ -48,7 +48,7 @@ def settings(valkey_url, tmp_path_factory):
     data = tmp_path_factory.mktemp("chat")
     (data / "hours.md").write_text("# Hours\n\nThe workshop is open [/home] until ten on Saturdays.\n")
     ingest(data, [data / "hours.md"], embedder())
-    return Settings(data_dir=data, redis_url=valkey_url, serving_port=free_port(), reply_tokens=40)
+    return Settings(data_dir=data, redis_url=valkey_url, serving_port=free_port(), reply_tokens=300)
 
 
 @pytest.fixture
