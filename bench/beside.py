@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from statistics import median
@@ -25,7 +26,8 @@ BEGIN_S, END_S = 300, 60
 def beside_training(running: Instance, load: Load, prompts: Prompts, subject: Subject, say: Say) -> dict[str, Any]:
     """Tokens/s at 8 streams before, during and after training, and the share that is kept while it trains.
 
-    The refresh is ended when enough was seen.
+    How many steps the training made meanwhile is told as well: a training that stands still disturbs nobody. The
+    refresh is ended when enough was seen.
 
     Raises: InstanceFailed where the training does not begin.
     """
@@ -34,15 +36,16 @@ def beside_training(running: Instance, load: Load, prompts: Prompts, subject: Su
     running.command("feedback", "import", str(SEED))
     with _refresh(running, context):
         say("a refresh trains")
-        begun = _progress(context)
+        begun, began = _progress(context), time.monotonic()
         seen["during"] = _measure(load, prompts, subject)
-        ended = _progress(context)
+        ended, seconds = _progress(context), time.monotonic() - began
     seen["after"] = _measure(load, prompts, subject)
     rates = {when: figures["tokens_per_s"] for when, figures in seen.items()}
     return {
         **seen,
         "kept": measured(over(rates["during"], median((rates["before"], rates["after"]))), 4),
         "training_steps": ended.done - begun.done,
+        "training_s": round(seconds, 1),
         "trained_throughout": ended.stage == LEARNING,
     }
 

@@ -41,10 +41,11 @@ def _machine(machine: dict[str, Any]) -> Table:
 
 
 def _speed_table(title: str, *first: str) -> Table:
-    table = Table(title=title)
+    about = "first: seconds to the first token, median and longest; gaps in ms"
+    table = Table(title=title, caption=about, padding=0)
     for name in first:
-        table.add_column(name)
-    for name in ("streams", "tokens/s", "first median s", "max s", "gap p50 ms", "p99 ms", "p99.9 ms", "errors"):
+        table.add_column(name, no_wrap=True)
+    for name in ("at", "tok/s", "first", "max", "p50", "p99", "p99.9", "errors"):
         table.add_column(name, justify="right")
     return table
 
@@ -79,6 +80,8 @@ def _others(result: dict[str, Any]) -> Table:
         "tokens/s before, during, after a training",
         ", ".join(f"{beside[when]['tokens_per_s']:.0f}" for when in ("before", "during", "after")),
     )
+    steps = f"{beside['training_steps']} in {beside['training_s']:.0f} s"
+    table.add_row("training steps meanwhile", steps if beside["trained_throughout"] else f"{steps}, then it ended")
     table.add_row(
         f"first token of a second turn ({turns['prompt_tokens']:.0f} prompt tokens), reused / fresh",
         f"{_number(turns['first_reused_s'], '.3f')} / {_number(turns['first_fresh_s'], '.3f')} s",

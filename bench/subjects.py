@@ -50,8 +50,7 @@ class Subject:
 def ours(api: str, models: Sequence[str], adapter: str, record: bool = False) -> Subject:
     """Our own server at `api`: the model alone is measured, so nothing is retrieved."""
     extra = {"apprentice": {"retrieval": False, "record": record}}
-    names = {"none": "base", "live": "adapter live", "mixed": "two versions mixed"}
-    name = f"{OURS}, {names[adapter]}" + (", recorded" if record else "")
+    name = f"{OURS}, {'base' if adapter == 'none' else adapter}" + (", recorded" if record else "")
     return Subject(name, OURS, f"{api}/v1{PATH}", tuple(models), adapter, extra)
 
 

@@ -323,11 +323,12 @@ def serve_result():
     figures = [
         row("apprentice, base", "apprentice", "none", 1, 100),
         row("vllm, base", "vllm", "none", 1, 40),
-        row("apprentice, adapter live", "apprentice", "live", 16, 300),
-        row("apprentice, two versions mixed", "apprentice", "mixed", 16, 240),
+        row("apprentice, live", "apprentice", "live", 16, 300),
+        row("apprentice, mixed", "apprentice", "mixed", 16, 240),
         row("vllm <lora>", "vllm", "live", 16, 90),
     ]
     measured = {"tokens_per_s": 100.0}
+    trained = {"kept": 0.5, "training_steps": 7, "training_s": 20.0, "trained_throughout": True}
     result = {
         "machine": MACHINE,
         "new_tokens": 64,
@@ -335,7 +336,7 @@ def serve_result():
         "ratios": ratios(figures),
         "recording": {"share": 0.97, "recorded": measured, "plain": measured},
         "second_turn": {"prompt_tokens": 1080, "first_reused_s": 0.05, "first_fresh_s": 0.4, "sooner": 8.0},
-        "beside_training": {"before": measured, "during": measured, "after": measured, "kept": 0.5},
+        "beside_training": {"before": measured, "during": measured, "after": measured, **trained},
         "quality": {"tokens": 900, "served": 10.05, "bf16": 10.0, "ratio": 1.005},
     }
     return result | {"bars": [bar.as_dict() for bar in bench.serve.bars(result)]}
@@ -344,9 +345,9 @@ def serve_result():
 def test_bars_are_those_of_what_was_measured():
     found = {bar["name"]: (bar["least"] or bar["most"], bar["reached"]) for bar in serve_result()["bars"]}
     assert found["tokens/s: apprentice, base / vllm, base, 1 streams"] == (2.0, True)
-    assert found["tokens/s: apprentice, adapter live / vllm <lora>, 16 streams"] == (4.0, False)
-    assert found["tokens/s: apprentice, two versions mixed / vllm <lora>, 16 streams"] == (2.5, True)
-    assert found["time to first token: apprentice, adapter live / vllm <lora>, 16 streams"] == (0.25, False)
+    assert found["tokens/s: apprentice, live / vllm <lora>, 16 streams"] == (4.0, False)
+    assert found["tokens/s: apprentice, mixed / vllm <lora>, 16 streams"] == (2.5, True)
+    assert found["time to first token: apprentice, live / vllm <lora>, 16 streams"] == (0.25, False)
     assert found["share of tokens/s kept while a refresh trains"] == (0.6, False)
     assert found["perplexity: served / bf16"] == (1.01, True)
 
@@ -359,7 +360,7 @@ def test_serve_tells_writes_and_draws(tmp_path, monkeypatch):
     done = CliRunner().invoke(app, [*words, "--json", str(figures), "--plot", str(picture)], env={"COLUMNS": "200"})
     assert done.exit_code == 0, done.output
     assert asked == [["http://a:1,m", "http://b:2"]]
-    assert "apprentice, adapter live" in done.output and "not reached" in done.output and "reached" in done.output
+    assert "apprentice, live" in done.output and "not reached" in done.output and "reached" in done.output
     assert json.loads(figures.read_text())["ratios"][0]["tokens_per_s"] == pytest.approx(2.5, abs=0.01)
     tree = ElementTree.fromstring(picture.read_text())
     texts = [element.text for element in tree.iter("{http://www.w3.org/2000/svg}text")]
