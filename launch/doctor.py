@@ -16,6 +16,7 @@ import psutil
 import redis
 from packaging.requirements import Requirement
 
+from core.compiler import find_compiler
 from core.errors import StoreUnavailable
 from core.settings import LOOPBACK, Settings, variable
 from core.store import Store, connect, durable
@@ -43,6 +44,7 @@ def examine(settings: Settings, online: bool = False) -> Iterator[Finding]:
     """Look at everything, without the network unless `online`."""
     yield from _python()
     yield from _packages()
+    yield from _compiler()
     yield from _faiss()
     yield from _files(settings.model, "model", BUNDLED_MODEL)
     yield from _files(settings.embedder, "embedder", BUNDLED_EMBEDDER)
@@ -78,6 +80,15 @@ def _satisfied(need: Requirement) -> bool:
         return need.specifier.contains(importlib.metadata.version(need.name), prereleases=True)
     except importlib.metadata.PackageNotFoundError:
         return False
+
+
+def _compiler() -> Iterator[Finding]:
+    if find_compiler():
+        yield Finding("well", "a C++ compiler is there; serving compiles its inner loops for this processor.")
+    else:
+        yield Finding(
+            "weak", "no C++ compiler is installed; with one (g++ or clang++) answers come twice as fast."
+        )
 
 
 def _faiss() -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 
 from adapters.base import Base, load_tokenizer
 from adapters.registry import Registry
+from core.errors import StoreUnavailable
 from core.identity import Pseudonyms
 from core.prompt import Renderer
 from core.records import new_id
@@ -94,7 +95,10 @@ def build(settings: Settings, base: Base, engine: Engine) -> Starlette:
         finally:
             following.cancel()
             await asyncio.wait({following})
-            await asyncio.to_thread(registry.depart, replica)
+            try:
+                await asyncio.to_thread(registry.depart, replica)
+            except StoreUnavailable as error:
+                log.warning("this process is missed only when its heartbeat is: %s", error)
             await engine.close()
             store.close()
 

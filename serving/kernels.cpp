@@ -170,33 +170,45 @@ void attend(long n, long heads, long kv_heads, long columns, const int64_t* rows
 }
 
 // y [n, out] += B (A x), x [n, inner]: each token uses columns [first, last) of a [columns, parts, inner] and
-// b [columns, parts, out]; part p writes outputs [starts[p], starts[p + 1]) only.
+// b [columns, parts, out]; part p writes outputs [starts[p], starts[p + 1]) only. Each column is read once for all tokens,
+// and a token's sums are the same with whatever others it is computed.
 template <class T>
 void low_rank(long n, long inner, long out, long parts, const int64_t* starts, const int64_t* first, const int64_t* last,
               const T* a, const T* b, const T* x, T* y) {
+    const long block = 192, padded = (n + 3) / 4 * 4;
+    long from = *std::min_element(first, first + n), to = *std::max_element(last, last + n), rows = (to - from) * parts;
+    std::vector<float> given(padded * inner), low(rows * padded);
+    for (long j = 0; j < n * inner; j++) given[j] = load(x[j]);
 #pragma omp parallel if (n > 1)
     {
-        std::vector<float> given(inner), added(out), low;
-#pragma omp for schedule(dynamic, 1)
-        for (long i = 0; i < n; i++) {
-            long rank = last[i] - first[i];
-            if (!rank) continue;
-            for (long j = 0; j < inner; j++) given[j] = load(x[i * inner + j]);
+        std::vector<float> column(std::max(inner, block)), added(n * block);
+#pragma omp for schedule(static)
+        for (long r = 0; r < rows; r++) {
+            const T* source = a + (from * parts + r) * inner;
+            for (long j = 0; j < inner; j++) column[j] = load(source[j]);
+            for (long t = 0; t < padded; t += 4)
+                dot4(inner, column.data(), given.data() + t * inner, inner, low.data() + r * padded + t);
+        }
+#pragma omp for schedule(static)
+        for (long begin = 0; begin < out; begin += block) {
+            long end = std::min(begin + block, out);
             std::fill(added.begin(), added.end(), 0.0f);
-            low.resize(rank);
-            for (long p = 0; p < parts; p++) {
-                const T* columns = a + (first[i] * parts + p) * inner;
-                long c = 0, step = parts * inner;
-                for (; c + 4 <= rank; c += 4) dot4(inner, given.data(), columns + c * step, step, low.data() + c);
-                for (; c < rank; c++) low[c] = dot(inner, given.data(), columns + c * step);
-                for (c = 0; c < rank; c++) {
-                    const T* column = b + ((first[i] + c) * parts + p) * out;
-                    float share = low[c];
+            for (long r = 0; r < rows; r++) {
+                long c = from + r / parts, p = r % parts;
+                long low_end = std::max(begin, long(starts[p])), high_end = std::min(end, long(starts[p + 1]));
+                if (low_end >= high_end) continue;
+                const T* source = b + (from * parts + r) * out;
+                for (long j = low_end; j < high_end; j++) column[j - begin] = load(source[j]);
+                for (long t = 0; t < n; t++) {
+                    if (c < first[t] || c >= last[t]) continue;
+                    float share = low[r * padded + t], *sum = added.data() + t * block;
 #pragma omp simd
-                    for (long j = starts[p]; j < starts[p + 1]; j++) added[j] += share * load(column[j]);
+                    for (long j = low_end - begin; j < high_end - begin; j++) sum[j] += share * column[j];
                 }
             }
-            for (long j = 0; j < out; j++) store(y[i * out + j], load(y[i * out + j]) + added[j]);
+            for (long t = 0; t < n; t++)
+                for (long j = begin; j < end; j++)
+                    store(y[t * out + j], load(y[t * out + j]) + added[t * block + j - begin]);
         }
     }
 }

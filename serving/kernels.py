@@ -2,7 +2,6 @@
 
 import ctypes
 import logging
-import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -12,6 +11,8 @@ from typing import Protocol
 
 import torch
 from torch.nn import functional
+
+from core.compiler import find_compiler
 
 log = logging.getLogger(__name__)
 SOURCE = Path(__file__).with_name("kernels.cpp")
@@ -88,7 +89,7 @@ def make_kernels(geometry: Geometry, dtype: torch.dtype, device: str) -> Kernels
 @cache
 def compiled() -> ctypes.CDLL | None:
     """The kernels, compiled for this very processor; None without a compiler."""
-    compiler = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
+    compiler = find_compiler()
     if compiler is None:
         log.info("no C++ compiler is installed; answers are generated with torch's own operations, which is slower")
         return None

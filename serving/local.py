@@ -5,7 +5,7 @@ import logging
 import threading
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -131,6 +131,7 @@ class LocalEngine:
         self._rows: list[_Row] = []
         self._free = list(range(streams))
         self._prefixes = Prefixes()
+        self._reader = ThreadPoolExecutor(1)  # each thread that reads large files keeps the memory they took
         self._versions = {BASE}
         self._leases: Counter[str] = Counter()
         self._drained: dict[str, asyncio.Event] = {}
@@ -159,6 +160,7 @@ class LocalEngine:
             self._closing = True
             self._condition.notify()
         await asyncio.to_thread(self._thread.join)
+        self._reader.shutdown()
 
     async def install(self, version: str, folder: Path) -> None:
         """Copy a verified version into a free slot, between two steps.
@@ -167,7 +169,7 @@ class LocalEngine:
         """
         if version in self._versions:
             return
-        factors = await asyncio.to_thread(self._slots.read, folder)
+        factors = await asyncio.get_running_loop().run_in_executor(self._reader, self._slots.read, folder)
 
         def fill() -> None:
             self._slots.fill(version, factors)
