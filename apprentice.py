@@ -110,7 +110,9 @@ def serve() -> None:
     settings = _process_settings()
     from adapters.base import prepare_base
     from serving.app import run
+    from serving.threads import compute_alone
 
+    compute_alone()
     with _progress() as progress:
         base = prepare_base(settings.model, settings.data_dir, progress)
     run(settings, base)
