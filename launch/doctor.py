@@ -86,9 +86,7 @@ def _compiler() -> Iterator[Finding]:
     if find_compiler():
         yield Finding("well", "a C++ compiler is there; serving compiles its inner loops for this processor.")
     else:
-        yield Finding(
-            "weak", "no C++ compiler is installed; with one (g++ or clang++) answers come twice as fast."
-        )
+        yield Finding("weak", "no C++ compiler is installed; with one (g++ or clang++) answers come twice as fast.")
 
 
 def _faiss() -> Iterator[Finding]:
