@@ -3,7 +3,6 @@
 import io
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable
 
@@ -109,17 +108,21 @@ def test_ctrl_c_stops_an_answer_and_keeps_it(api, settings, context, consent):
         while turns(context)[0].status == "open":
             time.sleep(0.01)
 
-    def press_once_it_speaks() -> None:
-        while len(typist.text.partition("ships.\n")[2]) < 75:
-            time.sleep(0.005)
-        os.kill(os.getpid(), signal.SIGINT)
+    class Screen(io.StringIO):
+        """Ctrl-C is pressed as soon as the answer has begun."""
+
+        pressed = False
+
+        def write(self, text: str) -> int:
+            written = super().write(text)
+            if not self.pressed and len(self.getvalue().partition("ships.\n")[2]) >= 75:
+                self.pressed = True
+                os.kill(os.getpid(), signal.SIGINT)
+            return written
 
     typist = Typist("Tell me a story about ships.", "/up", until_closed, "Go on.")
-
-    pressing = threading.Thread(target=press_once_it_speaks)
-    pressing.start()
+    typist.file = Screen()
     chat(settings, typist)
-    pressing.join()
     assert "Stopped; what was said is kept." in typist.text
     stopped, following = turns(context)
     assert stopped.status == "stopped" and stopped.reply.strip() and following.parent == stopped.id
