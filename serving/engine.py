@@ -1,9 +1,12 @@
 """What serving asks of an engine: token ids in, text out, and adapter versions that come and go."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
+
+from core.errors import PromptTooLong
 
 FinishReason = Literal["stop", "length"]
 
@@ -102,3 +105,23 @@ class Engine(Protocol):
 
     async def score(self, pairs: Sequence[tuple[tuple[int, ...], tuple[int, ...]]], version: str) -> list[float]:
         """Mean log-likelihood (nats a token) of replies, given as pairs of prompt ids and reply ids."""
+
+
+async def read_deltas(deltas: "asyncio.Queue[Delta | Exception]") -> AsyncIterator[Delta]:
+    """What comes through a queue, until a delta with a finish reason. Raises: an exception that comes."""
+    while True:
+        delta = await deltas.get()
+        if isinstance(delta, Exception):
+            raise delta
+        yield delta
+        if delta.finish_reason:
+            return
+
+
+def check_fits(request: GenerationRequest, context_tokens: int) -> None:
+    """Raises: PromptTooLong where prompt and reply do not fit together."""
+    if len(request.prompt_ids) + request.max_tokens > context_tokens:
+        raise PromptTooLong(
+            f"the prompt has {len(request.prompt_ids)} tokens and the reply may have {request.max_tokens}, and "
+            f"{context_tokens} fit together; ask for a shorter reply, or shorten the message."
+        )

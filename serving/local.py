@@ -16,11 +16,11 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from adapters.base import Base, load_tokenizer
 from adapters.numerics import inference_dtype
 from adapters.verify import MAX_RANK
-from core.errors import Busy, PromptTooLong, UnknownModel
+from core.errors import Busy, UnknownModel
 from core.prompt import Tokenizer
 from core.records import BASE
 from core.settings import Settings
-from serving.engine import Delta, FinishReason, Generation, GenerationRequest, TokenLogprob
+from serving.engine import Delta, FinishReason, Generation, GenerationRequest, TokenLogprob, check_fits, read_deltas
 from serving.fused import FusedRunner, has_fast_path
 from serving.grammar import Constraint, Grammar
 from serving.lookup import Lookup
@@ -89,14 +89,8 @@ class _Generation:
         self._row = row
         self._deltas = deltas
 
-    async def __aiter__(self) -> AsyncIterator[Delta]:
-        while True:
-            delta = await self._deltas.get()
-            if isinstance(delta, Exception):
-                raise delta
-            yield delta
-            if delta.finish_reason:
-                return
+    def __aiter__(self) -> AsyncIterator[Delta]:
+        return read_deltas(self._deltas)
 
     async def aclose(self) -> None:
         self._row.gone = True
@@ -237,11 +231,7 @@ class LocalEngine:
 
     def _enqueue(self, row: _Row) -> None:
         request = row.request
-        if len(request.prompt_ids) + request.max_tokens > self._context:
-            raise PromptTooLong(
-                f"the prompt has {len(request.prompt_ids)} tokens and the reply may have {request.max_tokens}, and "
-                f"{self._context} fit together; ask for a shorter reply, or shorten the message."
-            )
+        check_fits(request, self._context)
         with self._condition:
             if row.version not in self._versions:
                 raise UnknownModel(f"version {row.version[:12]} is not served here.")

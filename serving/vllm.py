@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from adapters.base import Base
-from core.errors import AdapterRefused, ApprenticeError, Busy, PromptTooLong, ServingUnavailable, UnknownModel
+from core.errors import AdapterRefused, ApprenticeError, Busy, ServingUnavailable, UnknownModel
 from core.records import BASE
-from serving.engine import Delta, Generation, GenerationRequest
+from serving.engine import Delta, Generation, GenerationRequest, check_fits, read_deltas
 from serving.vllm_server import Json, NotThere, Reader, ServerDown, VllmServer, as_body, as_forced
 
 log = logging.getLogger(__name__)
@@ -38,14 +38,8 @@ class _Generation:
         self._task = task
         self._deltas = deltas
 
-    async def __aiter__(self) -> AsyncIterator[Delta]:
-        while True:
-            delta = await self._deltas.get()
-            if isinstance(delta, Exception):
-                raise delta
-            yield delta
-            if delta.finish_reason:
-                return
+    def __aiter__(self) -> AsyncIterator[Delta]:
+        return read_deltas(self._deltas)
 
     async def aclose(self) -> None:
         self._task.cancel()
@@ -184,11 +178,7 @@ class VllmEngine:
 
     def _check(self, request: GenerationRequest) -> None:
         context = min([self._context, *(server.context for server in self._servers if server.up)])
-        if len(request.prompt_ids) + request.max_tokens > context:
-            raise PromptTooLong(
-                f"the prompt has {len(request.prompt_ids)} tokens and the reply may have {request.max_tokens}, and "
-                f"{context} fit together; ask for a shorter reply, or shorten the message."
-            )
+        check_fits(request, context)
         if request.version not in self.installed():
             raise UnknownModel(f"version {request.version[:12]} is not served here.")
         up = sum(server.up for server in self._servers)
