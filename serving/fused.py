@@ -85,7 +85,7 @@ class FusedRunner:
         if eight_bits is not None:
             products = [p.product for layer in self._layers for p in layer.projections]
             choose_eight_bit_tokens([*products, self._head], eight_bits, weight.dtype)
-            log.info("products with up to %d tokens read eight-bit weights", eight_bits.tokens)
+            log.info("products with up to %s tokens read eight-bit weights", eight_bits.tokens)
 
     def _layer(self, number: int, layer: nn.Module, eight_bits: EightBits | None) -> _Layer:
         def fused(module: str, *names: str) -> _Projection:

@@ -9,6 +9,11 @@
 #if defined(__AVX2__)
 #include <immintrin.h>
 #endif
+#if defined(__AMX_BF16__) && defined(__AVX512BF16__) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#define HAS_TILES
+#endif
 
 namespace {
 
@@ -282,6 +287,110 @@ void coarse(long n, long inner, long out, const int8_t* weights, const float* sc
     }
 }
 
+#ifdef HAS_TILES
+// Outputs, tokens and inputs of one product of AMX tiles, of 16 rows of 64 bytes each.
+const long TILE = 16, DEPTH = 32;
+// Not every compiler knows that tiles read and write memory.
+#define SETTLE __asm__ volatile("" ::: "memory")
+
+// The kernel lets a process use tiles once it has asked: arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA).
+bool tiles_allowed() {
+    static bool allowed = syscall(SYS_arch_prctl, 0x1023, 18) == 0;
+    return allowed;
+}
+
+struct alignas(64) TileShapes {
+    uint8_t palette = 1, start_row = 0, reserved[14] = {};
+    uint16_t bytes[16] = {};
+    uint8_t rows[16] = {};
+};
+
+// DEPTH * TILE weights, pairs of inputs side by side, as bfloat16, which holds every int8 exactly.
+inline void widen_pairs(const int8_t* weights, bfloat16* wide) {
+    for (long j = 0; j < DEPTH * TILE; j += 32) {
+        __m512 low = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)(weights + j))));
+        __m512 high = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)(weights + j + 16))));
+        _mm512_store_si512(wide + j, (__m512i)_mm512_cvtne2ps_pbh(high, low));
+    }
+}
+
+// Up to 4 * TILE rows of x [tokens, inner] times TILE outputs of packed weights [inner / 2, TILE, 2].
+void tile_block(long tokens, long inner, long out, long lanes, const int8_t* weights, const float* scale,
+                const bfloat16* x, bfloat16* y) {
+    alignas(64) bfloat16 wide[2][DEPTH * TILE];
+    alignas(64) float sums[TILE * TILE];
+    long full = (tokens - 1) / TILE, step = inner * 2;
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    for (long k = 0; k < inner; k += DEPTH) {
+        bfloat16* here = wide[k / DEPTH % 2];
+        for (long j = 0; j < DEPTH * TILE; j += 64) __builtin_prefetch(weights + k * TILE + 4096 + j);
+        widen_pairs(weights + k * TILE, here);
+        SETTLE;
+        _tile_loadd(6, here, 64);
+#define ADD(sum, held, first)                            \
+    _tile_loadd(held, x + (first) * inner + k, step);    \
+    _tile_dpbf16ps(sum, held, 6);
+        if (full > 0) { ADD(0, 4, 0) }
+        if (full > 1) { ADD(1, 4, TILE) }
+        if (full > 2) { ADD(2, 4, 2 * TILE) }
+        ADD(3, 5, full * TILE)
+    }
+    auto keep = [&](long first) {
+        for (long t = first; t < std::min(first + TILE, tokens); t++)
+            for (long j = 0; j < lanes; j++) store(y[t * out + j], sums[(t - first) * TILE + j] * scale[j]);
+    };
+#define KEEP(sum, first)            \
+    _tile_stored(sum, sums, 64);    \
+    SETTLE;                         \
+    keep(first);
+    if (full > 0) { KEEP(0, 0) }
+    if (full > 1) { KEEP(1, TILE) }
+    if (full > 2) { KEEP(2, 2 * TILE) }
+    KEEP(3, full * TILE)
+}
+
+void tile_product(long n, long inner, long out, const int8_t* weights, const float* scale, const bfloat16* x, bfloat16* y) {
+    long blocks = (out + TILE - 1) / TILE;
+#pragma omp parallel
+    for (long t = 0; t < n; t += 4 * TILE) {
+        long tokens = std::min(n - t, 4 * TILE);
+        TileShapes shapes;
+        for (long tile = 0; tile < 7; tile++) shapes.bytes[tile] = 64, shapes.rows[tile] = TILE;
+        shapes.rows[3] = shapes.rows[5] = tokens - (tokens - 1) / TILE * TILE;
+        _tile_loadconfig(&shapes);
+#pragma omp for schedule(static) nowait
+        for (long b = 0; b < blocks; b++) {
+            long from = b * TILE;
+            tile_block(tokens, inner, out, std::min(out - from, TILE), weights + from * inner, scale + from, x + t * inner,
+                       y + t * out + from);
+        }
+        _tile_release();
+    }
+}
+#endif
+
+// Inputs that lie side by side in packed weights [out / LANES, inner / paired, LANES, paired].
+long paired(long inner, const float*) { return 1; }
+long paired(long inner, const bfloat16*) {
+#ifdef HAS_TILES
+    if (inner % DEPTH == 0 && tiles_allowed()) return 2;
+#endif
+    return 1;
+}
+
+void packed_product(long n, long inner, long out, const int8_t* weights, const float* scale, const float* x, float* y) {
+    coarse(n, inner, out, weights, scale, x, y);
+}
+void packed_product(long n, long inner, long out, const int8_t* weights, const float* scale, const bfloat16* x, bfloat16* y) {
+#ifdef HAS_TILES
+    if (paired(inner, x) == 2) return tile_product(n, inner, out, weights, scale, x, y);
+#endif
+    coarse(n, inner, out, weights, scale, x, y);
+}
+
 // best [n]: where each row of scores [n, size] is largest, the first of equals.
 template <class T>
 void largest(long n, long size, const T* scores, int64_t* best) {
@@ -328,8 +437,9 @@ void largest(long n, long size, const T* scores, int64_t* best) {
     }                                                                                                                  \
     extern "C" void coarse_##name(long n, long inner, long out, const int8_t* weights, const float* scale, const T* x,  \
                                   T* y) {                                                                              \
-        coarse(n, inner, out, weights, scale, x, y);                                                                   \
+        packed_product(n, inner, out, weights, scale, x, y);                                                           \
     }                                                                                                                  \
+    extern "C" long paired_##name(long inner) { return paired(inner, (const T*)nullptr); }                              \
     extern "C" void largest_##name(long n, long size, const T* scores, int64_t* best) { largest(n, size, scores, best); }
 
 EXPORT(float, float32)

@@ -1,6 +1,7 @@
 """Products with frozen weights: as they are for many tokens, in eight bits for few, where memory is what limits."""
 
 import ctypes
+import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -9,8 +10,8 @@ from torch.nn import functional
 
 from serving.kernels import COMPILED_TYPES, address, compiled
 
-CANDIDATES = (1, 2, 4, 8, 16, 24, 32)
-"""Numbers of tokens at which both products are timed."""
+CANDIDATES = (1, 2, 4, 8, 16, 24, 32, 64, 128, 256)
+"""Numbers of tokens at which both products are timed; where eight bits win to the last, they win beyond."""
 REPEATS = 3
 LANES = 16
 """Outputs that lie side by side in packed weights, as in kernels.cpp."""
@@ -19,7 +20,7 @@ LANES = 16
 class EightBits:
     """How weights are packed as int8 with one scale an output, and multiplied. Used for up to `tokens` tokens."""
 
-    tokens = CANDIDATES[-1]
+    tokens: float = math.inf
 
     def pack(self, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """A weight [out, in] as `multiply` takes it."""
@@ -31,16 +32,18 @@ class EightBits:
 
 
 class _Compiled(EightBits):
-    """By kernels.cpp."""
+    """By kernels.cpp, which says how many inputs shall lie side by side."""
 
     def __init__(self, library: ctypes.CDLL, dtype: torch.dtype):
-        self._function = getattr(library, "coarse_" + str(dtype).removeprefix("torch."))
-        self._function.restype = None
+        name = str(dtype).removeprefix("torch.")
+        self._function, self._paired = getattr(library, f"coarse_{name}"), getattr(library, f"paired_{name}")
+        self._function.restype, self._paired.restype = None, ctypes.c_long
 
     def pack(self, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         coarse, scale = _rounded(weight)
         padded = functional.pad(coarse, (0, 0, 0, -len(coarse) % LANES))
-        return padded.view(-1, LANES, weight.shape[1]).transpose(1, 2).contiguous(), scale
+        paired = self._paired(ctypes.c_long(weight.shape[1]))
+        return padded.view(-1, LANES, weight.shape[1] // paired, paired).transpose(1, 2).contiguous(), scale
 
     def multiply(self, x: torch.Tensor, packed: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
         weight, scale = packed
@@ -76,7 +79,8 @@ class Product:
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None, eight_bits: EightBits | None):
         self.inner = weight.shape[1]
-        self._weight, self._bias = weight, bias
+        self._weight: torch.Tensor | None = weight
+        self._bias = bias
         self._eight_bits = eight_bits
         self._packed = None if eight_bits is None else eight_bits.pack(weight)
 
@@ -87,9 +91,12 @@ class Product:
         y = self._eight_bits.multiply(x, self._packed)
         return y if self._bias is None else y.add_(self._bias)
 
-    def drop_eight_bits(self) -> None:
-        """Use the weight as it is from now on."""
-        self._packed = None
+    def settle(self) -> None:
+        """Keep only the weights that the limit on tokens leaves a use for."""
+        if self._eight_bits.tokens == 0:
+            self._packed = None
+        if self._eight_bits.tokens == math.inf:
+            self._weight = None
 
 
 def choose_eight_bit_tokens(products: Sequence[Product], eight_bits: EightBits, dtype: torch.dtype) -> None:
@@ -102,15 +109,14 @@ def choose_eight_bit_tokens(products: Sequence[Product], eight_bits: EightBits, 
     faster = 0
     for tokens in CANDIDATES:
         took = {}
-        for eight_bits.tokens in (CANDIDATES[-1], 0):
+        for eight_bits.tokens in (math.inf, 0):
             took[eight_bits.tokens] = _seconds(once(tokens))
-        if took[CANDIDATES[-1]] >= took[0]:
+        if took[math.inf] >= took[0]:
             break
         faster = tokens
-    eight_bits.tokens = faster
-    if not faster:
-        for product in products:
-            product.drop_eight_bits()
+    eight_bits.tokens = math.inf if faster == CANDIDATES[-1] else faster
+    for product in products:
+        product.settle()
 
 
 def _rounded(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

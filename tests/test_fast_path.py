@@ -20,7 +20,7 @@ from core.records import BASE
 from serving.fused import FusedRunner, has_fast_path
 from serving.kernels import CompiledKernels, Geometry, Places, TorchKernels, compiled, make_low_rank
 from serving.local import LocalEngine
-from serving.products import CANDIDATES, Product, make_eight_bits
+from serving.products import Product, make_eight_bits
 from serving.runner import SHORT, PlainRunner, Span
 from serving.slots import AdapterSlots, LowRank, Selection
 
@@ -197,20 +197,36 @@ def test_low_rank_differences_are_the_two_products(dtype, monkeypatch):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("out", [64, 71])
-def test_eight_bit_products_are_near_the_whole_ones(dtype, out):
+@pytest.mark.parametrize(("inner", "out"), [(90, 64), (96, 71), (160, 32)])
+def test_eight_bit_products_are_near_the_whole_ones(dtype, inner, out):
     eight_bits = make_eight_bits(dtype, "cpu")
     if eight_bits is None:
         pytest.skip("no C++ compiler is installed")
-    weight, bias = torch.randn(out, 90).to(dtype), torch.randn(out).to(dtype)
+    weight, bias = torch.randn(out, inner).to(dtype), torch.randn(out).to(dtype)
     product = Product(weight, bias, eight_bits)
-    for tokens in (1, 2, 3, 4, 7, 8, 13, 16):
-        x = torch.randn(tokens, 90).to(dtype)
+    for tokens in (1, 2, 3, 4, 7, 8, 13, 16, 17, 40, 64, 150):
+        x = torch.randn(tokens, inner).to(dtype)
         whole = functional.linear(x.float(), weight.float(), bias.float())
         error = (product(x).float() - whole).norm() / whole.norm()
         assert 0 < error < 0.015, tokens
-    many = torch.randn(CANDIDATES[-1] + 1, 90).to(dtype)
+        assert torch.equal(product(x[-1:]), product(x)[-1:]), "no row depends on the others"
+    eight_bits.tokens = 8
+    many = torch.randn(9, inner).to(dtype)
     torch.testing.assert_close(product(many), functional.linear(many, weight, bias))
+
+
+def test_weights_without_a_use_are_let_go():
+    x, weight = torch.randn(3, 64), torch.randn(16, 64)
+    eight_bits = make_eight_bits(torch.float32, "cpu")
+    if eight_bits is None:
+        pytest.skip("no C++ compiler is installed")
+    for tokens in (math.inf, 0, 2):
+        eight_bits.tokens = tokens
+        product = Product(weight, None, eight_bits)
+        before = product(x)
+        product.settle()
+        assert torch.equal(product(x), before)
+        assert (product._weight is None, product._packed is None) == (tokens == math.inf, tokens == 0)
 
 
 def test_eight_bits_cost_less_than_one_percent_of_perplexity(base):
@@ -224,7 +240,7 @@ def test_eight_bits_cost_less_than_one_percent_of_perplexity(base):
     model = AutoModelForCausalLM.from_pretrained(base.folder, dtype=torch.bfloat16, local_files_only=True)
     plain = perplexity(lambda ids: model(torch.tensor([ids])).logits[0], texts)
     runner = FusedRunner(model, 1, 256, AdapterSlots(1, 1), eight_bit=True)
-    runner._head._eight_bits.tokens = 256
+    runner._head._eight_bits.tokens = math.inf
     coarse = perplexity(lambda ids: runner.forward([Span(0, 0, ids, BASE, len(ids))]), texts)
     assert coarse != plain and coarse / plain < 1.01
 
