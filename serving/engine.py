@@ -87,9 +87,6 @@ class Engine(Protocol):
     async def retire(self, version: str) -> None:
         """Take no new requests for a version, and free it when its last generation has ended."""
 
-    def favour(self, version: str) -> None:
-        """Expect most requests to be for this version from now on. An engine may make it faster than others."""
-
     def installed(self) -> frozenset[str]:
         """The versions that take requests."""
 

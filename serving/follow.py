@@ -145,7 +145,6 @@ class Follower:
         if answers != self.live and answers is not None:
             log.info("version %s answers now", answers[:12])
             self.live = answers
-            self._engine.favour(answers)
 
     async def _install(self, versions: Sequence[str]) -> None:
         """Install what there is room for, and say so; the rest waits until what is being retired has gone."""

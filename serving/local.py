@@ -189,9 +189,6 @@ class LocalEngine:
 
         await asyncio.wrap_future(self._between_steps(clear))
 
-    def favour(self, version: str) -> None:
-        """All versions are equally fast here."""
-
     def installed(self) -> frozenset[str]:
         """The versions that take requests."""
         with self._condition:

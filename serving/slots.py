@@ -15,7 +15,7 @@ from core.errors import AdapterRefused, Busy
 from serving.kernels import make_low_rank
 
 FEW_TOKENS = 32
-"""Up to so many tokens the compiled kernel computes each token's difference by itself."""
+"""Up to so many tokens the compiled kernel is faster than two products."""
 Factors = dict[str, tuple[torch.Tensor, torch.Tensor]]
 
 

@@ -114,9 +114,6 @@ class VllmEngine:
         del self._drained[version]
         await self._unload(version)
 
-    def favour(self, version: str) -> None:
-        """All versions are equally fast on vLLM."""
-
     def installed(self) -> frozenset[str]:
         """The versions that take requests."""
         return frozenset({BASE, *self._folders})

@@ -25,7 +25,6 @@ class SlotsOnly:
     def __init__(self, slots: int):
         self.free = slots
         self.answering = {BASE}
-        self.favoured: list[str] = []
         self.held: Counter[str] = Counter()
         self.broken: set[str] = set()
         self.draining: dict[str, asyncio.Event] = {}
@@ -48,9 +47,6 @@ class SlotsOnly:
         await drained.wait()
         del self.draining[version]
         self.free += 1
-
-    def favour(self, version):
-        self.favoured.append(version)
 
     def installed(self):
         return frozenset(self.answering)
@@ -93,27 +89,28 @@ async def answering(follower: Follower, model: str = "apprentice") -> str:
         return version
 
 
-async def test_the_engine_is_told_which_version_most_requests_will_be_for(replica, registry):
-    follower, engine = replica(slots=3)
+async def test_what_is_installed_answers_once_it_is_promoted_and_not_before(replica, registry):
+    follower, _ = replica(slots=3)
     await steps(follower)
-    assert engine.favoured == [BASE], "once at the start"
+    assert follower.live == BASE
     first = publish_peft(registry, 1)
     await steps(follower)
-    assert engine.favoured == [BASE], "installed is not live"
+    assert follower.live == BASE, "installed is not live"
     registry.promote(first, "ann", "")
     await steps(follower)
+    assert follower.live == first
     registry.rollback("ann", "")
     await steps(follower)
-    assert engine.favoured == [BASE, first, BASE]
+    assert follower.live == BASE
 
 
-async def test_a_start_favours_what_is_live(replica, registry):
+async def test_a_start_is_ready_when_what_is_live_answers(replica, registry):
     version = publish_peft(registry, 1)
     registry.promote(version, "ann", "")
-    follower, engine = replica(slots=3)
+    follower, _ = replica(slots=3)
     assert not follower.ready
     await follower.step()
-    assert follower.ready and engine.favoured == [version]
+    assert follower.ready and follower.live == version
 
 
 async def test_a_version_wanted_again_while_it_drains_comes_back_when_its_slot_is_free(replica, registry):

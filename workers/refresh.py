@@ -28,7 +28,7 @@ from workers.judging import open_judge
 from workers.lock import RefreshLock
 
 log = logging.getLogger(__name__)
-LOW_PRIORITY = 10
+LOW_PRIORITY = 5
 MIN_EXAMPLES = 5
 MAX_ATTEMPTS = 3
 POSTPONED_S = 600
