@@ -5,6 +5,7 @@ from typing import Any
 
 from bench.figures import measured, over, summarise
 from bench.load import Load, Wave
+from bench.machine import wait_until_quiet
 from bench.prompts import Messages, Prompts
 from bench.subjects import NEW_TOKENS, OURS, Subject
 
@@ -52,7 +53,7 @@ def alternate(
 def run_all(
     load: Load, prompts: Prompts, subjects: Sequence[Subject], count: int, rounds: int, warm_up: bool = False
 ) -> dict[str, Wave]:
-    """One wave for each subject. Other servers are asked what our first one is; the rest of ours something new."""
+    """One wave for each subject, when all is quiet. Other servers are asked what our first one is; the rest of ours something new."""
     shared: list[list[Messages]] | None = None
     found = {}
     for subject in subjects:
@@ -60,6 +61,7 @@ def run_all(
         if talks is None or subject.engine == OURS:
             talks = [prompts.take(rounds) for _ in range(count)]
         shared = shared or talks
+        wait_until_quiet()
         found[subject.name] = load.run(subject.url, subject.scripts(talks, 8 if warm_up else NEW_TOKENS))
     return found
 
