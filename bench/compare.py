@@ -53,7 +53,10 @@ def alternate(
 def run_all(
     load: Load, prompts: Prompts, subjects: Sequence[Subject], count: int, rounds: int, warm_up: bool = False
 ) -> dict[str, Wave]:
-    """One wave for each subject, when all is quiet. Other servers are asked what our first one is; the rest of ours something new."""
+    """One wave for each subject, when all is quiet.
+
+    Other servers are asked what our first one is; the rest of ours something new.
+    """
     shared: list[list[Messages]] | None = None
     found = {}
     for subject in subjects:

@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-
 BUSY_PERCENT = 15
 LOOK_S, MOST_LOOKS = 0.2, 25
 
