@@ -17,7 +17,7 @@ from bench.load import Load
 from bench.lora import write_adapters
 from bench.machine import describe_machine
 from bench.prompts import Prompts
-from bench.subjects import NEW_TOKENS, Subject, ours, rivals
+from bench.subjects import NEW_TOKENS, OURS, Subject, ours, rivals
 from workers.context import open_context
 
 SETTINGS = {"APPRENTICE_STREAMS": "16", "APPRENTICE_REFRESH_MIN_ITEMS": "100000", "APPRENTICE_EPOCHS": "20"}
@@ -117,7 +117,7 @@ def bars(result: dict[str, Any]) -> list[Bar]:
             found.append(Bar(f"tokens/s: {beside}", _known(ratio["tokens_per_s"]), least=least))
             if adapter == "live" and streams == 16:
                 found.append(Bar(f"time to first token: {beside}", _known(ratio["first_median_s"]), most=FIRST))
-    errors = sum(row["errors"] for row in result["figures"])
+    errors = sum(row["errors"] for row in result["figures"] if row["engine"] == OURS)
     return [
         *found,
         Bar("share of tokens/s kept while a refresh trains", _known(result["beside_training"]["kept"]), least=KEPT),

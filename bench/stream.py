@@ -60,7 +60,16 @@ class Connection(asyncio.Protocol):
             await asyncio.get_running_loop().create_connection(lambda: self, host, port, ssl=tls or None)
 
     async def ask(self, body: bytes, timeout_s: float) -> Raw:
-        """Send a request and keep what comes back. What goes wrong is noted in the answer."""
+        """Send a request and keep what comes back. What goes wrong is noted in the answer.
+
+        A connection that was used before may have been closed meanwhile: where nothing at all comes back, another one
+        is tried.
+        """
+        reused = self._transport is not None
+        raw = await self._ask(body, timeout_s)
+        return await self._ask(body, timeout_s) if reused and not raw.status and self._transport is None else raw
+
+    async def _ask(self, body: bytes, timeout_s: float) -> Raw:
         raw = self._raw = Raw(time.monotonic())
         try:
             async with asyncio.timeout(timeout_s):

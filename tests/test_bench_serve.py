@@ -66,6 +66,8 @@ class SmallServer:
         if said == "models":
             rows = [{"id": "plain", "owned_by": "vllm"}, {"id": "tuned", "owned_by": "vllm", "parent": "plain"}]
             return plain_answer(writer, 200, {"data": rows})
+        if said == "hang up" and body not in self.bodies[:-1]:
+            return True
         if said == "busy":
             return plain_answer(writer, 429, {"error": {"message": "come back later"}})
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -161,6 +163,13 @@ def test_what_goes_wrong_is_told_and_the_rest_goes_on(small, load, said, told):
     wave = load.run(f"{address}/v1/chat/completions", [[body(said), body("crlf")], [body()]])
     assert [bool(a.error) for a in wave.answers] == [True, False, False]
     assert re.search(told, wave.errors[0])
+
+
+def test_a_kept_connection_that_the_server_closed_is_opened_again(small, load):
+    server, address = small
+    before = server.connections
+    wave = load.run(f"{address}/v1/chat/completions", [[body(), body("hang up")]])
+    assert not wave.errors and server.connections - before == 2
 
 
 def test_a_server_that_is_not_there_is_an_error_not_an_end(load):

@@ -18,6 +18,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from core.errors import ApprenticeError, DiskFull
 from training.examples import Example
+from training.sharing import Courtesy
 
 log = logging.getLogger(__name__)
 MIN_BATCH_TOKENS = 256
@@ -129,6 +130,7 @@ def _optimise(
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(parameters, lr=how.learning_rate, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate_share(step, len(steps), how.warmup_share))
+    courtesy = Courtesy() if device == "cpu" else None
     losses, tokens, began = [], 0, time.monotonic()
     for done, batch in enumerate(steps, 1):
         total = 0.0
@@ -137,6 +139,8 @@ def _optimise(
             loss.backward()
             total += loss.item()
             tokens += sum(len(e.prompt_ids) + len(e.reply_ids) for e in part)
+            if courtesy is not None:
+                courtesy.rest()
         torch.nn.utils.clip_grad_norm_(parameters, how.max_gradient_norm)
         optimiser.step()
         schedule.step()
