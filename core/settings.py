@@ -86,6 +86,16 @@ class Settings(BaseModel):
     lora_rank: int = Field(16, ge=1, le=256, description="Rank of new adapters.")
     epochs: int = Field(3, ge=1, le=20, description="Passes over the examples in a refresh.")
     learning_rate: float = Field(1e-3, gt=0, lt=1, description="Peak learning rate of a refresh.")
+    train_max_s: int = Field(
+        3600, ge=1, description="Longest training of a refresh, in seconds; it keeps what it learned until then."
+    )
+    reservoir_max_items: int = Field(
+        2000, ge=100, description="Approved items that a refresh learns from; of more, a sample of every age."
+    )
+    wandb_project: Annotated[str | None, Empty] = Field(
+        None, description="Weights & Biases project for the curves of trainings. Empty: TensorBoard's files only."
+    )
+    wandb_offline: bool = Field(False, description="Keep Weights & Biases' files on this machine.")
 
     telegram_api_base: str = Field("https://api.telegram.org", description="Bot API server; change it for a local one.")
     telegram_webhook_url: Annotated[str | None, Empty] = Field(

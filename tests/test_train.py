@@ -1,11 +1,15 @@
 """Training on the real model: what the loss is, what is written, and what is said when it cannot be."""
 
+import math
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 from adapters.base import load_tokenizer
@@ -13,14 +17,21 @@ from adapters.manifest import read_tensors
 from core.errors import DiskFull
 from core.prompt import Renderer
 from core.records import Message
+from core.settings import Settings
+from training.checkpoints import Checkpoints
 from training.examples import Example
-from training.train import Hyperparameters, NotEnoughMemory, affordable_tokens, batch_loss, rate_share, train
+from training.journal import Journal
+from training.memory import NotEnoughMemory, affordable_tokens
+from training.objectives import log_probabilities, rows_of, token_logits, total_loss
+from training.packing import pack, packed_tokens
+from training.train import Hyperparameters, Material, Means, rate_share, train
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = Hyperparameters(rank=2, alpha=4, epochs=2, batch=4)
 FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
+from types import SimpleNamespace
 from tests.test_train import SMALL, examples_for, on_cpu
 from adapters.base import prepare_base
 from core.errors import DiskFull
@@ -32,6 +43,12 @@ try:
 except DiskFull as error:
     print("said:", error)
 """
+
+
+@pytest.fixture(autouse=True)
+def no_rest(monkeypatch):
+    """Other people's load must not make tests slow."""
+    monkeypatch.setattr("training.sharing.REST", 0.0)
 
 
 def examples_for(base) -> list[Example]:
@@ -47,8 +64,22 @@ def examples_for(base) -> list[Example]:
     ]
 
 
-def on_cpu(base, examples, draft, how=SMALL, progress=lambda stage, done, total: None):
-    return train(base.folder, examples, how, draft, "cpu", torch.float32, progress)
+def means(draft: Path, **fields) -> Means:
+    settings = Settings(data_dir=draft.parent)
+    made = {
+        "device": "cpu",
+        "dtype": torch.float32,
+        "draft": draft,
+        "checkpoints": Checkpoints(draft.parent / "training", draft.name),
+        "journal": Journal(draft.parent / "training", draft.name, settings, False),
+    }
+    return Means(**made | fields)
+
+
+def on_cpu(base, examples, draft, how=SMALL, progress=lambda stage, done, total: None, **fields):
+    material = Material(examples, fields.pop("watch", ()), fields.pop("general", ()))
+    with (used := means(draft, **fields)).journal:
+        return train(base.folder, material, how, used, progress)
 
 
 def test_the_rate_warms_up_and_cools_down_for_any_number_of_steps():
@@ -58,16 +89,138 @@ def test_the_rate_warms_up_and_cools_down_for_any_number_of_steps():
         assert shares[shares.index(1.0) :] == sorted(shares[shares.index(1.0) :], reverse=True)
 
 
-def test_the_loss_is_the_replys_alone_whatever_is_padded(base):
+def test_packed_rows_give_each_row_the_log_probability_it_has_alone(base):
     examples = examples_for(base)
+    pair = replace(examples[0], objective="pair", rejected_ids=examples[1].reply_ids)
+    rows = rows_of([*examples, pair])
+    packed = pack(rows)
+    assert len(packed.ids[0]) == packed_tokens(rows) < sum(len(p) + len(r) for p, r in rows)
     model = AutoModelForCausalLM.from_pretrained(base.folder, dtype=torch.float32, local_files_only=True).eval()
-    by_hand = 0.0
+    by_hand = []
     with torch.no_grad():
-        for e in examples:
-            logits = model(torch.tensor([e.prompt_ids + e.reply_ids])).logits[0].log_softmax(-1)
-            chosen = [logits[len(e.prompt_ids) - 1 + n, token] for n, token in enumerate(e.reply_ids)]
-            by_hand -= e.weight * float(sum(chosen)) / len(chosen)
-        assert float(batch_loss(model, examples, 0, "cpu")) == pytest.approx(by_hand, rel=1e-4)
+        for prompt, reply in rows:
+            logits = model(torch.tensor([[*prompt, *reply]])).logits[0].log_softmax(-1)
+            by_hand.append(float(sum(logits[len(prompt) - 1 + n, token] for n, token in enumerate(reply))))
+        found = log_probabilities(token_logits(model, packed), packed, len(rows))
+    assert found.tolist() == pytest.approx(by_hand, rel=1e-4)
+
+
+def test_losses_are_those_of_their_papers():
+    row = {"prompt_ids": (1,), "source": "t"}
+    sft = Example(reply_ids=(1, 2), weight=3.0, **row)
+    pair = Example(reply_ids=(1, 2, 3, 4), rejected_ids=(5,), objective="pair", **row)
+    good, bad = (Example(reply_ids=(1,), objective=o, weight=0.5, **row) for o in ("desirable", "undesirable"))
+    log_probs = torch.tensor([-4.0, -8.0, -5.0, -2.0, -3.0])
+    base = [0.0, -10.0, -3.0, -4.0, -1.0]
+    sigmoid = lambda x: 1 / (1 + math.exp(-x))  # noqa: E731
+    expected = {
+        "sft": 3.0 * 4.0 / 2,
+        "pair": 8.0 / 4 - math.log(sigmoid(0.1 * ((-8 + 10) - (-5 + 3)))),
+        "good": 0.5 * (1 - sigmoid(0.1 * (-2 + 4))),
+        "bad": 0.5 * sigmoid(0.1 * (-3 + 1)),
+    }
+    assert float(total_loss([sft], log_probs[:1], base[:1])) == pytest.approx(expected["sft"])
+    assert float(total_loss([pair], log_probs[1:3], base[1:3])) == pytest.approx(expected["pair"])
+    assert float(total_loss([sft, pair, good, bad], log_probs, base)) == pytest.approx(sum(expected.values()))
+
+
+def log_prob(model, prompt, reply) -> float:
+    packed = pack([(prompt, reply)])
+    with torch.no_grad():
+        return float(log_probabilities(token_logits(model, packed), packed, 1))
+
+
+def tuned(base, draft):
+    model = AutoModelForCausalLM.from_pretrained(base.folder, dtype=torch.float32, local_files_only=True)
+    return PeftModel.from_pretrained(model, draft)
+
+
+@pytest.mark.parametrize(("objective", "way"), [("pair", 1), ("desirable", 1), ("undesirable", -1)])
+def test_each_kind_of_feedback_moves_its_reply_the_way_it_says(base, tmp_path, objective, way):
+    example, other, _ = examples_for(base)
+    rejected = other.reply_ids if objective == "pair" else ()
+    example = replace(example, objective=objective, rejected_ids=rejected)
+    on_cpu(base, [example], tmp_path / "draft", replace(SMALL, epochs=4))
+    model = tuned(base, tmp_path / "draft")
+    gains = []
+    for reply in (example.reply_ids, other.reply_ids):
+        with model.disable_adapter():
+            before = log_prob(model, example.prompt_ids, reply)
+        gains.append(log_prob(model, example.prompt_ids, reply) - before)
+    assert way * gains[0] > 0.1
+    if objective == "pair":
+        assert gains[0] - gains[1] > 0.1
+
+
+def test_a_budget_keeps_the_tuned_model_nearer_to_base(base, tmp_path):
+    examples = examples_for(base)
+    how = replace(SMALL, epochs=6, learning_rate=5e-3)
+    general = [(e.prompt_ids, e.reply_ids) for e in examples[1:]]
+    free = on_cpu(base, examples[:1], tmp_path / "free", replace(how, kl_budget=math.inf), general=general)
+    held = on_cpu(base, examples[:1], tmp_path / "held", replace(how, kl_budget=0.0), general=general)
+    assert held.divergences[0] == free.divergences[0] and held.divergences[-1] < 0.7 * free.divergences[-1]
+
+
+def test_it_ends_when_what_is_watched_grows_worse_and_keeps_what_was_best(base, tmp_path):
+    first, second, _ = examples_for(base)
+    against = replace(first, reply_ids=second.reply_ids)
+    how = replace(SMALL, epochs=20, learning_rate=1e-2)
+    done = on_cpu(base, [first], tmp_path / "draft", how, watch=[against])
+    assert "grew worse" in done.ended_early and len(done.losses) < 20
+
+
+def test_its_time_is_a_limit_and_what_was_learned_until_then_is_kept(base, tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("training.train.time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def a_second_passes(stage, done, total):
+        now[0] += 1
+
+    how = replace(SMALL, epochs=500)
+    done = on_cpu(base, examples_for(base), tmp_path / "draft", how, a_second_passes, seconds=6.0)
+    assert "time was over after 7 of 500" in done.ended_early and len(done.losses) == 7
+    assert done.losses[-1] < done.losses[0] and (tmp_path / "draft" / "adapter_model.safetensors").is_file()
+
+
+def test_a_run_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(base, tmp_path, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def kill(stage, done, total):
+        if done == 3:
+            raise Killed
+
+    how = replace(SMALL, epochs=5)
+    whole = on_cpu(base, examples_for(base), tmp_path / "whole", how)
+    monkeypatch.setattr("training.train.SAVE_S", 0)
+    kept = Checkpoints(tmp_path / "training", "killed")
+    with pytest.raises(Killed):
+        on_cpu(base, examples_for(base), tmp_path / "killed", how, kill, checkpoints=kept)
+    made = []
+    again = on_cpu(base, examples_for(base), tmp_path / "killed", how, lambda *at: made.append(at[1]), checkpoints=kept)
+    assert made == [3, 4, 5] and again.losses == whole.losses and kept.load() is None
+    one, two = (read_tensors(tmp_path / name / "adapter_model.safetensors") for name in ("whole", "killed"))
+    assert all(one[n].data == two[n].data for n in one)
+
+
+def test_a_checkpoint_of_another_run_or_a_torn_one_is_not_taken(tmp_path):
+    kept = Checkpoints(tmp_path, "one")
+    kept.save({"losses": [1.0]})
+    assert kept.load() == {"losses": [1.0]} and Checkpoints(tmp_path, "two").load() is None
+    file = next(tmp_path.iterdir())
+    file.write_bytes(file.read_bytes()[:100])
+    assert kept.load() is None
+
+
+def test_curves_are_written_for_tensorboard_and_without_a_network_for_wandb(base, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    settings = Settings(data_dir=tmp_path, wandb_project="ours", wandb_offline=True)
+    journal = Journal(tmp_path / "training", "abc", settings, False)
+    on_cpu(base, examples_for(base), tmp_path / "draft", journal=journal)
+    events = EventAccumulator(str(tmp_path / "training" / "tensorboard" / "abc")).Reload()
+    assert [e.step for e in events.Scalars("loss")] == [1, 2]
+    assert list((tmp_path / "training").glob("wandb/offline-run-*/run-abc.wandb"))
 
 
 def test_it_learns_says_how_far_it_is_and_a_seed_makes_it_again(base, tmp_path):
@@ -76,7 +229,7 @@ def test_it_learns_says_how_far_it_is_and_a_seed_makes_it_again(base, tmp_path):
         on_cpu(base, examples_for(base), tmp_path / name, progress=lambda *at: seen.append(at)) for name in "ab"
     )
     assert seen[:2] == [("learning", 1, 2), ("learning", 2, 2)]
-    assert one.losses == two.losses and one.losses[-1] < one.losses[0]
+    assert one.losses == two.losses and one.losses[-1] < one.losses[0] and one.ended_early is None
     first, second = (read_tensors(tmp_path / name / "adapter_model.safetensors") for name in "ab")
     assert first.keys() == second.keys() and all(first[n].data == second[n].data for n in first)
 
@@ -100,14 +253,14 @@ def test_a_full_disk_is_a_sentence(base, tmp_path):
     "error", [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("CUBLAS_STATUS_ALLOC_FAILED")]
 )
 def test_memory_that_runs_out_in_the_middle_is_a_sentence(base, tmp_path, monkeypatch, error):
-    losses = iter([batch_loss])
+    losses = iter([total_loss])
 
     def loss(*given):
         if (compute := next(losses, None)) is None:
             raise error
         return compute(*given)
 
-    monkeypatch.setattr("training.train.batch_loss", loss)
+    monkeypatch.setattr("training.train.total_loss", loss)
     with pytest.raises(NotEnoughMemory, match="ran out"):
         on_cpu(base, examples_for(base), tmp_path / "draft")
     assert not (tmp_path / "draft").exists()

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
+from typing import Literal
 
 from core.errors import PromptTooLong
 from core.privacy import scrub
@@ -19,15 +20,23 @@ from feedback.turns import Turns, messages, stays_in_chat
 MAX_REPLY_TOKENS = 1024
 
 
+Objective = Literal["sft", "pair", "desirable", "undesirable"]
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One training example: loss on `reply_ids` only. `source` is the turn, empty for a general one."""
+    """One training example: loss on replies only. `source` is the turn, empty for a general one.
+
+    A `pair` has a reply that is preferred to `rejected_ids`; what each objective means is in `training.objectives`.
+    """
 
     prompt_ids: tuple[int, ...]
     reply_ids: tuple[int, ...]
     source: str
     author: str = ""
     weight: float = 1.0
+    objective: Objective = "sft"
+    rejected_ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

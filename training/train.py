@@ -1,47 +1,51 @@
-"""Tunes one LoRA adapter on a snapshot: supervised, loss on the reply only, from the base model."""
+"""Tunes one LoRA adapter on a snapshot, from the base model, under a KL budget and within a time."""
 
 import logging
 import math
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 
-import psutil
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors import SafetensorError
-from torch.nn.functional import cross_entropy
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoModelForCausalLM
 
-from core.errors import ApprenticeError, DiskFull
+from core.errors import DiskFull
+from training.checkpoints import Checkpoints
+from training.divergence import Budget
 from training.examples import Example
+from training.journal import Journal
+from training.memory import affordable_tokens, enough_memory, free_bytes
+from training.objectives import log_probabilities, references, rows_of, token_logits, total_loss
+from training.packing import Row, pack, packed_tokens
 from training.sharing import Courtesy
 
 log = logging.getLogger(__name__)
-MIN_BATCH_TOKENS = 256
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
-"""How libraries below torch say it."""
-
-
-class NotEnoughMemory(ApprenticeError, MemoryError):
-    """Training does not fit into the memory that is free."""
+SAVE_S = 60
+"""Seconds between two checkpoints: what a kill costs at most."""
+WORSE = 1.01
+"""Training stops where the median loss on what it watches has grown by this since its best pass."""
+Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Hyperparameters:
-    """How an adapter is tuned. `batch` counts examples an optimiser step sees; `batch_tokens` bounds a forward pass."""
+    """How an adapter is tuned (rsLoRA: Kalajdzievski 2023). `batch` counts examples an optimiser step sees,
+    `batch_tokens` bounds a forward pass, `kl_budget` is in nats a token."""
 
     rank: int = 16
-    alpha: int = 32
+    alpha: int = 8
     learning_rate: float = 1e-3
     epochs: int = 3
     batch: int = 8
     batch_tokens: int = 1024
     warmup_share: float = 0.1
     max_gradient_norm: float = 1.0
+    kl_budget: float = 0.1
     seed: int = 0
 
     def as_dict(self) -> dict[str, float | int | str]:
@@ -50,104 +54,197 @@ class Hyperparameters:
 
 
 @dataclass(frozen=True, slots=True)
+class Material:
+    """What a training reads: examples to learn, some to watch and not to learn, general rows to stay near base on."""
+
+    learn: Sequence[Example]
+    watch: Sequence[Example] = ()
+    general: Sequence[Row] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a training may use: a device, a number type on it, seconds, and a folder for its checkpoint and draft."""
+
+    device: str
+    dtype: torch.dtype
+    draft: Path
+    checkpoints: Checkpoints
+    journal: Journal
+    seconds: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
 class Trained:
-    """What a training did: mean loss (nats a token) of each optimiser step, and its cost."""
+    """What a training did: mean loss of each optimiser step, the divergence from base (nats a token) at each, its cost,
+    and why it ended before its last step, if it did."""
 
     losses: tuple[float, ...]
+    divergences: tuple[float, ...]
     tokens: int
     seconds: float
     targets: tuple[str, ...]
+    ended_early: str | None = None
 
 
-Progress = Callable[[str, int, int], None]
-
-
-def train(
-    model_folder: Path,
-    examples: Sequence[Example],
-    hyperparameters: Hyperparameters,
-    draft: Path,
-    device: str,
-    dtype: torch.dtype,
-    progress: Progress,
-) -> Trained:
-    """Tune an adapter and save it in PEFT's format into `draft`.
+def train(model_folder: Path, material: Material, how: Hyperparameters, means: Means, progress: Progress) -> Trained:
+    """Tune an adapter and save it in PEFT's format into the draft folder. A run that was killed goes on.
 
     `progress(stage, done, total)` is called after each optimiser step; what it raises ends the training.
 
     Raises: NotEnoughMemory, DiskFull.
     """
-    torch.manual_seed(hyperparameters.seed)
-    longest = max(len(e.prompt_ids) + len(e.reply_ids) for e in examples)
+    torch.manual_seed(how.seed)
+    longest = max(packed_tokens(rows_of([e])) for e in [*material.learn, *material.watch])
     with enough_memory():
-        free = _free_bytes(device)
-        batch_tokens = affordable_tokens(model_folder, hyperparameters.batch_tokens, free, dtype.itemsize, longest)
-        model = AutoModelForCausalLM.from_pretrained(model_folder, dtype=dtype, local_files_only=True).to(device)
+        free = free_bytes(means.device)
+        limit = affordable_tokens(model_folder, how.batch_tokens, free, means.dtype.itemsize, longest)
+        model = AutoModelForCausalLM.from_pretrained(model_folder, dtype=means.dtype, local_files_only=True)
         config = LoraConfig(
-            r=hyperparameters.rank,
-            lora_alpha=hyperparameters.alpha,
-            target_modules="all-linear",
-            lora_dropout=0.0,
-            task_type="CAUSAL_LM",
+            r=how.rank, lora_alpha=how.alpha, use_rslora=True, target_modules="all-linear", task_type="CAUSAL_LM"
         )
-        tuned = get_peft_model(model, config)
+        tuned = get_peft_model(model.to(means.device), config)
         tuned.train()
-        pad = model.config.pad_token_id or 0
-        losses, tokens, seconds = _optimise(tuned, examples, hyperparameters, batch_tokens, pad, device, progress)
+        trained = _Run(tuned, material, how, means, limit).to_its_end(progress)
     try:
-        tuned.save_pretrained(draft, safe_serialization=True)
+        tuned.save_pretrained(means.draft, safe_serialization=True)
     except (OSError, SafetensorError) as error:
-        raise DiskFull(f"the adapter could not be written to {draft}: {error}.") from error
-    (draft / "README.md").unlink(missing_ok=True)
-    targets = tuple(sorted(tuned.peft_config["default"].target_modules))
-    return Trained(tuple(losses), tokens, seconds, targets)
+        raise DiskFull(f"the adapter could not be written to {means.draft}: {error}.") from error
+    (means.draft / "README.md").unlink(missing_ok=True)
+    means.checkpoints.clear()
+    return trained
 
 
-@contextmanager
-def enough_memory() -> Iterator[None]:
-    """Memory that runs out within, on a GPU or not, is NotEnoughMemory."""
-    try:
-        yield
-    except RuntimeError as error:
-        if isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in OUT_OF_MEMORY):
-            raise NotEnoughMemory(
-                "the memory that was free at first ran out; close other programs, or train on another machine."
-            ) from error
-        raise
+class _Run:
+    """One training: the state that its optimiser steps move on."""
 
+    def __init__(self, model: PeftModel, material: Material, how: Hyperparameters, means: Means, limit: int):
+        self._model, self._material, self._how, self._means, self._limit = model, material, how, means, limit
+        self._parameters = [p for p in model.parameters() if p.requires_grad]
+        self._optimiser = torch.optim.AdamW(self._parameters, lr=how.learning_rate, weight_decay=0.0)
+        self._budget = Budget(material.general, how.kl_budget, means.device) if material.general else None
+        self._courtesy = Courtesy() if means.device == "cpu" else None
+        order = random.Random(how.seed)
+        epochs = [batches(material.learn, how.batch, order) for _ in range(how.epochs)]
+        self._steps = [batch for epoch in epochs for batch in epoch]
+        self._epoch_steps = len(epochs[0])
+        self._base: dict[int, list[float]] = {}
+        self._losses: list[float] = []
+        self._divergences: list[float] = []
+        self._tokens, self._spent_s = 0, 0.0
+        self._best: tuple[float, dict[str, torch.Tensor]] | None = None
 
-def _optimise(
-    model: torch.nn.Module,
-    examples: Sequence[Example],
-    how: Hyperparameters,
-    batch_tokens: int,
-    pad: int,
-    device: str,
-    progress: Progress,
-) -> tuple[list[float], int, float]:
-    order = random.Random(how.seed)
-    steps = [batch for _ in range(how.epochs) for batch in _batches(examples, how.batch, order)]
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(parameters, lr=how.learning_rate, weight_decay=0.0)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate_share(step, len(steps), how.warmup_share))
-    courtesy = Courtesy() if device == "cpu" else None
-    losses, tokens, began = [], 0, time.monotonic()
-    for done, batch in enumerate(steps, 1):
+    def to_its_end(self, progress: Progress) -> Trained:
+        """Make the steps that are left."""
+        self._restore()
+        began = time.monotonic() - self._spent_s
+        saved_at, why = self._spent_s, None
+        while why is None and (done := len(self._losses)) < len(self._steps):
+            at = max(done, int(self._spent_s / self._means.seconds * len(self._steps)))
+            if at >= len(self._steps):
+                why = f"its time was over after {done} of {len(self._steps)} steps"
+                break
+            self._step(self._steps[done], rate_share(at, len(self._steps), self._how.warmup_share))
+            self._spent_s = time.monotonic() - began
+            progress("learning", done + 1, len(self._steps))
+            if (done + 1) % self._epoch_steps == 0 and self._grew_worse(done + 1):
+                why = f"what was watched grew worse before step {done + 1} of {len(self._steps)}"
+            elif self._spent_s - saved_at >= SAVE_S:
+                self._save()
+                saved_at = self._spent_s
+        if self._best is not None:
+            set_peft_model_state_dict(self._model, self._best[1])
+        targets = tuple(sorted(self._model.peft_config["default"].target_modules))
+        losses, divergences = tuple(self._losses), tuple(self._divergences)
+        return Trained(losses, divergences, self._tokens, self._spent_s, targets, why)
+
+    def _step(self, batch: Sequence[int], share: float) -> None:
+        """One optimiser step on the examples with these numbers."""
         total = 0.0
-        for part in _split(batch, batch_tokens):
-            loss = batch_loss(model, part, pad, device) / len(batch)
+        for part in parts(batch, self._material.learn, self._limit):
+            loss = self._loss(part) / len(batch)
             loss.backward()
             total += loss.item()
-            tokens += sum(len(e.prompt_ids) + len(e.reply_ids) for e in part)
-            if courtesy is not None:
-                courtesy.rest()
-        torch.nn.utils.clip_grad_norm_(parameters, how.max_gradient_norm)
-        optimiser.step()
-        schedule.step()
-        optimiser.zero_grad(set_to_none=True)
-        losses.append(total)
-        progress("learning", done, len(steps))
-    return losses, tokens, time.monotonic() - began
+            self._tokens += sum(len(p) + len(r) for n in part for p, r in rows_of([self._material.learn[n]]))
+            self._rest()
+        figures = {"loss": total, "learning rate": share * self._how.learning_rate}
+        if self._budget is not None:
+            excess, divergence = self._budget.loss(self._model)
+            excess.backward()
+            self._divergences.append(divergence)
+            figures["divergence"] = divergence
+            self._rest()
+        torch.nn.utils.clip_grad_norm_(self._parameters, self._how.max_gradient_norm)
+        for group in self._optimiser.param_groups:
+            group["lr"] = figures["learning rate"]
+        self._optimiser.step()
+        self._optimiser.zero_grad(set_to_none=True)
+        self._losses.append(total)
+        self._means.journal.note(len(self._losses), **figures)
+
+    def _loss(self, part: Sequence[int]) -> torch.Tensor:
+        examples = [self._material.learn[n] for n in part]
+        rows = rows_of(examples)
+        packed = pack(rows).to(self._means.device)
+        log_probs = log_probabilities(token_logits(self._model, packed), packed, len(rows))
+        return total_loss(examples, log_probs, [each for n in part for each in self._base_log_probs(n)])
+
+    def _base_log_probs(self, number: int) -> list[float]:
+        """Those of an example's rows under the base model, computed once; zeros where its loss reads none."""
+        if number not in self._base:
+            example = self._material.learn[number]
+            if example.objective == "sft":
+                self._base[number] = [0.0]
+            else:
+                with self._model.disable_adapter():
+                    self._base[number] = references(self._model, [example], self._means.device)
+        return self._base[number]
+
+    def _grew_worse(self, step: int) -> bool:
+        """Whether the median token loss of what is watched is above the best so far; what is best is kept."""
+        if not self._material.watch:
+            return False
+        losses = []
+        for example in self._material.watch:
+            packed = pack(rows_of([example])[:1]).to(self._means.device)
+            with torch.no_grad():
+                chosen = token_logits(self._model, packed).log_softmax(-1).gather(1, packed.targets[:, None])
+            losses += (-chosen[:, 0]).tolist()
+        loss = median(losses)
+        self._means.journal.note(step, **{"watched loss": loss})
+        if self._best is None or loss < self._best[0]:
+            state = get_peft_model_state_dict(self._model)
+            self._best = loss, {name: tensor.detach().clone() for name, tensor in state.items()}
+        return loss > WORSE * self._best[0]
+
+    def _rest(self) -> None:
+        if self._courtesy is not None:
+            self._courtesy.rest()
+
+    def _save(self) -> None:
+        self._means.checkpoints.save(
+            {
+                "adapter": get_peft_model_state_dict(self._model),
+                "optimiser": self._optimiser.state_dict(),
+                "losses": self._losses,
+                "divergences": self._divergences,
+                "tokens": self._tokens,
+                "spent_s": self._spent_s,
+                "best": self._best,
+            }
+        )
+
+    def _restore(self) -> None:
+        state = self._means.checkpoints.load()
+        if state is None:
+            return
+        set_peft_model_state_dict(self._model, state["adapter"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._losses, self._divergences = state["losses"], state["divergences"]
+        self._tokens, self._spent_s, self._best = state["tokens"], state["spent_s"], state["best"]
+        if self._budget is not None:
+            self._budget.skip(len(self._losses))
+        log.info("training goes on after step %d of %d", len(self._losses), len(self._steps))
 
 
 def rate_share(step: int, steps: int, warmup_share: float) -> float:
@@ -158,83 +255,29 @@ def rate_share(step: int, steps: int, warmup_share: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 
-def _batches(examples: Sequence[Example], size: int, order: random.Random) -> list[list[Example]]:
-    """Shuffled batches whose members are of similar length, so that little is padded."""
-    shuffled = order.sample(list(examples), len(examples))
+def batches(examples: Sequence[Example], size: int, order: random.Random) -> list[list[int]]:
+    """The examples' numbers in shuffled batches of similar length, so that passes are of similar cost."""
+    shuffled = order.sample(range(len(examples)), len(examples))
     window = size * 8
-    batches = []
+    found = []
     for start in range(0, len(shuffled), window):
-        near = sorted(shuffled[start : start + window], key=lambda e: len(e.prompt_ids) + len(e.reply_ids))
-        batches += [near[n : n + size] for n in range(0, len(near), size)]
-    order.shuffle(batches)
-    return batches
+        near = sorted(shuffled[start : start + window], key=lambda n: _length(examples[n]))
+        found += [near[n : n + size] for n in range(0, len(near), size)]
+    order.shuffle(found)
+    return found
 
 
-def _split(batch: Sequence[Example], batch_tokens: int) -> list[list[Example]]:
-    """A batch in parts of at most `batch_tokens` tokens, padding included."""
-    parts: list[list[Example]] = [[]]
-    for example in sorted(batch, key=lambda e: len(e.prompt_ids) + len(e.reply_ids), reverse=True):
-        longest = max([len(e.prompt_ids) + len(e.reply_ids) for e in [*parts[-1], example]])
-        if parts[-1] and longest * (len(parts[-1]) + 1) > batch_tokens:
-            parts.append([])
-        parts[-1].append(example)
-    return parts
+def parts(batch: Sequence[int], examples: Sequence[Example], limit: int) -> list[list[int]]:
+    """A batch in parts that are read in one pass each, of at most `limit` tokens as they are packed."""
+    found: list[list[int]] = [[]]
+    for number in sorted(batch, key=lambda n: _length(examples[n]), reverse=True):
+        with_it = [*found[-1], number]
+        if found[-1] and packed_tokens(rows_of([examples[n] for n in with_it])) > limit:
+            found.append([number])
+        else:
+            found[-1] = with_it
+    return found
 
 
-def batch_loss(model: torch.nn.Module, part: Sequence[Example], pad: int, device: str) -> torch.Tensor:
-    """The sum over examples of weight times the mean loss of the reply's tokens.
-
-    Rows are padded on the left, so that every reply ends in the last column and logits are made for replies alone.
-    """
-    lengths = [len(e.prompt_ids) + len(e.reply_ids) for e in part]
-    width, keep = max(lengths), max(len(e.reply_ids) for e in part) + 1
-    ids = torch.full((len(part), width), pad)
-    mask = torch.zeros((len(part), width), dtype=torch.long)
-    labels = torch.full((len(part), keep - 1), -100)
-    for row, (example, length) in enumerate(zip(part, lengths, strict=True)):
-        ids[row, width - length :] = torch.tensor(example.prompt_ids + example.reply_ids)
-        mask[row, width - length :] = 1
-        labels[row, keep - 1 - len(example.reply_ids) :] = torch.tensor(example.reply_ids)
-    positions = (mask.cumsum(1) - 1).clamp(min=0)
-    logits = model(
-        input_ids=ids.to(device),
-        attention_mask=mask.to(device),
-        position_ids=positions.to(device),
-        logits_to_keep=keep,
-        use_cache=False,
-    ).logits
-    labels = labels.to(device)
-    losses = cross_entropy(logits[:, :-1].float().transpose(1, 2), labels, ignore_index=-100, reduction="none")
-    weights = torch.tensor([e.weight for e in part], device=device)
-    return (losses.sum(1) / (labels != -100).sum(1) * weights).sum()
-
-
-def affordable_tokens(model_folder: Path, wished: int, free_bytes: int, item_bytes: int, longest: int) -> int:
-    """Tokens of a forward pass, at most `wished`, that fit into free memory beside the model.
-
-    The longest example is a pass of its own, and must fit too.
-
-    Activations are estimated by what a decoder layer keeps for its backward pass (20 hidden and 8 intermediate values a
-    token), and logits with their gradient and softmax in float32.
-
-    Raises: NotEnoughMemory.
-    """
-    config = AutoConfig.from_pretrained(model_folder, local_files_only=True).get_text_config()
-    weights = 2 * sum(f.stat().st_size for f in model_folder.glob("*.safetensors")) * item_bytes // 2
-    inner = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
-    per_token = config.num_hidden_layers * (20 * config.hidden_size + 8 * inner) * item_bytes + 12 * config.vocab_size
-    fitting, least = int((0.8 * free_bytes - weights) / per_token), max(MIN_BATCH_TOKENS, longest)
-    tokens = min(wished, fitting)
-    if fitting < least:
-        needed = (weights + least * per_token) / 0.8
-        raise NotEnoughMemory(
-            f"training needs about {needed / 2**30:.1f} GiB of free memory and {free_bytes / 2**30:.1f} GiB are free; "
-            "close other programs, or train on another machine."
-        )
-    if tokens < wished:
-        log.warning("memory is short: %d tokens a pass instead of %d", tokens, wished)
-    return tokens
-
-
-def _free_bytes(device: str) -> int:
-    return torch.cuda.mem_get_info()[0] if device == "cuda" else psutil.virtual_memory().available
+def _length(example: Example) -> int:
+    return len(example.prompt_ids) + len(example.reply_ids) + len(example.rejected_ids)

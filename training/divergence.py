@@ -1,0 +1,42 @@
+"""The KL budget: how far from the base model a tuned one may go on prompts that nobody's feedback is about."""
+
+from collections.abc import Iterator, Sequence
+from itertools import cycle, islice
+
+import torch
+from peft import PeftModel
+
+from training.objectives import token_logits
+from training.packing import Packed, Row, pack
+
+ROWS = 2
+"""General prompts that each optimiser step is held to."""
+WEIGHT = 1.0
+
+
+class Budget:
+    """Adds to a step's loss what the divergence on the next general prompts exceeds the budget by."""
+
+    def __init__(self, rows: Sequence[Row], nats: float, device: str):
+        self._rows: Iterator[Row] = cycle(rows)
+        self._nats = nats
+        self._device = device
+
+    def skip(self, steps: int) -> None:
+        """Pass over the prompts of steps that were made before."""
+        for _ in islice(self._rows, ROWS * steps):
+            pass
+
+    def loss(self, model: PeftModel) -> tuple[torch.Tensor, float]:
+        """WEIGHT times the excess of the divergence, and the divergence itself in nats a token."""
+        packed = pack(list(islice(self._rows, ROWS))).to(self._device)
+        divergence = divergence_from_base(model, packed)
+        return WEIGHT * (divergence - self._nats).clamp(min=0), float(divergence.detach())
+
+
+def divergence_from_base(model: PeftModel, packed: Packed) -> torch.Tensor:
+    """The mean over reply tokens of KL(base || tuned), in nats."""
+    with torch.no_grad(), model.disable_adapter():
+        base = token_logits(model, packed).log_softmax(-1)
+    tuned = token_logits(model, packed).log_softmax(-1)
+    return (base.exp() * (base - tuned)).sum(-1).mean()
