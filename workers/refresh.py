@@ -6,25 +6,27 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from adapters.base import Base, load_tokenizer, prepare_base
-from adapters.manifest import describe, seal
-from adapters.numerics import training_dtype
+from adapters.manifest import seal
 from adapters.registry import Registry
 from adapters.verify import verify
 from core import keys
 from core.errors import AliasMoved, Busy, FenceLost, ServingUnavailable, StoreUnavailable
 from core.prompt import Renderer
-from core.records import BASE, GateReport, Manifest, now_ms
+from core.records import BASE, GateReport, now_ms
 from core.store import durable
 from feedback.progress import clear_progress, report_progress
-from training.examples import EvaluationItem, Record, Snapshot, as_examples, build, general_slice
+from training.examples import EvaluationItem, general_slice
 from training.gate import MIN_ITEMS, judge
-from training.train import Hyperparameters, NotEnoughMemory, Trained, enough_memory, train
+from training.memory import NotEnoughMemory, enough_memory
+from training.snapshot import Snapshot
+from training.train import Hyperparameters
 from workers.context import Context
 from workers.judging import open_judge
+from workers.learning import hyperparameters, manifest_of, take_snapshot, tune
 from workers.lock import RefreshLock
 
 log = logging.getLogger(__name__)
@@ -62,14 +64,8 @@ def run_refresh(context: Context, lock: RefreshLock, progress: Progress, again: 
     os.nice(max(0, LOW_PRIORITY - os.nice(0)))
     base = prepare_base(settings.model, settings.data_dir)
     renderer = Renderer(load_tokenizer(base), base.tokenizer_hash, settings.prompt_tokens)
-    how = Hyperparameters(
-        rank=settings.lora_rank,
-        alpha=2 * settings.lora_rank,
-        learning_rate=settings.learning_rate,
-        epochs=settings.epochs,
-    )
-    record = Record(context.turns, context.reviews, context.ratings, context.people)
-    snapshot = build(record, renderer, settings.system_prompt, base.hash, how.as_dict())
+    how = hyperparameters(settings)
+    snapshot = take_snapshot(context, base, renderer, how)
     log.info("refresh %s: %s", snapshot.hash[:12], snapshot)
     with durable():
         done = context.store.hgetall(keys.run(snapshot.hash))
@@ -167,11 +163,9 @@ def _refresh(
     settings, registry = context.settings, context.registry
     live = registry.route()
     against = _opponent(registry, live, base)
-    device, dtype = training_dtype(settings.train_device, settings.data_dir)
-    replay = as_examples(general_slice("general_train", renderer, settings.system_prompt))
     draft = registry.draft(f"{DRAFT}{snapshot.hash[:16]}-{fence}")
-    trained = train(base.folder, [*snapshot.train, *replay], how, draft, device, dtype, progress)
-    manifest = _manifest(draft, base, renderer.identity, snapshot, how, trained)
+    trained = tune(context, base, renderer, snapshot, how, draft, progress)
+    manifest = manifest_of(draft, base, renderer.identity, snapshot, how, trained)
     seal(draft, manifest)
     verify(draft, base.name, base.hash, base.shapes(), renderer.identity, manifest.id)
     if manifest.id == live:
@@ -214,25 +208,6 @@ async def _judge(
         )
 
 
-def _manifest(
-    draft: Path,
-    base: Base,
-    identity: str,
-    snapshot: Snapshot,
-    how: Hyperparameters,
-    trained: Trained,
-) -> Manifest:
-    described = describe(draft, base.name, base.hash, identity)
-    return replace(
-        described,
-        parent=BASE,
-        sources=tuple(e.source for e in snapshot.train),
-        source_digests=tuple(e.author for e in snapshot.train),
-        snapshot=snapshot.hash,
-        hyperparameters=how.as_dict() | {"final_loss": round(trained.losses[-1], 4), "tokens": trained.tokens},
-    )
-
-
 def _begin(context: Context, snapshot: Snapshot, again: bool) -> None:
     with durable(), context.store.pipeline() as pipe:
         if again:
@@ -253,6 +228,8 @@ def _finish(context: Context, snapshot: Snapshot, result: RefreshResult) -> None
     with durable(), context.store.pipeline() as pipe:
         pipe.hset(keys.run(snapshot.hash), mapping=ended | {"state": "finished"})
         last = {"at": now_ms(), "until": snapshot.until, "snapshot": snapshot.hash}
+        if result.outcome == "promote":
+            pipe.zadd(keys.LEARNED, {snapshot.hash: snapshot.until})
         pipe.hset(keys.REFRESH_LAST, mapping=ended | last)
         pipe.execute()
     log.info("refresh %s ended: %s. %s", snapshot.hash[:12], result.outcome, result.summary)

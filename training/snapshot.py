@@ -1,0 +1,166 @@
+"""From feedback to what training and the gate see: a deterministic snapshot, named by its hash."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from core.errors import PromptTooLong
+from core.privacy import scrub
+from core.prompt import Renderer
+from core.records import APPROVED_PASSAGE, BASE, Message, ReviewPolicy
+from feedback.rows import IMPORTER
+from feedback.turns import messages
+from training.examples import EvaluationItem, Example
+from training.reservoir import sample, slice_of
+from training.sources import Record, Source, decided, vouched_for, weigh, why_not
+
+MAX_REPLY_TOKENS = 1024
+MAX_FROZEN = 400
+"""Frozen prompts that a gate asks, of all ages together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a snapshot is made. `learned` (ms, ascending): until when the versions that went live had learned."""
+
+    system_prompt: str
+    base_hash: str
+    hyperparameters: dict[str, Any]
+    review_policy: ReviewPolicy = "all"
+    author_share: float = 0.2
+    reservoir_max_items: int = 2000
+    learned: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything one refresh learns from and is judged on. `until` is the newest feedback in it (ms)."""
+
+    hash: str
+    train: tuple[Example, ...]
+    evaluation: tuple[EvaluationItem, ...]
+    until: int
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        told = ", ".join(f"{count} {what}" for what, count in sorted(self.counts.items())) or "nothing left out"
+        return f"{len(self.train)} examples to learn from, {len(self.evaluation)} to be judged on ({told})"
+
+
+def build(record: Record, renderer: Renderer, recipe: Recipe) -> Snapshot:
+    """Everything said that may be learned from, rendered under the present identity.
+
+    A turn of another identity is re-rendered and counted; one of the same identity whose prompt comes out different is
+    dropped and counted, as is everything else that is left out. Of what is said about one prompt the newest counts.
+    """
+    sources = [*decided(record), *vouched_for(record, record.trust.vouched(recipe.review_policy))]
+    until = max((source.at for source in sources), default=0)
+    counts: Counter[str] = Counter()
+    used: list[Source] = []
+    items: list[Example | EvaluationItem] = []
+    allowed = _allowed(sources, record, counts)
+    for split, most in (("train", recipe.reservoir_max_items), ("evaluation", MAX_FROZEN)):
+        weighed, dropped = weigh([s for s in allowed if s.split == split], recipe.author_share, _exempt(record))
+        counts.update(dropped)
+        rendered = _rendered(weighed, renderer, recipe, counts)
+
+        def age(pair: tuple[Source, Example | EvaluationItem]) -> str:
+            return slice_of(pair[0].at, recipe.learned)
+
+        kept = sample(rendered, most, age, lambda pair: pair[0].turn.id)
+        counts["beyond the reservoir"] += len(rendered) - len(kept)
+        used += [source for source, _ in kept]
+        items += [item for _, item in kept]
+    return Snapshot(
+        hash=snapshot_hash(used, renderer.identity, recipe),
+        train=tuple(sorted((i for i in items if isinstance(i, Example)), key=lambda e: e.source)),
+        evaluation=tuple(sorted((i for i in items if isinstance(i, EvaluationItem)), key=lambda e: e.id)),
+        until=until,
+        counts={what: count for what, count in counts.items() if count},
+    )
+
+
+def snapshot_hash(used: Iterable[Source], identity: str, recipe: Recipe) -> str:
+    """The name of a refresh: what it learns from, rendered how, on which base, trained how. Holds nobody's text."""
+    said = sorted((s.turn.id, s.at, s.split, s.objective, s.weight) for s in used)
+    facts = [identity, recipe.system_prompt, recipe.base_hash, recipe.hyperparameters, said]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _allowed(sources: Sequence[Source], record: Record, counts: Counter[str]) -> list[Source]:
+    consents: dict[str, bool] = {}
+
+    def consented(author: str) -> bool:
+        if author not in consents:
+            consents[author] = record.people.person(author).consent == "yes"
+        return consents[author]
+
+    found = []
+    for source in sources:
+        source = replace(source, conversation=tuple(record.turns.conversation(source.turn.parent)))
+        why = why_not(source, consented)
+        if why is None:
+            found.append(source)
+        else:
+            counts[why] += 1
+    return found
+
+
+def _exempt(record: Record):
+    """Imported rows and the owner may have any share."""
+    owner = record.people.owner()
+    return lambda author: author in ("", IMPORTER, owner)
+
+
+def _rendered(
+    sources: Sequence[Source], renderer: Renderer, recipe: Recipe, counts: Counter[str]
+) -> list[tuple[Source, Example | EvaluationItem]]:
+    """Sources with their items, the newest of one prompt."""
+    by_prompt: dict[tuple[int, ...], tuple[Source, Example | EvaluationItem]] = {}
+    for source in sources:
+        item = _item(source, renderer, recipe, counts)
+        if item is not None:
+            by_prompt[item.prompt_ids] = source, item
+    return list(by_prompt.values())
+
+
+def _item(source: Source, renderer: Renderer, recipe: Recipe, counts: Counter[str]) -> Example | EvaluationItem | None:
+    turn = source.turn
+    reply = tuple(renderer.reply_ids(source.reply))
+    rejected = tuple(renderer.reply_ids(source.rejected)) if source.objective == "pair" else ()
+    prompt_ids = _prompt_ids(source, renderer, recipe, counts)
+    if prompt_ids is None:
+        return None
+    if max(len(reply), len(rejected)) > MAX_REPLY_TOKENS:
+        counts["too long"] += 1
+        return None
+    if source.split == "evaluation":
+        age = slice_of(source.at, recipe.learned)
+        return EvaluationItem(turn.id, prompt_ids, reply, source.reply, turn.kind, age)
+    return Example(prompt_ids, reply, turn.id, turn.author or "", source.weight, source.objective, rejected)
+
+
+def _prompt_ids(source: Source, renderer: Renderer, recipe: Recipe, counts: Counter[str]) -> tuple[int, ...] | None:
+    """The prompt as it would be rendered now, scrubbed, without what memory said; None where it cannot be used."""
+    turn = source.turn
+    chat = [*messages(source.conversation), *turn.messages]
+    try:
+        if turn.prompt_identity == renderer.identity:
+            if renderer.render(_with_system(chat, turn.system), turn.passages).hash != turn.prompt_hash:
+                counts["not reproducible"] += 1
+                return None
+        elif turn.adapter == BASE or turn.prompt_identity:
+            counts["re-rendered"] += 1
+        scrubbed = [Message(m.role, scrub(m.content)) for m in _with_system(chat, recipe.system_prompt)]
+        documents = [p for p in turn.passages if not p.id.startswith(APPROVED_PASSAGE)]
+        return renderer.render(scrubbed, documents).ids
+    except PromptTooLong:
+        counts["too long"] += 1
+        return None
+
+
+def _with_system(chat: list[Message], system: str) -> list[Message]:
+    return chat if chat[0].role == "system" or not system else [Message("system", system), *chat]

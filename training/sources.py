@@ -1,0 +1,144 @@
+"""Feedback that may become examples: what operators decided, and what is vouched for without them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from feedback.trust import Candidate, Trust, Vouched, cap, collapse
+
+from core.records import Review, Split, Turn
+from feedback.people import People
+from feedback.ratings import Ratings
+from feedback.reviews import Reviews
+from feedback.turns import Turns, question, stays_in_chat
+from training.examples import Objective
+
+WEAK = 0.5
+"""Weight of an answer that somebody had made again, and nobody preferred the second."""
+
+
+class Record:
+    """The parts of the record that a snapshot reads."""
+
+    def __init__(self, turns: Turns, reviews: Reviews, ratings: Ratings, people: People, trust: Trust):
+        self.turns = turns
+        self.reviews = reviews
+        self.ratings = ratings
+        self.people = people
+        self.trust = trust
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One turn and what its feedback says: `reply` is to be learned, or is how not to answer; `at` is when (ms)."""
+
+    turn: Turn
+    reply: str
+    split: Split
+    at: int
+    objective: Objective = "sft"
+    rejected: str = ""
+    weight: float = 1.0
+    correctors: tuple[str, ...] = ()
+    reviewed: bool = True
+    conversation: tuple[Turn, ...] = ()
+    """The turns before this one, oldest first."""
+
+
+def decided(record: Record) -> Iterator[Source]:
+    """What operators decided for everyone, oldest first."""
+    reviews = [*record.reviews.approved(), *record.reviews.rejected()]
+    reviews = sorted((r for r in reviews if r.scope == "everyone"), key=lambda r: (r.created_at, r.turn))
+    turns = record.turns.get_many([r.turn for r in reviews])
+    first = record.turns.get_many([t.regenerates for t in turns.values() if t.regenerates])
+    for review in reviews:
+        turn = turns.get(review.turn)
+        if turn is None:
+            continue
+        source = Source(turn, review.text, review.split, review.created_at, correctors=_correctors(review, record))
+        if review.decision == "reject":
+            yield replace(source, reply=_own_words(turn), objective="undesirable")
+        elif review.decision == "edit":
+            yield preferred(source, _own_words(turn))
+        else:
+            yield preferred(source, _own_words(first[turn.regenerates]) if turn.regenerates in first else "")
+
+
+def vouched_for(record: Record, vouched: Sequence[Vouched]) -> Iterator[Source]:
+    """What feedback says that no operator decided on."""
+    accepted = {v.turn.id for v in vouched if _thumbs(v) > 0}
+    first = record.turns.get_many([v.turn.regenerates for v in vouched if v.turn.regenerates])
+    for each in vouched:
+        turn, said = each.turn, each.said
+        words = _own_words(turn)
+        events = [*said.votes, *said.corrections, *said.regenerations]
+        source = Source(turn, words, each.split, max(e.created_at for e in events), reviewed=False)
+        if said.corrections:
+            newest = max(said.corrections, key=lambda c: c.created_at)
+            yield preferred(replace(source, reply=newest.text, correctors=(newest.author,)), words)
+        elif _thumbs(each) > 0 and turn.regenerates in first:
+            yield preferred(source, _own_words(first[turn.regenerates]))
+        elif _thumbs(each):
+            yield replace(source, objective="desirable" if _thumbs(each) > 0 else "undesirable")
+        elif said.regenerations and not accepted & {r.replacement for r in said.regenerations}:
+            yield replace(source, objective="undesirable", weight=WEAK)
+
+
+def preferred(source: Source, rejected: str) -> Source:
+    """A reply to learn, as one that is preferred to other words where there are any."""
+    if not rejected.strip() or rejected.split() == source.reply.split():
+        return source
+    return replace(source, objective="pair", rejected=rejected)
+
+
+def why_not(source: Source, consented: Callable[[str], bool]) -> str | None:
+    """Why a source is not learned from; None where it may be."""
+    conversation = [*source.conversation, source.turn]
+    if source.split == "excluded":
+        return "between the sets"
+    if source.split == "evaluation" and source.objective not in ("sft", "pair"):
+        return "thumbs of the frozen set"
+    if not source.reply.strip():
+        return "without an answer"
+    if stays_in_chat(conversation):
+        return "of one chat only"
+    for past in conversation:
+        authors = {m.author for m in past.messages if m.role == "user"}
+        if not all(consented(author) if author else past.origin == "import" for author in authors):
+            return "without consent"
+    return None if all(consented(author) for author in source.correctors) else "without consent"
+
+
+def weigh(
+    sources: Sequence[Source], share: float, exempt: Callable[[str], bool]
+) -> tuple[list[Source], dict[str, int]]:
+    """Those that count: each thing said once, nobody with more than a share; and how many others there were."""
+    candidates = [
+        Candidate(s.turn.id, _speaker(s), question(s.turn), f"{s.objective} {s.reply}", s.at, s.reviewed)
+        for s in sources
+    ]
+    distinct, repeated = collapse(candidates)
+    kept, beyond = cap(distinct, share, exempt)
+    ids = {candidate.id for candidate in kept}
+    return [s for s in sources if s.turn.id in ids], {
+        "repeated": len(repeated),
+        "beyond one author's share": len(beyond),
+    }
+
+
+def _speaker(source: Source) -> str:
+    return (source.correctors or (source.turn.author or "",))[0]
+
+
+def _own_words(turn: Turn) -> str:
+    """What the model itself wrote."""
+    return turn.reply if turn.generated is None else turn.generated
+
+
+def _thumbs(vouched: Vouched) -> int:
+    return sum(vote.value for vote in vouched.said.votes)
+
+
+def _correctors(review: Review, record: Record) -> tuple[str, ...]:
+    if review.correctors is not None or review.decision != "edit":
+        return review.correctors or ()
+    return tuple(c.author for c in record.ratings.corrections(review.turn))

@@ -1,0 +1,107 @@
+"""What a refresh trains on and how: settings in, a snapshot and a tuned draft out."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from adapters.base import Base
+from adapters.manifest import describe
+from adapters.numerics import training_dtype
+from core import keys
+from core.prompt import Renderer
+from core.records import BASE, Manifest
+from core.settings import Settings
+from core.store import durable
+from training.checkpoints import Checkpoints
+from training.examples import Example, as_examples, general_slice
+from training.journal import Journal
+from training.snapshot import Recipe, Snapshot, build
+from training.sources import Record
+from training.train import Hyperparameters, Material, Means, Trained, train
+from workers.context import Context
+
+WATCHED_SHARE = 20
+"""One example in this many is watched instead of learned, where there are enough."""
+ENOUGH_TO_WATCH, MOST_WATCHED = 200, 24
+FOLDER = "training"
+
+
+def hyperparameters(settings: Settings) -> Hyperparameters:
+    """How the settings want an adapter tuned."""
+    return Hyperparameters(rank=settings.lora_rank, learning_rate=settings.learning_rate, epochs=settings.epochs)
+
+
+def take_snapshot(context: Context, base: Base, renderer: Renderer, how: Hyperparameters) -> Snapshot:
+    """What the record holds to learn from now."""
+    settings = context.settings
+    with durable():
+        learned = context.store.zrange(keys.LEARNED, 0, -1, withscores=True)
+    recipe = Recipe(
+        settings.system_prompt,
+        base.hash,
+        how.as_dict(),
+        settings.review_policy,
+        settings.author_share,
+        settings.reservoir_max_items,
+        tuple(int(until) for _, until in learned),
+    )
+    record = Record(context.turns, context.reviews, context.ratings, context.people, context.trust)
+    return build(record, renderer, recipe)
+
+
+def tune(
+    context: Context,
+    base: Base,
+    renderer: Renderer,
+    snapshot: Snapshot,
+    how: Hyperparameters,
+    draft: Path,
+    progress: Callable[[str, int, int], None],
+) -> Trained:
+    """Tune an adapter on a snapshot into a draft folder; a run of the same snapshot that was killed goes on.
+
+    Raises: NotEnoughMemory, DiskFull.
+    """
+    settings = context.settings
+    device, dtype = training_dtype(settings.train_device, settings.data_dir)
+    replay = as_examples(general_slice("general_train", renderer, settings.system_prompt))
+    apart = [(i.prompt_ids, i.reply_ids) for i in general_slice("general_kl", renderer, settings.system_prompt)]
+    watch, learn = _watched(snapshot.train)
+    folder = settings.data_dir / FOLDER
+    checkpoints = Checkpoints(folder, snapshot.hash)
+    with Journal(folder, snapshot.hash, settings, resumes=checkpoints.load() is not None) as journal:
+        means = Means(device, dtype, draft, checkpoints, journal, settings.train_max_s)
+        return train(base.folder, Material([*learn, *replay], watch, apart), how, means, progress)
+
+
+def manifest_of(
+    draft: Path, base: Base, identity: str, snapshot: Snapshot, how: Hyperparameters, trained: Trained
+) -> Manifest:
+    """The manifest of what was tuned on a snapshot."""
+    found = {"final_loss": round(trained.losses[-1], 4), "tokens": trained.tokens, "steps": len(trained.losses)}
+    if trained.divergences:
+        found["divergence"] = round(trained.divergences[-1], 4)
+    if trained.ended_early:
+        found["ended_early"] = trained.ended_early
+    return replace(
+        describe(draft, base.name, base.hash, identity),
+        parent=BASE,
+        sources=tuple(e.source for e in snapshot.train),
+        source_digests=tuple(e.author for e in snapshot.train),
+        snapshot=snapshot.hash,
+        hyperparameters=how.as_dict() | found,
+    )
+
+
+def _watched(examples: tuple[Example, ...]) -> tuple[list[Example], list[Example]]:
+    """Examples to watch, drawn by a hash of their sources, and those to learn."""
+    if len(examples) < ENOUGH_TO_WATCH:
+        return [], list(examples)
+    lots = sorted(
+        (e for e in examples if e.objective in ("sft", "pair")),
+        key=lambda e: hashlib.sha256(e.source.encode()).digest(),
+    )
+    watch = lots[: min(len(examples) // WATCHED_SHARE, MOST_WATCHED)]
+    chosen = {e.source for e in watch}
+    return watch, [e for e in examples if e.source not in chosen]
