@@ -361,6 +361,14 @@ def bench_learn(data: Data, file: ToFile = None) -> None:
     _report(run(data, _say), file)
 
 
+@bench.command("train")
+def bench_train(data: Data, file: ToFile = None) -> None:
+    """How fast is training, beside TRL's SFTTrainer?"""
+    from bench.tuning import run
+
+    _report(run(data, _say), file)
+
+
 @bench.command("serve")
 def bench_serve(
     against: Annotated[
