@@ -9,6 +9,7 @@ from core.records import Message, Rating, Turn, new_id, now_ms, to_json
 from feedback.people import People
 from feedback.ratings import Ratings
 from feedback.reviews import Reviews
+from feedback.rows import IMPORTER
 from feedback.trust import ALWAYS_ALLOWED, COMPARED, Candidate, Trust, cap, collapse
 from feedback.turns import Turns
 
@@ -170,14 +171,14 @@ def test_a_correction_vouches_where_it_was_taken(turns, ratings, reviews, trust,
     assert trust.quarantined("bob"), "who liked what had to be corrected"
 
 
-def test_owner_and_members_never_wait(turns, ratings, people, trust):
+def test_owner_members_and_imports_never_wait(turns, ratings, people, trust):
     people.grant("ann", "member")
     people.redeem(people.invite("owner"), "olga", "telegram:olga")
     told = {}
-    for author in ("ann", "olga", "eve"):
+    for author in ("ann", "olga", "eve", IMPORTER):
         told[author] = answered(turns, f"question of {author}?")
         ratings.rate(told[author].id, author, 1)
-    assert vouched(trust, "none") == {told["ann"].id, told["olga"].id}
+    assert vouched(trust, "none") == {told["ann"].id, told["olga"].id, told[IMPORTER].id}
 
 
 def test_each_policy_lets_in_what_it_says(turns, ratings, reviews, people, trust):
