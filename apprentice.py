@@ -369,6 +369,14 @@ def bench_train(data: Data, file: ToFile = None) -> None:
     _report(run(data, _say), file)
 
 
+@bench.command("review")
+def bench_review(data: Data, file: ToFile = None) -> None:
+    """How many of the wrong answers does a budget of reviews see, in our order and in others?"""
+    from bench.review import run
+
+    _report(run(data, _say), file)
+
+
 @bench.command("serve")
 def bench_serve(
     against: Annotated[

@@ -134,10 +134,11 @@ class Conversations:
         return self._people.person(self._operator).consent
 
     def set_consent(self, consent: Consent) -> None:
-        """Note whether the operator's words may be learned from.
+        """Note whether the operator's words may be learned from, who is trusted as the owner is.
 
         Raises: StoreUnavailable.
         """
+        self._people.grant(self._operator, "owner")
         self._people.set_consent(self._operator, consent)
 
     def progress(self) -> str:

@@ -37,7 +37,7 @@ def review_queue(reviews: Reviews, reviewer: str, console: Console) -> int:
 
 def _show(item: QueueItem, waiting: int, console: Console) -> None:
     turn = item.turn
-    console.rule(f"{waiting} waiting · {turn.id[:8]} · answered by {turn.adapter[:12]}")
+    console.rule(f"{waiting} waiting · {turn.id[:8]} · answered by {turn.adapter[:12]} · {item.why}")
     for past in item.conversation:
         console.print(f"[dim]{escape(past.messages[-1].content)}\n→ {escape(past.reply)}[/]", highlight=False)
     console.print(Panel(escape(turn.messages[-1].content), title="question", title_align="left"))

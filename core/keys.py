@@ -9,7 +9,9 @@ APPROVED = PREFIX + "approved"  # zset turn -> approved at (ms), of either scope
 FOR_EVERYONE = PREFIX + "approved:everyone"  # zset turn -> approved at (ms): those that training may see
 QUESTION_VECTORS = PREFIX + "approved:vectors"  # hash turn -> base64: the embedded question of an approved answer
 SPLITS = PREFIX + "splits"  # hash root:<turn> | text:<keyed hash> -> train | evaluation: frozen at the first approval
-QUEUE = PREFIX + "queue"  # zset turn -> since (ms): waits for an operator
+QUEUE = PREFIX + "queue"  # zset turn -> since (ms), less 10^13 for each rank that it stands before the rest
+QUEUE_KINDS = PREFIX + "queue:kinds"  # zset turn -> since (ms): the newest that stand for questions of their kind
+FEEDBACK = PREFIX + "feedback"  # zset turn -> newest event (ms): turns that anything was said about, as long as turns
 EVENTS = PREFIX + "events"  # stream {type, data}: the feedback events in order, as long as turns are kept
 OPEN_TURNS = PREFIX + "turns:open"  # zset turn -> opened at (ms)
 VERSIONS = PREFIX + "versions"  # zset version -> published at (ms)
@@ -70,6 +72,11 @@ def head(chat: str) -> str:
 def person(author: str) -> str:
     """hash role, consent, first_seen, told: no lifetime."""
     return f"{PREFIX}person:{author}"
+
+
+def approved_of(author: str) -> str:
+    """set: approved turns whose approval bore out what this author had said; no lifetime, as approvals."""
+    return f"{PREFIX}person:{author}:approved"
 
 
 def invite(code_digest: str) -> str:

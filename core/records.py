@@ -17,6 +17,7 @@ TurnStatus = Literal["open", "complete", "stopped", "failed"]
 Origin = Literal["model", "quote", "approved", "import"]
 Decision = Literal["approve", "edit", "reject"]
 Split = Literal["train", "evaluation", "excluded"]
+ReviewPolicy = Literal["all", "flagged", "none"]
 Outcome = Literal["promote", "reject", "not enough evidence"]
 BASE = "base"
 """The version that is no adapter: the base model itself."""

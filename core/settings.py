@@ -9,6 +9,7 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from core.errors import SettingsError
+from core.records import ReviewPolicy
 
 PREFIX = "APPRENTICE_"
 TOKEN = "TELEGRAM_BOT_TOKEN"
@@ -76,6 +77,12 @@ class Settings(BaseModel):
     )
 
     turn_retention_days: int = Field(90, ge=1, description="Days an unapproved turn and its feedback are kept.")
+    review_policy: ReviewPolicy = Field(
+        "all", description="What counts only once an operator has decided: all feedback, what is flagged, or none."
+    )
+    author_share: float = Field(
+        0.2, gt=0.0, le=1.0, description="Largest share of a refresh that one person may have (the owner excepted)."
+    )
     refresh_min_items: int = Field(60, ge=5, description="Newly approved items that make a refresh due.")
     refresh_interval_s: int = Field(
         86_400, ge=1, description="Or this long after the last one, if anything new was approved."

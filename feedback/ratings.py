@@ -1,13 +1,18 @@
 """Feedback events about turns: thumbs, corrections, regenerations. One vote per author and turn; the last wins."""
 
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
 
 from core import keys
 from core.errors import InvalidInput, NotFound
-from core.records import Correction, Rating, Regeneration, from_json, now_ms, to_json
+from core.privacy import scrub
+from core.records import Correction, Rating, Regeneration, Turn, from_json, now_ms, to_json
 from core.store import Store, durable
+from feedback.order import ReviewOrder
 from feedback.turns import Turns
 
+T = TypeVar("T", Rating, Correction, Regeneration)
 PENDING_S = 3600
 _AS_LONG_AS_THE_TURN = """
 local left = redis.call('PTTL', KEYS[2])
@@ -17,12 +22,22 @@ MAX_CORRECTION = 8000
 """Characters; a longer text is a document, not an answer."""
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Everything that people said about one turn: every author's present thumb and correction, newest first."""
+
+    votes: tuple[Rating, ...] = ()
+    corrections: tuple[Correction, ...] = ()
+    regenerations: tuple[Regeneration, ...] = ()
+
+
 class Ratings:
-    """Records feedback; what it returns from is stored and in the operators' queue."""
+    """Records feedback, without personal data; what it returns from is stored and in the operators' queue."""
 
     def __init__(self, store: Store, turns: Turns):
         self._store = store
         self._turns = turns
+        self._order = ReviewOrder(store, turns)
         self._as_long_as_the_turn = store.register_script(_AS_LONG_AS_THE_TURN)
 
     def rate(self, turn_id: str, author: str, value: Literal[-1, 0, 1], reason: str | None = None) -> None:
@@ -30,23 +45,23 @@ class Ratings:
 
         Raises: NotFound, StoreUnavailable.
         """
-        self._turns.get(turn_id)
-        rating = Rating(turn_id, author, value, reason, now_ms())
-        self._store_event(rating, keys.votes(turn_id), author)
+        turn = self._turns.get(turn_id)
+        rating = Rating(turn_id, author, value, reason and scrub(reason), now_ms())
+        self._store_event(turn, rating, keys.votes(turn_id))
 
     def correct(self, turn_id: str, author: str, text: str) -> None:
         """Set what an author says the answer should have been.
 
         Raises: NotFound, InvalidInput, StoreUnavailable.
         """
-        self._turns.get(turn_id)
+        turn = self._turns.get(turn_id)
         text = text.strip()
         if not text:
             raise InvalidInput("a correction must say something; write what the answer should have been.")
         if len(text) > MAX_CORRECTION:
             raise InvalidInput(f"a correction may have {MAX_CORRECTION} characters, and this one has {len(text)}.")
-        correction = Correction(turn_id, author, text, now_ms())
-        self._store_event(correction, keys.corrections(turn_id), author)
+        correction = Correction(turn_id, author, scrub(text), now_ms())
+        self._store_event(turn, correction, keys.corrections(turn_id))
 
     def regenerated(self, turn_id: str, replacement: str, author: str) -> None:
         """Note that an author had a turn answered again.
@@ -76,6 +91,22 @@ class Ratings:
         with durable():
             return [from_json(Regeneration, text) for text in self._store.lrange(keys.regenerations(turn_id), 0, -1)]
 
+    def said_about(self, turn_ids: Sequence[str]) -> list[Said]:
+        """What was said about each of the turns, in one round trip.
+
+        Raises: StoreUnavailable.
+        """
+        with durable(), self._store.pipeline(transaction=False) as pipe:
+            for turn_id in turn_ids:
+                pipe.hvals(keys.votes(turn_id))
+                pipe.hvals(keys.corrections(turn_id))
+                pipe.lrange(keys.regenerations(turn_id), 0, -1)
+            found = pipe.execute()
+        return [
+            Said(_newest_first(Rating, votes), _newest_first(Correction, texts), _newest_first(Regeneration, again))
+            for votes, texts, again in zip(found[::3], found[1::3], found[2::3], strict=True)
+        ]
+
     def await_correction(self, chat: str, author: str, turn_id: str) -> None:
         """This author's next message in the chat corrects the turn."""
         with durable():
@@ -104,15 +135,22 @@ class Ratings:
         with durable():
             return self._store.getdel(keys.pending(chat, author))
 
-    def _store_event(self, event: Any, record: str, author: str) -> None:
+    def _store_event(self, turn: Turn, event: Rating | Correction, record: str) -> None:
+        new_kind = self._order.is_of_a_new_kind(turn)
         with durable(), self._store.pipeline() as pipe:
-            pipe.hset(record, author, to_json(event))
+            pipe.hset(record, event.author, to_json(event))
             self._note(pipe, event, record)
-            pipe.zadd(keys.QUEUE, {event.turn: event.created_at}, nx=True)
+            self._order.enter(pipe, turn, event.created_at, new_kind)
             pipe.execute()
 
     def _note(self, pipe: Store, event: Any, record: str) -> None:
-        """Add an event to the stream, which forgets what is older than the record; it lives as long as its turn."""
+        """Add an event, which lives as long as its turn, to stream and index, which forget what is older than that."""
         self._as_long_as_the_turn(keys=[record, keys.turn(event.turn)], client=pipe)
         oldest = now_ms() - 1000 * self._turns.retention_s
         pipe.xadd(keys.EVENTS, {"type": type(event).__name__, "data": to_json(event)}, minid=oldest)
+        pipe.zadd(keys.FEEDBACK, {event.turn: event.created_at})
+        pipe.zremrangebyscore(keys.FEEDBACK, "-inf", oldest)
+
+
+def _newest_first(kind: type[T], texts: Sequence[str]) -> tuple[T, ...]:
+    return tuple(sorted((from_json(kind, text) for text in texts), key=lambda event: -event.created_at))

@@ -1,7 +1,5 @@
 """Operators' decisions: what waits for one, and what an approval sets in motion."""
 
-import hashlib
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +8,6 @@ from core.errors import InvalidInput
 from core.identity import Pseudonyms
 from core.privacy import scrub
 from core.records import (
-    APPROVED_PASSAGE,
     ApprovedAnswer,
     Correction,
     Decision,
@@ -25,29 +22,16 @@ from core.records import (
     to_json,
 )
 from core.store import Store, durable
-from feedback.ratings import Ratings
+from feedback.likeness import jaccard, words
+from feedback.order import reason
+from feedback.ratings import Ratings, Said
 from feedback.shown import approvable
+from feedback.sides import Sides
 from feedback.turns import Turns, question, stays_in_chat, system_text
 
-EVALUATION_SHARE = 5
-"""One group in this many is kept for judging and never trained on."""
+TAKEN_OVER = 0.5
+"""A correction that shares this much of its words with the approved text was approved with it."""
 
-_ASSIGN_SPLITS = """
-local out = {}
-for i = 1, #ARGV, 3 do
-  local root, text, fresh = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  local by_root = redis.call('HGET', KEYS[1], root)
-  local by_text = redis.call('HGET', KEYS[1], text)
-  local split = by_text or by_root or fresh
-  if by_root and by_text and by_root ~= by_text then
-    split = 'excluded'
-  else
-    redis.call('HSET', KEYS[1], root, split, text, split)
-  end
-  out[#out + 1] = split
-end
-return out
-"""
 _LET_GO = """
 redis.call('SREM', KEYS[2], ARGV[1])
 if redis.call('ZSCORE', KEYS[1], ARGV[2]) or redis.call('EXISTS', KEYS[2]) == 1 then return end
@@ -59,13 +43,14 @@ end
 
 @dataclass(frozen=True, slots=True)
 class QueueItem:
-    """A turn that waits for a decision, with everything said about it."""
+    """A turn that waits for a decision, with everything said about it, and why it waits where it does."""
 
     turn: Turn
     conversation: tuple[Turn, ...]
     votes: tuple[Rating, ...]
     corrections: tuple[Correction, ...]
     regenerations: tuple[Regeneration, ...]
+    why: str = ""
 
     @property
     def suggestion(self) -> str:
@@ -75,14 +60,14 @@ class QueueItem:
 
 @dataclass(frozen=True, slots=True)
 class NewDecision:
-    """A decision about to be made. `text` is the approved answer."""
+    """A decision about to be made. `text` is the approved answer; `said` is what people had said before it."""
 
     turn: Turn
     decision: Decision
     scope: Scope
     text: str
     why: str = ""
-    correctors: tuple[str, ...] = ()
+    said: Said = Said()
 
 
 class Reviews:
@@ -92,8 +77,7 @@ class Reviews:
         self._store = store
         self._turns = turns
         self._ratings = ratings
-        self._pseudonyms = pseudonyms
-        self._assign = store.register_script(_ASSIGN_SPLITS)
+        self._sides = Sides(store, turns, pseudonyms)
         self._let_go_of = store.register_script(_LET_GO)
 
     def waiting(self) -> int:
@@ -102,29 +86,29 @@ class Reviews:
             return self._store.zcard(keys.QUEUE)
 
     def queue(self, limit: int = 50) -> list[QueueItem]:
-        """The turns that wait longest. Turns that outlived the record leave the queue."""
+        """The turns to decide next (see `feedback.order`). Turns that outlived the record leave the queue."""
         with durable():
-            ids = self._store.zrange(keys.QUEUE, 0, limit - 1)
+            scores = dict(self._store.zrange(keys.QUEUE, 0, limit - 1, withscores=True))
+        ids = list(scores)
         found = self._turns.get_many(ids)
         gone = [turn_id for turn_id in ids if turn_id not in found]
         if gone:
             with durable():
                 self._store.zrem(keys.QUEUE, *gone)
-        return [self.item(turn_id) for turn_id in ids if turn_id in found]
+        here = [turn_id for turn_id in ids if turn_id in found]
+        said = self._ratings.said_about(here)
+        return [self._item(found[t], about, reason(scores[t])) for t, about in zip(here, said, strict=True)]
 
     def item(self, turn_id: str) -> QueueItem:
         """One turn with its conversation and feedback.
 
         Raises: NotFound.
         """
-        turn = self._turns.get(turn_id)
-        return QueueItem(
-            turn,
-            tuple(self._turns.conversation(turn.parent)),
-            tuple(self._ratings.votes(turn_id)),
-            tuple(self._ratings.corrections(turn_id)),
-            tuple(self._ratings.regenerations(turn_id)),
-        )
+        return self._item(self._turns.get(turn_id), *self._ratings.said_about([turn_id]))
+
+    def _item(self, turn: Turn, said: Said, why: str = "") -> QueueItem:
+        past = tuple(self._turns.conversation(turn.parent))
+        return QueueItem(turn, past, said.votes, said.corrections, said.regenerations, why)
 
     def decide(
         self, turn_id: str, decision: Decision, reviewer: str, scope: Scope = "chat", text: str = "", why: str = ""
@@ -144,9 +128,8 @@ class Reviews:
             and stays_in_chat([*self._turns.conversation(turn.parent), turn])
         ):
             raise InvalidInput("this conversation used what is the chat's own: it can be approved for this chat only.")
-        seen = self._ratings.corrections(turn_id) if decision == "edit" else []
-        correctors = tuple(sorted(c.author for c in seen))
-        return self.decide_many([NewDecision(turn, decision, scope, text, why, correctors)], reviewer)[0]
+        (said,) = self._ratings.said_about([turn_id])
+        return self.decide_many([NewDecision(turn, decision, scope, text, why, said)], reviewer)[0]
 
     def decide_many(self, decisions: Sequence[NewDecision], reviewer: str) -> list[Review]:
         """Make decisions in one round trip. Approved texts are scrubbed of personal data.
@@ -156,9 +139,9 @@ class Reviews:
         if any(d.decision != "reject" and not d.text.strip() for d in decisions):
             raise InvalidInput("an approved answer cannot be empty; reject it, or write one.")
         at = now_ms()
-        splits = self._splits([d.turn for d in decisions])
+        splits = self.splits([d.turn for d in decisions])
         reviews = [
-            Review(d.turn.id, d.decision, d.scope, _approved_text(d), reviewer, d.why, d.correctors, split, at)
+            Review(d.turn.id, d.decision, d.scope, _approved_text(d), reviewer, d.why, _correctors(d), split, at)
             for d, split in zip(decisions, splits, strict=True)
         ]
         with durable(), self._store.pipeline() as pipe:
@@ -178,6 +161,7 @@ class Reviews:
                     else:
                         pipe.zrem(keys.FOR_EVERYONE, review.turn)
                     self._keep_for_ever(pipe, decision.turn)
+                _note_borne_out(pipe, decision, review.text)
                 pipe.xadd(keys.APPROVALS, {"turn": review.turn})
             pipe.execute()
         return reviews
@@ -224,26 +208,12 @@ class Reviews:
                 answers.append(_answer(turn, review))
         return entries[-1][0], answers, revoked
 
-    def _splits(self, turns: Iterable[Turn]) -> list[Split]:
-        args: list[str] = []
-        for turn in turns:
-            root = self._root(turn)
-            text = " ".join(re.findall(r"\w+", f"{system_text(turn)} {question(turn)}".lower()))
-            lot = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
-            fresh = "evaluation" if lot % EVALUATION_SHARE == 0 else "train"
-            args += [f"root:{root}", f"text:{self._pseudonyms.digest('text', text)}", fresh]
-        with durable():
-            return self._assign(keys=[keys.SPLITS], args=args) if args else []
+    def splits(self, turns: Iterable[Turn]) -> list[Split]:
+        """Which side each turn stands on; see `feedback.sides`.
 
-    def _root(self, turn: Turn) -> str:
-        """The turn that decides the side: where an approved answer was said or used, the one it was approved for."""
-        conversation = [*self._turns.conversation(turn.parent), turn]
-        used = [p.id for t in conversation for p in t.passages if p.id.startswith(APPROVED_PASSAGE)]
-        for passage in used:
-            source = self._turns.conversation(passage.removeprefix(APPROVED_PASSAGE))
-            if source:
-                return source[0].id
-        return conversation[0].id if len(conversation) > 1 else turn.regenerates or turn.id
+        Raises: StoreUnavailable.
+        """
+        return self._sides.of(turns)
 
     def _keep_for_ever(self, pipe: Store, turn: Turn) -> None:
         for kept in (turn, *self._turns.conversation(turn.parent)):
@@ -270,8 +240,35 @@ def _approved_text(decision: NewDecision) -> str:
     return "" if decision.decision == "reject" else scrub(decision.text.strip())
 
 
+def _correctors(decision: NewDecision) -> tuple[str, ...]:
+    seen = decision.said.corrections if decision.decision == "edit" else ()
+    return tuple(sorted(correction.author for correction in seen))
+
+
+def _note_borne_out(pipe: Store, decision: NewDecision, approved: str) -> None:
+    """Note whose feedback an approval bore out: thumbs up for the answer as it was, or a correction that was taken."""
+    said = decision.said
+    heard = {event.author for event in (*said.votes, *said.corrections)}
+    borne_out: set[str] = set()
+    if decision.decision == "approve":
+        borne_out = {vote.author for vote in said.votes if vote.value == 1}
+    elif decision.decision == "edit":
+        taken = (c for c in said.corrections if jaccard(words(c.text), words(approved)) >= TAKEN_OVER)
+        borne_out = {correction.author for correction in taken}
+    for author in heard:
+        change = pipe.sadd if author in borne_out else pipe.srem
+        change(keys.approved_of(author), decision.turn.id)
+
+
 def _answer(turn: Turn, review: Review) -> ApprovedAnswer:
     follows = turn.parent is not None or sum(m.role == "user" for m in turn.messages) > 1
     return ApprovedAnswer(
-        turn.id, question(turn), review.text, review.scope, turn.chat, system_text(turn), review.created_at, follows
+        turn.id,
+        scrub(question(turn)),
+        review.text,
+        review.scope,
+        turn.chat,
+        system_text(turn),
+        review.created_at,
+        follows,
     )

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from core import keys
 from core.errors import NotFound
+from core.privacy import scrub
 from core.records import Message, Turn, from_json, now_ms, to_json
 from core.store import Store, durable
 
@@ -14,7 +15,7 @@ MAX_CONVERSATION = 40
 
 
 class Turns:
-    """Turns in Redis. Unapproved ones live `retention_days`."""
+    """Turns in Redis, without personal data. Unapproved ones live `retention_days`."""
 
     def __init__(self, store: Store, retention_days: int):
         self._store = store
@@ -26,7 +27,7 @@ class Turns:
         Raises: StoreUnavailable.
         """
         with durable(), self._store.pipeline() as pipe:
-            pipe.set(keys.turn(turn.id), to_json(turn), ex=self.retention_s)
+            pipe.set(keys.turn(turn.id), to_json(without_personal_data(turn)), ex=self.retention_s)
             pipe.zadd(keys.OPEN_TURNS, {turn.id: turn.created_at})
             pipe.execute()
 
@@ -36,7 +37,7 @@ class Turns:
         Raises: StoreUnavailable.
         """
         with durable(), self._store.pipeline() as pipe:
-            pipe.set(keys.turn(turn.id), to_json(turn), ex=self.retention_s)
+            pipe.set(keys.turn(turn.id), to_json(without_personal_data(turn)), ex=self.retention_s)
             pipe.zrem(keys.OPEN_TURNS, turn.id)
             if turn.chat and turn.reply and turn.status in ("complete", "stopped"):
                 pipe.set(keys.head(turn.chat), turn.id, ex=self.retention_s)
@@ -49,7 +50,7 @@ class Turns:
         """
         with durable(), self._store.pipeline(transaction=False) as pipe:
             for turn in turns:
-                pipe.set(keys.turn(turn.id), to_json(turn), ex=self.retention_s)
+                pipe.set(keys.turn(turn.id), to_json(without_personal_data(turn)), ex=self.retention_s)
             pipe.execute()
 
     def get(self, turn_id: str) -> Turn:
@@ -114,6 +115,17 @@ class Turns:
                 self.close(replace(turn, status="failed", total_ms=now_ms() - turn.created_at))
                 closed.append(turn_id)
         return closed
+
+
+def without_personal_data(turn: Turn) -> Turn:
+    """A turn as it is stored: what people wrote is scrubbed, and what was answered, save for what its sources say."""
+    public = "\n".join([turn.system, system_text(turn), *(p.text for p in turn.passages)])
+    return replace(
+        turn,
+        messages=tuple(m if m.role == "system" else replace(m, content=scrub(m.content)) for m in turn.messages),
+        reply=scrub(turn.reply, public),
+        generated=None if turn.generated is None else scrub(turn.generated, public),
+    )
 
 
 def messages(turns: Sequence[Turn]) -> list[Message]:

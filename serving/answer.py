@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from core.errors import InvalidInput, NotFound, StoreUnavailable
+from core.privacy import scrub
 from core.prompt import Prompt, Renderer
 from core.records import Citation, Message, Origin, Turn, TurnStatus, new_id, now_ms
-from feedback.turns import Turns
+from feedback.turns import Turns, messages, without_personal_data
 from serving.engine import Engine, Generation, GenerationRequest, Sampling, TokenLogprob
 from serving.follow import Follower
 from serving.knowledge import Found, Knowledge, Writer
@@ -234,20 +235,29 @@ class Answerer:
         if not question.record:
             return turn, False
         try:
-            turn = await asyncio.to_thread(self._open_checked, turn)
+            turn = await asyncio.to_thread(self._checked, turn)
+            if await asyncio.to_thread(_hold_personal_data, question.messages):
+                turn = replace(turn, prompt_hash=await self._hash_of_record(turn, renderer))
+            await asyncio.to_thread(self._turns.open, turn)
         except StoreUnavailable as error:
             log.warning("a turn could not be stored: %s", error)
             return turn, False
         return turn, True
 
-    def _open_checked(self, turn: Turn) -> Turn:
-        """Store a turn. One that answers another again keeps that one's messages, with who wrote them."""
+    def _checked(self, turn: Turn) -> Turn:
+        """A turn as it is stored. One that answers another again keeps that one's messages, with who wrote them."""
         if turn.parent:
             self._of_this_chat(turn.chat, turn.parent, "parent")
         if turn.regenerates:
             turn = replace(turn, messages=self._of_this_chat(turn.chat, turn.regenerates, "regenerates").messages)
-        self._turns.open(turn)
-        return turn
+        return without_personal_data(turn)
+
+    async def _hash_of_record(self, turn: Turn, renderer: Renderer) -> str:
+        """The hash of the prompt that the record tells of: the one that was answered, without personal data."""
+        said = [*messages(await asyncio.to_thread(self._turns.conversation, turn.parent)), *turn.messages]
+        async with self._rendering:
+            recorded = await asyncio.to_thread(renderer.render, self._with_system(tuple(said)), turn.passages)
+        return recorded.hash
 
     def _of_this_chat(self, chat: str | None, turn_id: str, field: str) -> Turn:
         try:
@@ -292,6 +302,10 @@ class Answerer:
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
         return task
+
+
+def _hold_personal_data(said: tuple[Message, ...]) -> bool:
+    return any(scrub(m.content) != m.content for m in said if m.role != "system")
 
 
 def _new_messages(question: Question) -> tuple[Message, ...]:

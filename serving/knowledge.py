@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from core.errors import StoreUnavailable
+from core.privacy import scrub
 from core.records import Citation, Message, Origin, Passage
 from feedback.reviews import Reviews
 from retrieval.embedder import Embedder
@@ -57,7 +58,7 @@ class Knowledge:
             return Found(question)
         self._catch_up()
         system = next((m.content for m in messages if m.role == "system"), "")
-        match = self._memory.match(question, chat, system) if alone else None
+        match = self._memory.match(scrub(question), chat, system) if alone else None
         if match is not None and match.exact:
             return Found(question, (match.passage(),), match.entry.answer)
         searched = question if alone else f"{asked[-2]}\n{question}"

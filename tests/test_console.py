@@ -125,6 +125,7 @@ def test_a_person_is_told_asks_rates_corrects_and_finds_it_again(address, contex
     assert correction.text == "Paris, since 987."
     assert item.turn.author == vote.author == correction.author
     assert vote.author == Pseudonyms.of_installation(settings.data_dir).author("playground:operator")
+    assert context.people.person(vote.author).role == "owner", "whoever speaks here is trusted as the owner is"
 
     (turn,) = page.conversation()["turns"]
     assert (turn["question"], turn["text"]) == (CAPITAL, ended["text"])

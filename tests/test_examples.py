@@ -6,6 +6,7 @@ import pytest
 
 from adapters.base import load_tokenizer
 from core import keys
+from core.privacy import scrub
 from core.prompt import LAYOUTS, Renderer
 from core.records import APPROVED_PASSAGE, Message, Passage, Turn, new_id, now_ms, to_json
 from core.settings import Settings
@@ -40,7 +41,7 @@ def served(context, renderer, question, reply="An answer.", **fields) -> Turn:
     passages = fields.get("passages", ())
     ancestors = context.turns.conversation(fields.get("parent"))
     past = [m for t in ancestors for m in (*t.messages, Message("assistant", t.reply))]
-    prompt = renderer.render([Message("system", SYSTEM), *past, Message("user", question)], passages)
+    prompt = renderer.render([Message("system", SYSTEM), *past, Message("user", scrub(question))], passages)
     turn = Turn(
         id=new_id(),
         messages=(Message("user", question, fields.get("author")),),

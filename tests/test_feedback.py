@@ -86,6 +86,31 @@ def test_a_correction_is_reviewed_and_becomes_an_approved_answer(store, turns, r
     assert reviews.approved() == []
 
 
+def test_what_people_write_is_stored_without_personal_data(store, turns, ratings, reviews):
+    desk = Passage("p", "contact.md", "Contact", "Write to desk@library.org.", 0.9)
+    reply = "I write to ann@example.org, and you to desk@library.org."
+    turn = answered(turns, "I am ann@example.org; where do I write?", reply, passages=(desk,), generated=reply)
+    ratings.rate(turn.id, "ann", -1, "my number is +44 20 7946 0958")
+    ratings.correct(turn.id, "ann", "Charge 4111 1111 1111 1111, or GB82 WEST 1234 5698 7654 32.")
+    read = {"string": store.get, "hash": store.hgetall, "stream": store.xrange, "zset": store.zcard}
+    told = str([read[store.type(key)](key) for key in store.keys()])
+    assert "[iban]" in told and not [word for word in ("ann@", "20 7946", "4111", "GB82", "WEST") if word in told]
+    stored = reviews.item(turn.id)
+    assert stored.turn.messages[0].content == "I am [email]; where do I write?"
+    assert stored.turn.reply == stored.turn.generated == "I write to [email], and you to desk@library.org.", (
+        "what a document says is nobody's secret"
+    )
+    assert (stored.votes[0].reason, stored.suggestion) == ("my number is [phone]", "Charge [card], or [iban].")
+
+
+def test_an_import_is_stored_without_personal_data(tmp_path, turns, ratings, reviews):
+    source = tmp_path / "rows.jsonl"
+    source.write_text(json.dumps({"prompt": "I am ann@example.org.", "completion": "Hello ann@example.org!"}))
+    import_rows(source, turns, ratings, reviews)
+    (row,) = export_rows(turns, reviews)
+    assert (row["messages"][0]["content"], row["completion"]) == ("I am [email].", "Hello [email]!")
+
+
 def test_the_last_vote_of_an_author_wins(turns, ratings):
     turn = answered(turns, "q", "a")
     for value in (1, -1, 1):

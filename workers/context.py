@@ -9,6 +9,7 @@ from core.store import Store, connect
 from feedback.people import People
 from feedback.ratings import Ratings
 from feedback.reviews import Reviews
+from feedback.trust import Trust
 from feedback.turns import Turns
 
 
@@ -22,6 +23,7 @@ class Context:
     ratings: Ratings
     reviews: Reviews
     people: People
+    trust: Trust
     registry: Registry
 
 
@@ -32,4 +34,6 @@ def open_context(settings: Settings) -> Context:
     ratings = Ratings(store, turns)
     reviews = Reviews(store, turns, ratings, Pseudonyms.of_installation(settings.data_dir))
     registry = Registry(store, settings.data_dir / "adapters")
-    return Context(settings, store, turns, ratings, reviews, People(store), registry)
+    people = People(store)
+    trust = Trust(store, turns, ratings, reviews, people)
+    return Context(settings, store, turns, ratings, reviews, people, trust, registry)
