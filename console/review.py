@@ -56,7 +56,6 @@ def _show(item: QueueItem, waiting: int, console: Console) -> None:
 def _decide(item: QueueItem, key: str, reviews: Reviews, reviewer: str, console: Console) -> int:
     """Make one decision; 0 where the operator changed their mind, or it was refused."""
     decision: Decision = "reject"
-    scope: Scope = "chat"
     text, why = "", ""
     if key == "r":
         why = console.input("Why? ").strip()
@@ -69,7 +68,7 @@ def _decide(item: QueueItem, key: str, reviews: Reviews, reviewer: str, console:
         elif item.corrections:
             text = item.suggestion
         decision = "edit" if text else "approve"
-        scope = "everyone" if _for_everyone(console) else "chat"
+    scope: Scope = "everyone" if _for_everyone(console) else "chat"
     try:
         reviews.decide(item.turn.id, decision, reviewer, scope, text, why)
     except ApprenticeError as error:

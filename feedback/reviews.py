@@ -148,7 +148,10 @@ class Reviews:
             for decision, review in zip(decisions, reviews, strict=True):
                 pipe.set(keys.review(review.turn), to_json(review))
                 pipe.zrem(keys.QUEUE, review.turn)
+                pipe.zrem(keys.REJECTED, review.turn)
                 if review.decision == "reject":
+                    if review.scope == "everyone":
+                        pipe.zadd(keys.REJECTED, {review.turn: at})
                     pipe.zrem(keys.APPROVED, review.turn)
                     pipe.zrem(keys.FOR_EVERYONE, review.turn)
                     pipe.hdel(keys.QUESTION_VECTORS, review.turn)
@@ -177,6 +180,14 @@ class Reviews:
         top = "+inf" if until_ms is None else until_ms
         with durable():
             ids = self._store.zrangebyscore(keys.APPROVED, f"({since_ms}", top)
+            texts = self._store.mget([keys.review(t) for t in ids]) if ids else []
+        return [from_json(Review, text) for text in texts if text]
+
+    def rejected(self) -> list[Review]:
+        """Rejections for everyone in force, oldest first, of turns that are still kept."""
+        with durable():
+            self._store.zremrangebyscore(keys.REJECTED, "-inf", now_ms() - 1000 * self._turns.retention_s)
+            ids = self._store.zrange(keys.REJECTED, 0, -1)
             texts = self._store.mget([keys.review(t) for t in ids]) if ids else []
         return [from_json(Review, text) for text in texts if text]
 

@@ -15,6 +15,7 @@ from feedback.people import People
 from feedback.ratings import Ratings, Said
 from feedback.reviews import Reviews
 from feedback.rows import IMPORTER
+from feedback.rows import IMPORTER
 from feedback.turns import Turns, question
 
 NEARLY_EQUAL = 0.7
@@ -106,21 +107,21 @@ class Trust:
 
         `all`: none. `none`: those that somebody out of quarantine said something about. `flagged`: of these, those
         where nobody corrected or gave a reason for a thumb down, nobody disagrees, and no personal data was found.
+        Imported thumbs count under each: whoever imports them answers for them.
         Consent, and what is one chat's own, are looked at where examples are made, as for approved turns.
         """
-        if policy == "all":
-            return []
-        waits: dict[str, bool] = {}
+        waits: dict[str, bool] = {IMPORTER: False}
 
         def counts(author: str) -> bool:
             if author not in waits:
-                waits[author] = self.quarantined(author)
+                waits[author] = policy == "all" or self.quarantined(author)
             return not waits[author]
 
         found = []
         for turn, said in self._undecided():
             heard = _of(said, counts)
-            if heard != Said() and not (policy == "flagged" and is_flagged(turn, said)):
+            flagged = policy == "flagged" and turn.origin != "import" and is_flagged(turn, said)
+            if heard != Said() and not flagged:
                 found.append((turn, heard))
         splits = self._reviews.splits([turn for turn, _ in found])
         return [Vouched(turn, split, heard) for (turn, heard), split in zip(found, splits, strict=True)]

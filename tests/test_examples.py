@@ -11,7 +11,8 @@ from core.prompt import LAYOUTS, Renderer
 from core.records import APPROVED_PASSAGE, Message, Passage, Turn, new_id, now_ms, to_json
 from core.settings import Settings
 from feedback.reviews import NewDecision
-from training.examples import Record, build
+from training.snapshot import Recipe, build
+from training.sources import Record
 from workers.context import open_context
 
 SYSTEM = "Be brief."
@@ -58,9 +59,9 @@ def served(context, renderer, question, reply="An answer.", **fields) -> Turn:
     return turn
 
 
-def snapshot(context, renderer, system=SYSTEM):
-    record = Record(context.turns, context.reviews, context.ratings, context.people)
-    return build(record, renderer, system, "base", HOW)
+def snapshot(context, renderer, system=SYSTEM, **recipe):
+    record = Record(context.turns, context.reviews, context.ratings, context.people, context.trust)
+    return build(record, renderer, Recipe(system, "base", HOW, **recipe))
 
 
 def texts(found, renderer) -> str:
