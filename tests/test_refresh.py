@@ -14,8 +14,8 @@ from feedback.progress import read_progress, report_progress
 from feedback.reviews import NewDecision
 from serving.engine import Delta
 from training.examples import EvaluationItem, Snapshot
-from training.gate import MIN_ITEMS
 from training.train import NotEnoughMemory
+from training.verdict import MIN_ITEMS
 from workers import refresh
 from workers.context import open_context
 from workers.due import refresh_due
@@ -83,7 +83,7 @@ def without_training(monkeypatch, version: str) -> list[str]:
     """Stand in for training and judging; what each candidate was judged against is returned."""
     opponents: list[str] = []
 
-    async def judged(context, base, folders, candidate, against, snapshot, general, progress):
+    async def judged(context, base, renderer, folders, candidate, against, snapshot, progress):
         opponents.append(against)
         return report_of(candidate, against)
 

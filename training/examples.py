@@ -39,6 +39,7 @@ class EvaluationItem:
     reply_ids: tuple[int, ...]
     reference: str
     kind: str = "chat"
+    slice: str = "new"
 
 
 @dataclass(frozen=True, slots=True)
