@@ -374,6 +374,25 @@ def bench_learn(data: Data, file: ToFile = None) -> None:
     _report(run(data, _say), file)
 
 
+@bench.command("gate")
+def bench_gate(
+    scores: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also of a real pair: what `adapters show ID --json` printed."),
+    ] = None,
+    file: ToFile = None,
+) -> None:
+    """How often does the gate promote what is no better, and find what is?"""
+    from rich.console import Console
+
+    from bench.gate import run
+    from bench.report import show_gate
+
+    result = run(_say, scores)
+    show_gate(result, Console())
+    _write(json.dumps(result, indent=2), file)
+
+
 @bench.command("serve")
 def bench_serve(
     against: Annotated[

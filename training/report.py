@@ -64,9 +64,7 @@ def made_of(manifest: Manifest) -> Iterator[str]:
 
 def as_text(report: GateReport, shown: list[Shown] | None = None) -> str:
     """A report for a terminal: what was compared, every slice with its interval, what decided, and examples."""
-    return "\n".join(
-        chain([f"Version {report.version[:12]} against {report.against[:12]}"], _lines(report, shown or []))
-    )
+    return "\n".join([f"Version {report.version[:12]} against {report.against[:12]}", *_lines(report, shown or [])])
 
 
 def slice_change(part: SliceScore) -> str:

@@ -1,9 +1,9 @@
 """The gate's rule: from paired scores to promote, reject, or not enough evidence. It knows no model and no text.
 
 The new slice must be won; everything older must only not be harmed. A slice is harmed where its mean score fell by more
-than the margin *and* an exact test over its discordant prompts says that this is no chance, at 5 % shared by all slices
-that are guarded, so that many slices together reject a candidate that is no worse in at most 5 % of all cases. What
-looks like harm on too few prompts to be sure rejects nothing, and is not promoted either.
+than the margin *and* an exact test over its discordant prompts says that this is no chance, at 5 % shared by all of
+them, so that many slices together reject a candidate that is no worse in at most 5 % of all cases. Where the same test
+is less sure, or a slice fell far, nothing is rejected, and nothing promoted either.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,9 +18,11 @@ MIN_ITEMS = 8
 """Frozen prompts without which nothing is judged: five wins and no loss are needed for significance at all."""
 MARGIN = 0.05
 """What a guarded slice may lose of its mean score in [0, 1]."""
-FAR = 0.25
-"""What looks like harm in a slice too small for a test: it holds a candidate back, from MIN_SLICE prompts on."""
-MIN_SLICE = 4
+DOUBT = 0.2
+"""One-sided level, shared by the guarded slices, at which a loss beyond the margin holds a candidate back."""
+FAR = 0.3
+"""A loss that holds a candidate back whatever a test says, from MIN_SLICE prompts on: few prompts prove nothing."""
+MIN_SLICE = 8
 GENERAL_MARGIN = 0.1
 """Nats a token that the general slice may lose on average (its reference answers under the candidate)."""
 NEW, GENERAL, SAFETY, FORMAT = "new", "general", "safety", "format"
@@ -62,7 +64,7 @@ def decide(
     apart = (GENERAL, SAFETY, FORMAT) if rebuild else (NEW, GENERAL, SAFETY, FORMAT)
     guarded = {name: paired for name, paired in slices.items() if name not in apart}
     against = [*vetoes, *_general_harm(general), *_harm(guarded)]
-    if not rebuild and sign_test(losses, wins) <= ALPHA:
+    if not rebuild and _worse(new) <= ALPHA:
         against.append("it answers worse")
     if silent:
         against.append("it does not change the answers to its own training prompts")
@@ -110,23 +112,33 @@ def _general_harm(general: Paired) -> list[str]:
 
 
 def _harm(guarded: Mapping[str, Paired]) -> list[str]:
-    tested = _with_all(guarded)
-    found = []
-    for name, paired in tested.items():
-        wins, losses = paired.counts
-        p = sign_test(losses, wins)
-        if paired.change < -MARGIN and p <= ALPHA / len(tested):
-            found.append(f"{name} lost {-paired.change:.3f} ({losses} losses, {wins} wins, p = {p:.2g})")
-    return found
+    return [_lost(name, paired) for name, paired in _losing(guarded, ALPHA).items()]
 
 
 def _doubts(guarded: Mapping[str, Paired]) -> list[str]:
-    doubted = {name: s for name, s in guarded.items() if s.change < -FAR and len(s.before) >= MIN_SLICE}
-    everything = {name: s for name, s in list(_with_all(guarded).items())[-1:] if s.change < -MARGIN}
-    return [
-        f"{name} lost {-s.change:.3f}, on too few prompts to be sure ({len(s.before)})"
-        for name, s in (doubted | everything).items()
-    ]
+    far = {name: s for name, s in guarded.items() if s.change <= -FAR and len(s.before) >= MIN_SLICE}
+    doubted = far | _losing(guarded, DOUBT)
+    return [f"{_lost(name, paired)}, too few to be sure" for name, paired in doubted.items()]
+
+
+def _losing(guarded: Mapping[str, Paired], level: float) -> dict[str, Paired]:
+    """The slices that fell by more than the margin, by an exact test at this level, which all of them share."""
+    tested = _with_all(guarded)
+    return {
+        name: paired
+        for name, paired in tested.items()
+        if paired.change < -MARGIN and _worse(paired) <= level / len(tested)
+    }
+
+
+def _worse(paired: Paired) -> float:
+    wins, losses = paired.counts
+    return sign_test(losses, wins)
+
+
+def _lost(name: str, paired: Paired) -> str:
+    wins, losses = paired.counts
+    return f"{name} lost {-paired.change:.3f} ({losses} losses, {wins} wins, p = {_worse(paired):.2g})"
 
 
 def _with_all(guarded: Mapping[str, Paired]) -> dict[str, Paired]:
@@ -135,4 +147,4 @@ def _with_all(guarded: Mapping[str, Paired]) -> dict[str, Paired]:
         return dict(guarded)
     before = [score for s in guarded.values() for score in s.before]
     after = [score for s in guarded.values() for score in s.after]
-    return dict(guarded) | {"all guarded slices together": Paired(before, after)}
+    return dict(guarded) | {"all together": Paired(before, after)}
