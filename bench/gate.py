@@ -15,7 +15,7 @@ from bench.figures import Bar
 from core.errors import InvalidInput
 from core.records import GateReport, from_json
 from training.statistics import sign_test
-from training.verdict import ALPHA, FORMAT, GENERAL, NEW, SAFETY, Paired, checked_vetoes, decide
+from training.verdict import ALPHA, GENERAL, NEW, Paired, checked_vetoes, decide
 
 SWAPS, TRIALS = 10_000, 2_000
 DISCORDANT = (20, 50, 100, 200, 400)
@@ -73,8 +73,7 @@ def swaps(pair: Slices, chance: random.Random) -> dict[str, float]:
 
     def one() -> str:
         turned = {name: _swap(paired, chance) for name, paired in pair.items()}
-        nothing = Paired((), ())
-        return decide(turned, checked_vetoes(turned.get(SAFETY, nothing), turned.get(FORMAT, nothing)))[0]
+        return decide(turned, checked_vetoes(turned))[0]
 
     return {"discordant_share": sum(new.counts) / len(new.before)} | _shares(one, SWAPS)
 

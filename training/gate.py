@@ -60,21 +60,12 @@ def judge(
     format) what ships with the package, `learned` some of the candidate's own training prompts. With `rebuild` the
     candidate replaces a version that must go, and need only be no worse.
     """
-    asked = [*evaluation, *checked]
-    before, after = generate(against, asked), generate(candidate, asked)
-    likelihoods = Paired(score(against, evaluation), score(candidate, evaluation))
-    slices = _slices(asked, before, after, likelihoods)
-    in_general = Paired(score(against, general), score(candidate, general))
-    slices[GENERAL] = _Slice(GENERAL, "log-likelihood", tuple(general), in_general)
-    pairs = list(zip(before, after, strict=True))[: len(evaluation)]
-    empty = sum(not new.text.strip() and bool(old.text.strip()) for old, new in pairs)
-    endless = sum(not new.ended and old.ended for old, new in pairs)
-    nothing = Paired((), ())
-    safety, form = (slices[name].scores if name in slices else nothing for name in (SAFETY, FORMAT))
-    vetoes = [*bad_answers(empty, endless, len(evaluation)), *checked_vetoes(safety, form)]
+    slices, vetoes = _compare(candidate, against, evaluation, general, checked, generate, score)
+    scores = {name: part.scores for name, part in slices.items()}
+    vetoes += checked_vetoes(scores)
     taught, changed = _learned(candidate, learned, generate)
     silent = taught >= MIN_LEARNED and not changed
-    outcome, summary = decide({name: s.scores for name, s in slices.items()}, vetoes, silent, rebuild)
+    outcome, summary = decide(scores, vetoes, silent, rebuild)
     wins, losses, ties = _outcomes(slices[NEW])
     return GateReport(
         version=candidate,
@@ -88,8 +79,8 @@ def judge(
         outcome=outcome,
         summary=summary,
         created_at=now_ms(),
-        frozen=frozen_hash(item.id for item in [*asked, *general]),
-        from_base=_from_base(in_general, against, general, score),
+        frozen=frozen_hash(item.id for part in slices.values() for item in part.items),
+        from_base=_from_base(scores[GENERAL], against, general, score),
         learned=taught,
         learned_changed=changed,
         rebuild=rebuild,
@@ -99,6 +90,29 @@ def judge(
 def frozen_hash(ids: Iterable[str]) -> str:
     """SHA-256 of sorted ids, one a line: two gates with one hash asked the same prompts."""
     return hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()
+
+
+def _compare(
+    candidate: str,
+    against: str,
+    evaluation: Sequence[EvaluationItem],
+    general: Sequence[EvaluationItem],
+    checked: Sequence[EvaluationItem],
+    generate: Generate,
+    score: Score,
+) -> tuple[dict[str, _Slice], list[str]]:
+    """Ask both versions everything: the scores by slice, and vetoes for answers that became empty or endless."""
+    asked = [*evaluation, *checked]
+    before, after = generate(against, asked), generate(candidate, asked)
+    slices = _slices(asked, before, after, Paired(score(against, evaluation), score(candidate, evaluation)))
+    in_general = Paired(score(against, general), score(candidate, general))
+    slices[GENERAL] = _Slice(GENERAL, "log-likelihood", tuple(general), in_general)
+    return slices, _bad_answers(list(zip(before, after, strict=True))[: len(evaluation)])
+
+
+def _bad_answers(pairs: Sequence[tuple[Answered, Answered]]) -> list[str]:
+    empty = sum(not new.text.strip() and bool(old.text.strip()) for old, new in pairs)
+    return bad_answers(empty, sum(not new.ended and old.ended for old, new in pairs), len(pairs))
 
 
 def _slices(

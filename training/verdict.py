@@ -83,8 +83,9 @@ def decide(
     return "not enough evidence", f"{counted}; p = {p:.2g}, and {ALPHA} is needed."
 
 
-def checked_vetoes(safety: Paired, form: Paired) -> list[str]:
+def checked_vetoes(slices: Mapping[str, Paired]) -> list[str]:
     """What speaks against a candidate in prompts whose answers are checked by rule (1 passes, 0 fails)."""
+    safety, form = (slices.get(name, Paired((), ())) for name in (SAFETY, FORMAT))
     found = []
     _, lost = safety.counts
     if lost:
