@@ -193,7 +193,7 @@ def refresh(now: Annotated[bool, typer.Option("--now", help="Do one here, and wa
     if not now:
         _say(str(read_progress(context.store, context.settings.refresh_min_items)))
         return
-    from training.gate import as_text
+    from training.report import as_text
     from workers.lock import RefreshLock
     from workers.refresh import run_refresh
 
@@ -238,16 +238,29 @@ def list_adapters(as_json: AsJson = False) -> None:
 
 
 @adapters.command("show")
-def show_adapter(version: Version) -> None:
-    """One version's manifest and the gate's report, as JSON."""
+def show_adapter(version: Version, as_json: AsJson = False) -> None:
+    """One version: what it is made of, and what the gate found."""
     from core.records import to_json
+    from training.report import as_text, examples, made_of
     from workers.context import open_context
 
-    found = open_context(_settings()).registry.get(version)
-    report = json.loads(to_json(found.report)) if found.report else None
-    manifest = json.loads(to_json(found.manifest))
-    facts = {"status": found.status, "refused": found.refused, "manifest": manifest, "report": report}
-    _say(json.dumps(facts, indent=2, ensure_ascii=False))
+    context = open_context(_settings())
+    found = context.registry.get(version)
+    if as_json:
+        report = json.loads(to_json(found.report)) if found.report else None
+        manifest = json.loads(to_json(found.manifest))
+        facts = {"status": found.status, "refused": found.refused, "manifest": manifest, "report": report}
+        _say(json.dumps(facts, indent=2, ensure_ascii=False))
+        return
+    for line in (f"{found.id[:12]} ({found.status})", *made_of(found.manifest)):
+        _say(line)
+    if found.refused:
+        _say(f"refused by serving: {found.refused}")
+    if found.report is None:
+        _say("never judged")
+        return
+    _say(as_text(found.report, examples(found.report, context.turns, context.reviews)))
+    _say(f"{found.report.outcome}: {found.report.summary}")
 
 
 @adapters.command("install")
@@ -375,6 +388,25 @@ def bench_review(data: Data, file: ToFile = None) -> None:
     from bench.review import run
 
     _report(run(data, _say), file)
+
+
+@bench.command("gate")
+def bench_gate(
+    scores: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also of a real pair: what `adapters show ID --json` printed."),
+    ] = None,
+    file: ToFile = None,
+) -> None:
+    """How often does the gate promote what is no better, and find what is?"""
+    from rich.console import Console
+
+    from bench.gate import run
+    from bench.report import show_gate
+
+    result = run(_say, scores)
+    show_gate(result, Console())
+    _write(json.dumps(result, indent=2), file)
 
 
 @bench.command("serve")

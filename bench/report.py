@@ -1,4 +1,4 @@
-"""The figures of `bench serve` and `bench swap` as tables for a terminal."""
+"""The figures of `bench serve`, `bench swap` and `bench gate` as tables for a terminal."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -31,6 +31,24 @@ def show_swap(result: dict[str, Any], console: Console) -> None:
     )
     console.print(_bars(result))
     console.print(*result["failures"], sep="\n")
+
+
+def show_gate(result: dict[str, Any], console: Console) -> None:
+    """Everything that `bench gate` simulated."""
+    outcomes = ("promote", "not enough evidence", "reject")
+    for title, rows, name in (
+        (f"two equal versions, {result['swaps']} label swaps", result["false_promotions"], "discordant"),
+        (f"a candidate that wins {result['win_share']:.0%}, {result['trials']} trials", result["power"], "discordant"),
+        (f"one older slice forgotten in part, {result['trials']} trials", result["forgetting"], "forgotten"),
+    ):
+        exact = "exact" in rows[0]
+        table = Table(name, *outcomes, *(["exact test alone"] if exact else []), title=title)
+        for row in rows:
+            first = row.get(name, row.get("recorded"))
+            shares = [*(row[o] for o in outcomes), *([row["exact"]] if exact else [])]
+            table.add_row(str(first), *(f"{share:.1%}" for share in shares))
+        console.print(table)
+    console.print(_bars(result))
 
 
 def _machine(machine: dict[str, Any]) -> Table:

@@ -213,6 +213,15 @@ class Manifest:
 
 
 @dataclass(frozen=True, slots=True)
+class ItemScore:
+    """One frozen prompt's score under the version compared with, and under the candidate."""
+
+    id: str
+    before: float
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
 class SliceScore:
     """A slice's mean score before and after, with a 95 % interval of the difference."""
 
@@ -223,11 +232,18 @@ class SliceScore:
     after: float
     low: float
     high: float
+    likelihood: float | None = None
+    """By how much the log-likelihood of the reference answers changed (mean, nats a token); None where not measured."""
+    scores: tuple[ItemScore, ...] = ()
+    """Each prompt's scores; empty in reports of before they were kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class GateReport:
-    """Whether a candidate answers better than what is live. Ids only; texts are looked up."""
+    """Whether a candidate answers better than what is live. Ids only; texts are looked up.
+
+    `wins`, `losses` and `ties` are of the new slice.
+    """
 
     version: str
     against: str
@@ -240,4 +256,14 @@ class GateReport:
     outcome: Outcome
     summary: str
     created_at: int = 0
+    frozen: str = ""
+    """SHA-256 of the sorted ids of every frozen prompt."""
+    from_base: float | None = None
+    """Mean log-likelihood of the general slice's answers under the candidate less that under base (nats a token)."""
+    learned: int = 0
+    """Training prompts that were asked again to which base does not give the approved answer."""
+    learned_changed: int = 0
+    """How many of those the candidate answers otherwise than base."""
+    rebuild: bool = False
+    """Whether it replaces a version that must go, so that being no worse is enough."""
     v: int = 1

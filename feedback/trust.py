@@ -15,7 +15,6 @@ from feedback.people import People
 from feedback.ratings import Ratings, Said
 from feedback.reviews import Reviews
 from feedback.rows import IMPORTER
-from feedback.rows import IMPORTER
 from feedback.turns import Turns, question
 
 NEARLY_EQUAL = 0.7

@@ -1,11 +1,13 @@
-"""The gate's three outcomes, with its own thresholds."""
+"""The gate's three outcomes, with its own thresholds: stories of candidates first, then what is counted and vetoed."""
 
-import math
+import json
+from dataclasses import replace
 
 import pytest
 
+from core.records import BASE, GateReport, from_json, to_json
 from training.examples import EvaluationItem
-from training.gate import Answered, judge, sign_test
+from training.gate import Answered, judge
 
 ITEMS = [EvaluationItem(f"i{n}", (1,), (2,), f"the right answer number {n}") for n in range(12)]
 GENERAL = [EvaluationItem(f"g{n}", (1,), (2,), "x") for n in range(10)]
@@ -59,7 +61,139 @@ def test_empty_and_endless_answers_are_vetoed(bad, ended, what):
     assert report.outcome == "reject" and what in report.vetoes[0]
 
 
-def test_the_sign_test_is_exact():
-    assert sign_test(0, 0) == 1.0
-    assert sign_test(5, 0) == 1 / 32
-    assert sign_test(8, 2) == pytest.approx(sum(math.comb(10, k) for k in (8, 9, 10)) / 1024)
+def aged(name: str, count: int) -> list[EvaluationItem]:
+    return [EvaluationItem(f"{name} {n}", (1,), (2,), f"{name} answer {n}", slice=name) for n in range(count)]
+
+
+OLD = [*aged("older 1", 20), *aged("older 2", 20)]
+CHECKED = [
+    *(EvaluationItem(f"safety:{n}", (1,), (), '{"absent": ["idiot"]}', "checked", "safety") for n in range(4)),
+    *(EvaluationItem(f"format:{n}", (1,), (), '{"matches": "yes|no"}', "checked", "format") for n in range(10)),
+]
+TAUGHT = [EvaluationItem(f"t{n}", (1,), (2,), f"taught {n}") for n in range(8)]
+
+
+def compare(knows: dict[str, int], knew: dict[str, int] | None = None, **given) -> GateReport:
+    """A gate over a candidate and a live version that know the first so many answers of each slice.
+
+    `says` (by version and id) overrides what is answered; base answers nothing rightly.
+    """
+    says = given.pop("says", {})
+    known = {"new": knows, "old": knew or {"new": 2, "older 1": 20, "older 2": 20}, BASE: {}}
+    asked_of: dict[str, list[EvaluationItem]] = {}
+
+    def generate(version, asked):
+        asked_of.setdefault(version, []).extend(asked)
+        seen: dict[str, int] = {}
+        answers = []
+        for item in asked:
+            place = seen[item.slice] = seen.get(item.slice, 0) + 1
+            right = place <= known[version].get(item.slice, 0)
+            answers.append(Answered(says.get((version, item.id), item.reference if right else "I do not know."), True))
+        return answers
+
+    def score(version, asked):
+        return [{"new": -1.5, "old": -1.75, BASE: -2.0}[version]] * len(asked)
+
+    given.setdefault("evaluation", [*ITEMS, *OLD])
+    return judge("new", "old", given.pop("evaluation"), GENERAL, generate, score, **given)
+
+
+ALL = {"new": 12, "older 1": 20, "older 2": 20}
+
+
+def test_better_on_what_is_new_and_nothing_forgotten_is_promoted():
+    report = compare(ALL, checked=CHECKED, learned=TAUGHT, says={("new", "t3"): "taught 3"})
+    assert report.outcome == "promote" and report.vetoes == ()
+    assert [s.name for s in report.slices] == ["new", "older 1", "older 2", "general", "safety", "format"]
+    assert (report.learned, report.learned_changed) == (8, 8)
+    assert report.from_base == 0.5 and [s.likelihood for s in report.slices] == [0.25] * 3 + [None] * 3
+
+
+def test_better_on_what_is_new_but_an_older_slice_forgotten_is_rejected_by_name():
+    report = compare(ALL | {"older 2": 12})
+    assert report.outcome == "reject" and "older 2 lost 0.4" in report.summary and "older 1" not in report.summary
+    assert len(report.wins) == 10, "the new slice alone would have promoted it"
+    forgotten = report.slices[2]
+    assert [s.id for s in forgotten.scores if s.after < s.before] == [f"older 2 {n}" for n in range(12, 20)]
+
+
+def test_what_looks_forgotten_on_few_prompts_is_held_back_and_not_rejected():
+    few = [*ITEMS, *aged("older 1", 8)]
+    report = compare({"new": 12, "older 1": 5}, {"new": 0, "older 1": 8}, evaluation=few)
+    assert report.outcome == "not enough evidence" and "older 1 lost" in report.summary
+    report = compare({"new": 12, "older 1": 7}, {"new": 0, "older 1": 8}, evaluation=few)
+    assert report.outcome == "promote", "one of eight is no sign of harm"
+
+
+def test_a_little_lost_everywhere_is_seen_in_all_slices_together():
+    slices = [aged(f"older {n}", 10) for n in range(1, 7)]
+    knew = {f"older {n}": 10 for n in range(1, 7)} | {"new": 0}
+    report = compare(
+        {name: 8 for name in knew} | {"new": 12}, knew, evaluation=[*ITEMS, *(i for s in slices for i in s)]
+    )
+    assert report.outcome == "reject" and "all together lost" in report.summary and "older 3" not in report.summary
+
+
+def test_one_that_changes_nothing_it_was_taught_is_told_so():
+    report = compare(ALL, learned=TAUGHT)
+    assert report.outcome == "promote"
+    silent = compare(ALL, learned=TAUGHT, says={("new", i.id): "I do not know." for i in TAUGHT})
+    assert silent.outcome == "reject" and "does not change the answers to its own training prompts" in silent.summary
+    assert (silent.learned, silent.learned_changed) == (8, 0)
+
+
+def test_what_base_knows_already_says_nothing_about_silence():
+    known = {(version, i.id): i.reference for i in TAUGHT for version in ("new", BASE)}
+    report = compare(ALL, learned=TAUGHT, says=known)
+    assert (report.outcome, report.learned) == ("promote", 0)
+
+
+def test_a_rebuild_need_only_be_no_worse():
+    same = {"new": 2, "older 1": 20, "older 2": 20}
+    assert compare(same).outcome == "not enough evidence"
+    rebuilt = compare(same, rebuild=True)
+    assert rebuilt.outcome == "promote" and rebuilt.rebuild and "no worse" in rebuilt.summary
+    assert compare(same | {"older 1": 10}, rebuild=True).outcome == "reject"
+    assert compare(same, {"new": 12, "older 1": 20, "older 2": 20}, rebuild=True).outcome == "reject"
+
+
+def test_one_answer_that_must_not_be_given_is_a_veto_unless_it_was_given_before():
+    insult = {("new", "safety:2"): "You idiot."}
+    report = compare(ALL, checked=CHECKED, says=insult)
+    assert report.outcome == "reject" and "1 of 4 answers became one that must not be given" in report.vetoes[0]
+    assert compare(ALL, checked=CHECKED, says=insult | {("old", "safety:2"): "Idiot!"}).outcome == "promote"
+
+
+def test_form_is_lost_when_more_than_a_few_answers_lose_it():
+    obeyed = {("old", f"format:{n}"): "yes" for n in range(10)}
+    kept = {("new", f"format:{n}"): "yes" for n in range(8)}
+    assert compare(ALL, checked=CHECKED, says=obeyed | kept).outcome == "promote"
+    kept.popitem()
+    report = compare(ALL, checked=CHECKED, says=obeyed | kept)
+    assert report.outcome == "reject" and "3 of 10 answers lost the form asked for" in report.vetoes[0]
+
+
+def test_the_frozen_set_is_named_by_its_ids_in_any_order():
+    one, other = compare(ALL), compare(ALL, evaluation=[*reversed(OLD), *reversed(ITEMS)])
+    assert one.frozen == other.frozen and len(one.frozen) == 64
+    assert compare(ALL, evaluation=[replace(ITEMS[0], id="other"), *ITEMS[1:], *OLD]).frozen != one.frozen
+
+
+def test_a_report_holds_nobodys_text_and_reads_as_it_was_written():
+    report = compare(ALL, checked=CHECKED)
+    assert from_json(GateReport, to_json(report)) == report
+    assert "answer" not in json.dumps([s["scores"] for s in json.loads(to_json(report))["slices"]])
+
+
+OF_0_1 = (
+    '{"version":"c","against":"base","wins":["a"],"losses":[],"ties":["b"],"p":0.5,"slices":[{"name":"new","items":2,'
+    '"measure":"token F1","before":0.1,"after":0.6,"low":-0.2,"high":1.2}],"vetoes":[],"outcome":"not enough evidence",'
+    '"summary":"1 wins, 0 losses, 1 ties on 2 frozen prompts; p = 0.5, and 0.05 is needed.","created_at":5,"v":1}'
+)
+
+
+def test_a_report_of_release_0_1_is_read():
+    report = from_json(GateReport, OF_0_1)
+    assert (report.wins, report.frozen, report.from_base, report.rebuild) == (("a",), "", None, False)
+    assert report.slices[0].scores == () and report.slices[0].likelihood is None

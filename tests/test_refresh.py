@@ -14,8 +14,8 @@ from feedback.progress import read_progress, report_progress
 from feedback.reviews import NewDecision
 from serving.engine import Delta
 from training.examples import EvaluationItem, Snapshot
-from training.gate import MIN_ITEMS
 from training.train import NotEnoughMemory
+from training.verdict import MIN_ITEMS
 from workers import refresh
 from workers.context import open_context
 from workers.due import refresh_due
@@ -83,7 +83,7 @@ def without_training(monkeypatch, version: str) -> list[str]:
     """Stand in for training and judging; what each candidate was judged against is returned."""
     opponents: list[str] = []
 
-    async def judged(context, base, folders, candidate, against, snapshot, general, progress):
+    async def judged(context, base, renderer, folders, candidate, against, snapshot, progress):
         opponents.append(against)
         return report_of(candidate, against)
 
@@ -226,7 +226,8 @@ async def test_a_long_frozen_item_is_judged_within_the_context(context):
             yield Delta("Yes.", 1, "stop")
 
     items = [EvaluationItem(str(n), (1,) * n, (1,) * 60, "") for n in (10, 50, 99)]
+    items.append(EvaluationItem("safety:0", (1,) * 10, (), "{}", "checked", "safety"))
     judging = Judge(Engine(), asyncio.get_running_loop(), 140)
     answers = await asyncio.to_thread(judging.generate, BASE, items)
-    assert asked == [106, 90, 41] and [a.text for a in answers] == ["Yes.", "Yes.", ""]
-    assert [a.ended for a in answers] == [True, True, False]
+    assert asked == [106, 90, 41, 48] and [a.text for a in answers] == ["Yes.", "Yes.", "", "Yes."]
+    assert [a.ended for a in answers] == [True, True, False, True]

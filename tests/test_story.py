@@ -81,7 +81,7 @@ def test_from_a_question_to_a_live_adapter(running, ann):
     live = running.live()
     (version,) = json.loads(running.command("adapters", "list", "--json"))
     assert (version["id"], version["status"]) == (live, "live")
-    shown = json.loads(running.command("adapters", "show", live[:12]))
+    shown = json.loads(running.command("adapters", "show", live[:12], "--json"))
     assert shown["report"]["outcome"] == "promote" and shown["report"]["p"] <= 0.05
     assert len(shown["manifest"]["sources"]) + len(shown["report"]["wins"]) > 40
     answer = ann.wait_answer(ann.send(UNSEEN[0]))

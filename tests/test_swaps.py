@@ -217,7 +217,7 @@ def test_what_cannot_be_used_is_refused_and_operators_see_why(
     listed = CliRunner().invoke(app, ["adapters", "list"]).output
     (line,) = [line for line in listed.splitlines() if line.startswith(version[:12])]
     assert "rejected" in line and reason in line
-    shown = json.loads(CliRunner().invoke(app, ["adapters", "show", version]).output)
+    shown = json.loads(CliRunner().invoke(app, ["adapters", "show", version, "--json"]).output)
     assert reason in shown["refused"]
 
 

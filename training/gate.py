@@ -1,28 +1,21 @@
 """The gate: whether a candidate answers better than what is live, on prompts no version was trained on.
 
-Three outcomes. `promote`: significantly more wins than losses on the frozen prompts, and no harm on the general slice.
-`reject`: a veto, harm, or significantly more losses. Otherwise `not enough evidence`: it is kept, and never promoted by
-itself. The thresholds are the product's own.
+It asks both versions the same frozen prompts and scores their answers; `training.verdict` decides. A candidate that is
+rejected or lacks evidence is kept, and never promoted by itself.
 """
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
-from core.records import GateReport, Outcome, SliceScore, now_ms
+from core.records import BASE, GateReport, ItemScore, SliceScore, now_ms
 from kinds import KINDS
 from training.examples import EvaluationItem
+from training.statistics import TIE, mean_difference, sign_test
+from training.verdict import FORMAT, GENERAL, NEW, SAFETY, Paired, bad_answers, checked_vetoes, decide
 
-ALPHA = 0.05
-"""One-sided level of the exact test."""
-MIN_DIFFERENCE = 0.02
-"""Scores closer than this are a tie."""
-MIN_ITEMS = 8
-"""Frozen prompts without which nothing is judged: five wins and no loss are needed for significance at all."""
-GENERAL_MARGIN = 0.1
-"""Nats a token that the general slice may lose on average (its reference answers under the candidate)."""
-MAX_BAD_SHARE = 0.05
-"""Share of answers that may be newly empty or newly endless."""
+MIN_LEARNED = 3
+"""Training prompts that base answers otherwise than approved, without which silence says nothing."""
 
 Generate = Callable[[str, Sequence[EvaluationItem]], list["Answered"]]
 """Answers of a version (greedy, as served) to frozen prompts."""
@@ -38,11 +31,15 @@ class Answered:
     ended: bool
 
 
-@dataclass(slots=True)
-class _Tally:
-    wins: list[str] = field(default_factory=list)
-    losses: list[str] = field(default_factory=list)
-    ties: list[str] = field(default_factory=list)
+@dataclass(frozen=True, slots=True)
+class _Slice:
+    """A slice's prompts with their scores under both versions, and the log-likelihoods of their references."""
+
+    name: str
+    measure: str
+    items: tuple[EvaluationItem, ...]
+    scores: Paired
+    likelihoods: Paired | None = None
 
 
 def judge(
@@ -52,95 +49,140 @@ def judge(
     general: Sequence[EvaluationItem],
     generate: Generate,
     score: Score,
+    *,
+    checked: Sequence[EvaluationItem] = (),
+    learned: Sequence[EvaluationItem] = (),
+    rebuild: bool = False,
 ) -> GateReport:
-    """Compare a candidate with the version that is live."""
-    before, after = generate(against, evaluation), generate(candidate, evaluation)
-    old = [KINDS[i.kind].score(a.text, i.reference) for i, a in zip(evaluation, before, strict=True)]
-    new = [KINDS[i.kind].score(a.text, i.reference) for i, a in zip(evaluation, after, strict=True)]
-    tally = _Tally()
-    for item, was, now in zip(evaluation, old, new, strict=True):
-        column = tally.ties if abs(now - was) < MIN_DIFFERENCE else tally.wins if now > was else tally.losses
-        column.append(item.id)
-    measure = KINDS[evaluation[0].kind].measure if evaluation else "score"
-    slices = [_slice("new", measure, old, new)]
-    slices.append(_slice("general", "log-likelihood", score(against, general), score(candidate, general)))
-    vetoes = _vetoes(before, after)
-    p = sign_test(len(tally.wins), len(tally.losses))
-    outcome, summary = _decide(tally, p, slices, vetoes, len(evaluation))
+    """Compare a candidate with the version that is live.
+
+    `evaluation` holds the frozen prompts of the new and of every older slice, `general` and `checked` (safety and
+    format) what ships with the package, `learned` some of the candidate's own training prompts. With `rebuild` the
+    candidate replaces a version that must go, and need only be no worse.
+    """
+    slices, vetoes = _compare(candidate, against, evaluation, general, checked, generate, score)
+    scores = {name: part.scores for name, part in slices.items()}
+    vetoes += checked_vetoes(scores)
+    taught, changed = _learned(candidate, learned, generate)
+    silent = taught >= MIN_LEARNED and not changed
+    outcome, summary = decide(scores, vetoes, silent, rebuild)
+    wins, losses, ties = _outcomes(slices[NEW])
     return GateReport(
         version=candidate,
         against=against,
-        wins=tuple(tally.wins),
-        losses=tuple(tally.losses),
-        ties=tuple(tally.ties),
-        p=p,
-        slices=tuple(slices),
+        wins=wins,
+        losses=losses,
+        ties=ties,
+        p=sign_test(len(wins), len(losses)),
+        slices=tuple(_summary(slices[name]) for name in sorted(slices, key=_order)),
         vetoes=tuple(vetoes),
         outcome=outcome,
         summary=summary,
         created_at=now_ms(),
+        frozen=frozen_hash(item.id for part in slices.values() for item in part.items),
+        from_base=_from_base(scores[GENERAL], against, general, score),
+        learned=taught,
+        learned_changed=changed,
+        rebuild=rebuild,
     )
 
 
-def as_text(report: GateReport) -> str:
-    """A report for a person: what was compared, every slice with its interval, and what decided."""
-    lines = [f"Version {report.version[:12]} against {report.against[:12]}"]
-    for row in report.slices:
-        change = (
-            f"{row.before:.3f} -> {row.after:.3f}, 95 % interval of the difference {row.low:+.3f} to {row.high:+.3f}"
-        )
-        lines.append(f"  {row.name} ({row.items} items, {row.measure}): {change}")
-    counts = f"{len(report.wins)} wins, {len(report.losses)} losses, {len(report.ties)} ties"
-    lines.append(f"  frozen prompts: {counts}, exact one-sided p = {report.p:.2g}")
-    return "\n".join([*lines, *(f"  veto: {veto}" for veto in report.vetoes)])
+def frozen_hash(ids: Iterable[str]) -> str:
+    """SHA-256 of sorted ids, one a line: two gates with one hash asked the same prompts."""
+    return hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()
 
 
-def sign_test(wins: int, losses: int) -> float:
-    """The chance of at least this many wins among the discordant pairs if neither version were better (exact)."""
-    pairs = wins + losses
-    return sum(math.comb(pairs, k) for k in range(wins, pairs + 1)) / 2**pairs
+def _compare(
+    candidate: str,
+    against: str,
+    evaluation: Sequence[EvaluationItem],
+    general: Sequence[EvaluationItem],
+    checked: Sequence[EvaluationItem],
+    generate: Generate,
+    score: Score,
+) -> tuple[dict[str, _Slice], list[str]]:
+    """Ask both versions everything: the scores by slice, and vetoes for answers that became empty or endless."""
+    asked = [*evaluation, *checked]
+    before, after = generate(against, asked), generate(candidate, asked)
+    slices = _slices(asked, before, after, Paired(score(against, evaluation), score(candidate, evaluation)))
+    in_general = Paired(score(against, general), score(candidate, general))
+    slices[GENERAL] = _Slice(GENERAL, "log-likelihood", tuple(general), in_general)
+    return slices, _bad_answers(list(zip(before, after, strict=True))[: len(evaluation)])
 
 
-def _decide(
-    tally: _Tally, p: float, slices: Sequence[SliceScore], vetoes: Sequence[str], items: int
-) -> tuple[Outcome, str]:
-    counted = f"{len(tally.wins)} wins, {len(tally.losses)} losses, {len(tally.ties)} ties on {items} frozen prompts"
-    general = slices[1]
-    if vetoes:
-        return "reject", f"{counted}; {'; '.join(vetoes)}."
-    if general.items and general.after - general.before < -GENERAL_MARGIN:
-        lost = general.before - general.after
-        return (
-            "reject",
-            f"{counted}; the general slice lost {lost:.3f} nats a token (at most {GENERAL_MARGIN} allowed).",
-        )
-    if sign_test(len(tally.losses), len(tally.wins)) <= ALPHA:
-        return "reject", f"{counted}; it answers worse."
-    if items < MIN_ITEMS:
-        return "not enough evidence", f"{counted}; at least {MIN_ITEMS} frozen prompts are needed to judge."
-    if p <= ALPHA:
-        return "promote", f"{counted}; p = {p:.2g}."
-    return "not enough evidence", f"{counted}; p = {p:.2g}, and {ALPHA} is needed."
+def _bad_answers(pairs: Sequence[tuple[Answered, Answered]]) -> list[str]:
+    empty = sum(not new.text.strip() and bool(old.text.strip()) for old, new in pairs)
+    return bad_answers(empty, sum(not new.ended and old.ended for old, new in pairs), len(pairs))
 
 
-def _vetoes(before: Sequence[Answered], after: Sequence[Answered]) -> list[str]:
-    if not after:
-        return []
-    empty = sum(not new.text.strip() and bool(old.text.strip()) for old, new in zip(before, after, strict=True))
-    endless = sum(not new.ended and old.ended for old, new in zip(before, after, strict=True))
-    found = []
-    for count, what in ((empty, "empty"), (endless, "endless")):
-        if count > max(1, MAX_BAD_SHARE * len(after)):
-            found.append(f"{count} of {len(after)} answers became {what}")
+def _slices(
+    asked: Sequence[EvaluationItem], before: Sequence[Answered], after: Sequence[Answered], likelihoods: Paired
+) -> dict[str, _Slice]:
+    """The prompts by slice, scored; `likelihoods` are of the first of them. The new slice is there even if empty."""
+    places: dict[str, list[int]] = {NEW: []}
+    for place, item in enumerate(asked):
+        places.setdefault(item.slice, []).append(place)
+    found = {}
+    for name, those in places.items():
+        items = tuple(asked[n] for n in those)
+        old = [KINDS[asked[n].kind].score(before[n].text, asked[n].reference) for n in those]
+        new = [KINDS[asked[n].kind].score(after[n].text, asked[n].reference) for n in those]
+        measures = {KINDS[item.kind].measure for item in items}
+        measure = measures.pop() if len(measures) == 1 else "score"
+        reference = None
+        if those and those[-1] < len(likelihoods.before):
+            reference = Paired([likelihoods.before[n] for n in those], [likelihoods.after[n] for n in those])
+        found[name] = _Slice(name, measure, items, Paired(old, new), reference)
     return found
 
 
-def _slice(name: str, measure: str, before: Sequence[float], after: Sequence[float]) -> SliceScore:
-    """Means and a normal 95 % interval of the paired difference."""
+def _learned(candidate: str, learned: Sequence[EvaluationItem], generate: Generate) -> tuple[int, int]:
+    """Training prompts that base does not answer as approved, and how many the candidate answers otherwise."""
+    if not learned:
+        return 0, 0
+    answers = zip(learned, generate(BASE, learned), generate(candidate, learned), strict=True)
+    taught = [(old, new) for item, old, new in answers if 1 - KINDS[item.kind].score(old.text, item.reference) >= TIE]
+    return len(taught), sum(old.text != new.text for old, new in taught)
+
+
+def _from_base(in_general: Paired, against: str, general: Sequence[EvaluationItem], score: Score) -> float | None:
+    """How far the general answers' log-likelihood is from base's (nats a token)."""
+    if not general:
+        return None
+    base = in_general.before if against == BASE else score(BASE, general)
+    return Paired(base, in_general.after).change
+
+
+def _outcomes(part: _Slice) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Ids of the prompts won, lost and tied."""
+    differences = [
+        (item.id, new - old) for item, old, new in zip(part.items, part.scores.before, part.scores.after, strict=True)
+    ]
+    return (
+        tuple(i for i, d in differences if d >= TIE),
+        tuple(i for i, d in differences if d <= -TIE),
+        tuple(i for i, d in differences if abs(d) < TIE),
+    )
+
+
+def _summary(part: _Slice) -> SliceScore:
+    before, after = part.scores.before, part.scores.after
     n = len(before)
-    if n == 0:
-        return SliceScore(name, 0, measure, 0.0, 0.0, 0.0, 0.0)
-    differences = [b - a for a, b in zip(before, after, strict=True)]
-    mean = sum(differences) / n
-    spread = math.sqrt(sum((d - mean) ** 2 for d in differences) / max(n - 1, 1) / n)
-    return SliceScore(name, n, measure, sum(before) / n, sum(after) / n, mean - 1.96 * spread, mean + 1.96 * spread)
+    low, high = mean_difference(before, after)
+    return SliceScore(
+        name=part.name,
+        items=n,
+        measure=part.measure,
+        before=sum(before) / n if n else 0.0,
+        after=sum(after) / n if n else 0.0,
+        low=low,
+        high=high,
+        likelihood=part.likelihoods.change if part.likelihoods else None,
+        scores=tuple(ItemScore(i.id, b, a) for i, b, a in zip(part.items, before, after, strict=True)),
+    )
+
+
+def _order(name: str) -> tuple[int, int, str]:
+    """The new slice, the older ones from the newest on, then what ships with the package."""
+    last = (GENERAL, SAFETY, FORMAT)
+    return (0 if name == NEW else 2 + last.index(name) if name in last else 1, len(name), name)

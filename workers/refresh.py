@@ -19,11 +19,12 @@ from core.prompt import Renderer
 from core.records import BASE, GateReport, now_ms
 from core.store import durable
 from feedback.progress import clear_progress, report_progress
-from training.examples import EvaluationItem, general_slice
-from training.gate import MIN_ITEMS, judge
+from training.gate import judge
 from training.memory import NotEnoughMemory, enough_memory
+from training.shipped import checked_items, learned_items
 from training.snapshot import Snapshot
 from training.train import Hyperparameters
+from training.verdict import MIN_ITEMS
 from workers.context import Context
 from workers.judging import open_judge
 from workers.learning import hyperparameters, manifest_of, take_snapshot, tune
@@ -170,9 +171,8 @@ def _refresh(
     verify(draft, base.name, base.hash, base.shapes(), renderer.identity, manifest.id)
     if manifest.id == live:
         return RefreshResult("not enough evidence", "the tuned version is the one that is live.", manifest.id, None)
-    general = general_slice("general_gate", renderer, settings.system_prompt)
     folders = {manifest.id: draft, against: registry.path(against)}
-    report = asyncio.run(_judge(context, base, folders, manifest.id, against, snapshot, general, progress))
+    report = asyncio.run(_judge(context, base, renderer, folders, manifest.id, against, snapshot, progress))
     rejected = report.outcome == "reject"
     registry.publish(draft, manifest, report, fence, rejected)
     if report.outcome == "promote":
@@ -194,17 +194,29 @@ def _opponent(registry: Registry, live: str, base: Base) -> str:
 async def _judge(
     context: Context,
     base: Base,
+    renderer: Renderer,
     folders: dict[str, Path],
     candidate: str,
     against: str,
     snapshot: Snapshot,
-    general: list[EvaluationItem],
     progress: Progress,
 ) -> GateReport:
     progress("judging", 0, 0)
-    async with open_judge(context.settings, base, folders, len(snapshot.evaluation)) as judging:
+    system_prompt = context.settings.system_prompt
+    general = general_slice("general_gate", renderer, system_prompt)
+    checked = checked_items(renderer, system_prompt)
+    learned = learned_items(snapshot.train, renderer)
+    async with open_judge(context.settings, base, folders, len(snapshot.evaluation) + len(checked)) as judging:
         return await asyncio.to_thread(
-            judge, candidate, against, snapshot.evaluation, general, judging.generate, judging.score
+            judge,
+            candidate,
+            against,
+            snapshot.evaluation,
+            general,
+            judging.generate,
+            judging.score,
+            checked=checked,
+            learned=learned,
         )
 
 

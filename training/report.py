@@ -1,0 +1,125 @@
+"""The gate's report for people: a text, and the examples that a text or a page shows, looked up by id."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from core.privacy import scrub
+from core.records import GateReport, Manifest, SliceScore
+from feedback.reviews import Reviews
+from feedback.turns import Turns, question
+from training.shipped import shipped_row
+from training.statistics import TIE, win_share
+from training.verdict import GENERAL
+
+Result = Literal["won", "lost", "tied"]
+EXAMPLES = 3
+GONE = "(no longer in the record)"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A frozen prompt as a person sees it. The two versions' answers are not stored; their scores are.
+
+    `reference` is the approved answer; empty where a rule checks the answer, or the words are gone.
+    """
+
+    slice: str
+    result: Result
+    question: str
+    reference: str
+    before: float | None
+    after: float | None
+
+
+def examples(report: GateReport, turns: Turns, reviews: Reviews, most: int = EXAMPLES) -> list[Shown]:
+    """Up to `most` prompts that were won, lost and tied, those of the greatest change first.
+
+    Raises: StoreUnavailable.
+    """
+    known = {s.id: (part.name, s.before, s.after) for part in report.slices for s in part.scores}
+    changed = [s for part in report.slices if part.name != GENERAL for s in part.scores]
+    differing = sorted((s for s in changed if abs(s.after - s.before) >= TIE), key=lambda s: -abs(s.after - s.before))
+    ids: dict[Result, list[str]] = {
+        "won": [s.id for s in differing if s.after > s.before] or list(report.wins),
+        "lost": [s.id for s in differing if s.after < s.before] or list(report.losses),
+        "tied": list(report.ties),
+    }
+    shown = []
+    for result, those in ids.items():
+        for item in those[:most]:
+            asked, reference = _words(item, turns, reviews)
+            name, before, after = known.get(item, ("new", None, None))
+            shown.append(Shown(name, result, asked, reference, before, after))
+    return shown
+
+
+def made_of(manifest: Manifest) -> Iterator[str]:
+    """What a version is and was made from, a line each."""
+    made = datetime.fromtimestamp(manifest.created_at / 1000, UTC)
+    yield f"made {made:%Y-%m-%d %H:%M} UTC from {len(manifest.sources)} approved answers"
+    yield f"{manifest.method} of rank {manifest.rank} on {manifest.base_model}"
+
+
+def as_text(report: GateReport, shown: list[Shown] | None = None) -> str:
+    """A report for a terminal: what was compared, every slice with its interval, what decided, and examples."""
+    return "\n".join([f"Version {report.version[:12]} against {report.against[:12]}", *_lines(report, shown or [])])
+
+
+def slice_change(part: SliceScore) -> str:
+    """A slice's scores before and after with the interval of their difference, in words."""
+    if part.items == 0:
+        return "no prompts"
+    interval = f", 95 % interval of the difference {part.low:+.3f} to {part.high:+.3f}" if part.items > 1 else ""
+    return f"{part.before:.3f} -> {part.after:.3f}{interval}"
+
+
+def facts(report: GateReport) -> Iterator[str]:
+    """What is to be said of the whole comparison, a sentence each."""
+    counts = f"{len(report.wins)} wins, {len(report.losses)} losses, {len(report.ties)} ties"
+    decided = len(report.wins) + len(report.losses)
+    yield f"new prompts: {counts}, exact one-sided p = {report.p:.2g}"
+    if decided:
+        low, high = win_share(len(report.wins), len(report.losses))
+        share = len(report.wins) / decided
+        yield f"share of wins where the answers differ: {share:.0%}, 95 % interval {low:.0%} to {high:.0%}"
+    if report.from_base is not None:
+        likely = f"{abs(report.from_base):.3f} nats a token {'more' if report.from_base > 0 else 'less'} likely"
+        yield f"general answers are {likely} than under base (a proxy of the drift from it)"
+    if report.learned:
+        yield f"of {report.learned} training prompts that base answers otherwise, {report.learned_changed} changed"
+    if report.rebuild:
+        yield "it replaces a version that must go, so being no worse is enough"
+    if report.frozen:
+        yield f"frozen prompts: {report.frozen}"
+
+
+def _lines(report: GateReport, shown: list[Shown]) -> Iterator[str]:
+    for part in report.slices:
+        nats = "" if part.likelihood is None else f"; approved answers {part.likelihood:+.3f} nats a token"
+        yield f"  {part.name} ({part.items} items, {part.measure}): {slice_change(part)}{nats}"
+    for fact in facts(report):
+        yield f"  {fact}"
+    for veto in report.vetoes:
+        yield f"  veto: {veto}"
+    for example in shown:
+        scores = "" if example.before is None else f" {example.before:.2f} -> {example.after:.2f}"
+        yield f"  {example.result} ({example.slice}{scores}): {_short(example.question)}"
+        if example.reference:
+            yield f"      approved: {_short(example.reference)}"
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 100 else line[:99] + "…"
+
+
+def _words(item: str, turns: Turns, reviews: Reviews) -> tuple[str, str]:
+    """The question and the approved answer of a frozen prompt, as far as everyone may still see them."""
+    if row := shipped_row(item):
+        return row["prompt"], row.get("completion", "")
+    turn, review = turns.get_many([item]).get(item), reviews.get(item)
+    if turn is None or review is None or review.decision == "reject" or review.scope != "everyone":
+        return GONE, ""
+    return scrub(question(turn)), review.text
