@@ -119,6 +119,8 @@ class Turn:
     first_token_ms: int | None = None
     total_ms: int | None = None
     reply_tokens: int = 0
+    cut: bool = False
+    """Whether the reply ended because it reached its limit of tokens."""
     v: int = 1
 
 

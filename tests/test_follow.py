@@ -84,8 +84,8 @@ async def steps(*followers: Follower, count: int = 3) -> None:
             await asyncio.sleep(0)
 
 
-async def answering(follower: Follower, model: str = "apprentice") -> str:
-    async with follower.routed(model) as version:
+async def answering(follower: Follower, model: str = "apprentice", chat: str | None = None) -> str:
+    async with follower.routed(model, chat) as version:
         return version
 
 
@@ -185,7 +185,7 @@ async def test_a_request_holds_its_version_until_it_has_its_place(replica, regis
     version = publish_peft(registry, 1)
     registry.promote(version, "ann", "")
     await steps(follower)
-    async with follower.routed("apprentice") as mine:
+    async with follower.routed("apprentice", None) as mine:
         registry.rollback("ann", "worse")
         for n in (2, 3):
             publish_peft(registry, n)
