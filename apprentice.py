@@ -223,14 +223,17 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
 @adapters.command("list")
 def list_adapters(as_json: AsJson = False) -> None:
     """Every version, newest first."""
+    from feedback.evidence import summary
     from workers.context import open_context
 
-    versions = open_context(_settings()).registry.versions()
+    context = open_context(_settings())
+    versions = context.registry.versions()
     if as_json:
         _say(json.dumps([{"id": v.id, "status": v.status, "created_at": v.created_at} for v in versions]))
         return
     for version in versions:
         outcome = version.report.summary if version.report else "never judged"
+        outcome = f"on trial: {summary(context.outcomes.evidence(version.id))}" if version.canary else outcome
         outcome = f"refused by serving: {version.refused}" if version.refused else outcome
         _say(f"{version.id[:12]}  {version.status:9}  {outcome}")
     if not versions:
@@ -239,14 +242,19 @@ def list_adapters(as_json: AsJson = False) -> None:
 
 @adapters.command("show")
 def show_adapter(version: Version) -> None:
-    """One version's manifest and the gate's report, as JSON."""
+    """One version's manifest, the gate's report, and its trial with a share of the chats, as JSON."""
     from core.records import to_json
+    from feedback.evidence import summary
     from workers.context import open_context
 
-    found = open_context(_settings()).registry.get(version)
+    context = open_context(_settings())
+    found = context.registry.get(version)
+    trial = summary(context.outcomes.evidence(found.id))
+    canary = json.loads(to_json(found.canary)) if found.canary else None
     report = json.loads(to_json(found.report)) if found.report else None
     manifest = json.loads(to_json(found.manifest))
-    facts = {"status": found.status, "refused": found.refused, "manifest": manifest, "report": report}
+    facts = {"status": found.status, "refused": found.refused, "canary": canary, "trial": trial}
+    facts |= {"manifest": manifest, "report": report}
     _say(json.dumps(facts, indent=2, ensure_ascii=False))
 
 
@@ -280,10 +288,14 @@ def promote_adapter(version: Version, why: Why = "") -> None:
 
 @adapters.command("rollback")
 def rollback_adapter(why: Why = "") -> None:
-    """Go back to the version that answered before."""
+    """Take back what came last: a version on trial, or the one that is live, for the one before."""
     from workers.context import open_context
 
-    _say(f"{open_context(_settings()).registry.rollback('operator', why)[:12]} is live.")
+    registry = open_context(_settings()).registry
+    canary = registry.aliases().canary
+    live = registry.rollback("operator", why)
+    taken_back = f"The trial of {canary.version[:12]} has ended; " if canary else ""
+    _say(f"{taken_back}{live[:12]} is live.")
 
 
 @feedback.command("import")
@@ -380,6 +392,14 @@ def bench_serve(
     show_serve(result, Console())
     _write(json.dumps(result, indent=2), file)
     _write(draw(result), plot)
+
+
+@bench.command("canary")
+def bench_canary(file: ToFile = None) -> None:
+    """How often does the test of a canary err, and how soon does it find a worse version? Simulated chats."""
+    from bench.alarms import run
+
+    _write(json.dumps(run(_say), indent=2), file)
 
 
 @bench.command("swap")

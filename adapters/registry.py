@@ -40,7 +40,9 @@ return 'ok'
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """An adapter version with its standing. `refused` is why serving could not use it when it tried last."""
+    """An adapter version with its standing. `refused` is why serving could not use it when it tried last; `canary` is
+    its trial, while it runs.
+    """
 
     id: str
     status: Status
@@ -48,6 +50,7 @@ class Version:
     report: GateReport | None
     created_at: int
     refused: str | None = None
+    canary: Canary | None = None
 
 
 class Registry:
@@ -320,18 +323,19 @@ class Registry:
             record = self._store.hgetall(keys.version(version))
         manifest = from_json(Manifest, record["manifest"])
         report = from_json(GateReport, record["report"]) if "report" in record else None
+        canary = aliases.canary if aliases.canary and aliases.canary.version == version else None
         status: Status = "candidate"
         if version == aliases.live:
             status = "live"
         elif version == aliases.incoming:
             status = "incoming"
-        elif aliases.canary and version == aliases.canary.version:
+        elif canary:
             status = "canary"
         elif "rejected" in record:
             status = "rejected"
         elif version == aliases.previous:
             status = "previous"
-        return Version(version, status, manifest, report, manifest.created_at, record.get("refused"))
+        return Version(version, status, manifest, report, manifest.created_at, record.get("refused"), canary)
 
     def _abandoned(self) -> list[Path]:
         """Drafts whose writers were killed long ago."""

@@ -12,8 +12,11 @@ SPLITS = PREFIX + "splits"  # hash root:<turn> | text:<keyed hash> -> train | ev
 QUEUE = PREFIX + "queue"  # zset turn -> since (ms): waits for an operator
 EVENTS = PREFIX + "events"  # stream {type, data}: the feedback events in order, as long as turns are kept
 OPEN_TURNS = PREFIX + "turns:open"  # zset turn -> opened at (ms)
+RECENT_TURNS = PREFIX + "turns:recent"  # zset turn -> opened at (ms): closed turns of chats, those of the last two days
 VERSIONS = PREFIX + "versions"  # zset version -> published at (ms)
-ALIASES = PREFIX + "aliases"  # hash alias -> version; `incoming` is the version that live moves to once installed
+ALIASES = (
+    PREFIX + "aliases"
+)  # hash live, incoming (what live moves to once installed) -> version; canary -> Canary as JSON
 ALIAS_HISTORY = PREFIX + "aliases:history"  # list of versions that were live before, newest first
 AUDIT = PREFIX + "audit"  # stream {who, what, subject, why}
 REPLICAS = PREFIX + "replicas"  # zset replica -> last heartbeat (ms)
@@ -87,6 +90,11 @@ def posted(chat: str, message: int) -> str:
 def version(version_id: str) -> str:
     """hash manifest, report where it was judged, rejected where it was, refused: why serving could not use it."""
     return f"{PREFIX}version:{version_id}"
+
+
+def evidence(version_id: str) -> str:
+    """hash trial, windows, evidence: what a version's newest trial as a canary has shown; lives as long as turns."""
+    return f"{PREFIX}version:{version_id}:evidence"
 
 
 def replica(replica_id: str) -> str:

@@ -18,6 +18,8 @@ Origin = Literal["model", "quote", "approved", "import"]
 Decision = Literal["approve", "edit", "reject"]
 Split = Literal["train", "evaluation", "excluded"]
 Outcome = Literal["promote", "reject", "not enough evidence"]
+Signal = Literal["down", "regenerated", "corrected", "failed", "empty", "cut"]
+"""What speaks against an answer."""
 BASE = "base"
 """The version that is no adapter: the base model itself."""
 APPROVED_PASSAGE = "approved:"

@@ -13,8 +13,8 @@ they follow Fisher's noncentral hypergeometric distribution P_w.
   because the distributions are ordered by their likelihood ratio.
 
 After J. ter Schure, M. F. Perez-Ortiz, A. Ly, P. Grunwald, "The anytime-valid logrank test" (2020), which bets on the
-same conditional distribution event by event, and R. Turner, A. Ly, P. Grunwald, "Generic e-variables for exact sequential
-k-sample tests that allow for optional stopping" (2022).
+same conditional distribution event by event, and R. Turner, A. Ly, P. Grunwald, "Generic e-variables for exact
+sequential k-sample tests that allow for optional stopping" (2022).
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Signal = Literal["down", "regenerated", "corrected", "failed", "empty", "cut"]
+from core.records import Signal
+
 COMPLAINTS: frozenset[Signal] = frozenset({"down", "regenerated", "corrected", "failed", "empty"})
 SIGNALS = {
     "complaint": "complaints of any kind",

@@ -95,6 +95,12 @@ class Follower:
         """Whether the versions that should answer can; one that no replica can use, another may stand in for."""
         return self._aliases is not None and self.live in self._engine.installed() and not self._missed
 
+    @property
+    def canary_share(self) -> float:
+        """The share of the chats that is routed to a version on trial."""
+        canary = self._aliases.started_canary if self._aliases else None
+        return canary.share if canary else 0.0
+
     async def run(self) -> None:
         """Follow until cancelled. Whatever goes wrong in a step, the present version goes on answering."""
         while True:

@@ -26,7 +26,12 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     broker_transport_options={"global_keyprefix": keys.PREFIX + "celery:", "visibility_timeout": 86_400},
     beat_schedule={
-        "tick": {"task": "workers.tasks.tick", "schedule": settings.tick_s, "options": {"expires": 2 * settings.tick_s}}
+        name: {
+            "task": f"workers.tasks.{name}",
+            "schedule": settings.tick_s,
+            "options": {"expires": 2 * settings.tick_s},
+        }
+        for name in ("tick", "judge")
     },
 )
 

@@ -6,6 +6,7 @@ from adapters.registry import Registry
 from core.identity import Pseudonyms
 from core.settings import Settings
 from core.store import Store, connect
+from feedback.outcomes import Outcomes
 from feedback.people import People
 from feedback.ratings import Ratings
 from feedback.reviews import Reviews
@@ -23,6 +24,7 @@ class Context:
     reviews: Reviews
     people: People
     registry: Registry
+    outcomes: Outcomes
 
 
 def open_context(settings: Settings) -> Context:
@@ -32,4 +34,5 @@ def open_context(settings: Settings) -> Context:
     ratings = Ratings(store, turns)
     reviews = Reviews(store, turns, ratings, Pseudonyms.of_installation(settings.data_dir))
     registry = Registry(store, settings.data_dir / "adapters")
-    return Context(settings, store, turns, ratings, reviews, People(store), registry)
+    outcomes = Outcomes(store, turns, ratings)
+    return Context(settings, store, turns, ratings, reviews, People(store), registry, outcomes)

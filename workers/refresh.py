@@ -52,11 +52,16 @@ def run_refresh(context: Context, lock: RefreshLock, progress: Progress, again: 
     """Do the refresh that the present record calls for, unless it was done already.
 
     One that was begun MAX_ATTEMPTS times without an end has failed; `again` begins it afresh. One for which there is
-    too little memory now, or no engine to judge with, is postponed, which does not count.
+    too little memory now, or no engine to judge with, is postponed, which does not count; so is every one while a
+    canary runs.
 
     Raises: FenceLost, DiskFull, StoreUnavailable: kept as what went wrong last.
     """
     settings = context.settings
+    canary = context.registry.aliases().canary
+    if canary:
+        why = f"version {canary.version[:12]} is on trial with {canary.share:.0%} of the chats; this waits for its end."
+        return RefreshResult("postponed", why, None, None)
     clear_progress(context.store)
     _remove_drafts(context.registry)
     os.nice(max(0, LOW_PRIORITY - os.nice(0)))
@@ -183,11 +188,23 @@ def _refresh(
     registry.publish(draft, manifest, report, fence, rejected)
     if report.outcome == "promote":
         progress("going live", 0, 0)
-        try:
-            registry.promote(manifest.id, "gate", report.summary, fence, live)
-        except AliasMoved as error:
-            return RefreshResult("not promoted", f"{report.summary} But {error}", manifest.id, report)
+        return _let_answer(registry, report, settings.canary_share, fence, live)
     return RefreshResult(report.outcome, report.summary, manifest.id, report)
+
+
+def _let_answer(registry: Registry, report: GateReport, share: float, fence: int, live: str) -> RefreshResult:
+    """Move live to a version that the gate passed, or try it with a share of the chats first."""
+    outcome: str = report.outcome
+    summary = report.summary
+    try:
+        if share:
+            registry.start_canary(report.version, share, "gate", summary, fence, live)
+            outcome, summary = "canary", f"{summary} It is tried with {share:.0%} of the chats now."
+        else:
+            registry.promote(report.version, "gate", summary, fence, live)
+    except AliasMoved as error:
+        outcome, summary = "not promoted", f"{summary} But {error}"
+    return RefreshResult(outcome, summary, report.version, report)
 
 
 def _opponent(registry: Registry, live: str, base: Base) -> str:
