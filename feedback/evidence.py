@@ -133,11 +133,11 @@ def verdict(evidence: Evidence) -> Verdict | None:
 def summary(evidence: Evidence) -> str:
     """What is known so far, in a sentence."""
     complaints = _beside(evidence.bad.get("complaint", (0, 0)), evidence.outcomes, "outcomes")
-    share = max(float(e_value(logs)) * PARTS[name] for name, logs in evidence.worse.items()) if evidence.worse else 0.0
+    worse = max((_way(e_value(logs), PARTS[name]) for name, logs in evidence.worse.items()), default=0.0)
+    not_worse = _way(np.exp(evidence.not_worse), LEVEL)
     return (
-        f"after {evidence.windows} windows complaints in {complaints}; "
-        f"{min(1, share):.0%} of what shows it to be worse, {min(1, np.exp(evidence.not_worse) * LEVEL):.0%} of what "
-        "shows it not to be."
+        f"complaints in {complaints}; windows counted: {evidence.windows}; "
+        f"{worse:.0%} of the way to worse, {not_worse:.0%} to not worse."
     )
 
 
@@ -196,3 +196,8 @@ def _plus(before: tuple[int, int], canary: Bools, bad: Bools | None = None) -> t
 
 def _beside(bad: tuple[int, int], of: tuple[int, int], what: str) -> str:
     return f"{bad[0]} of the canary's {of[0]} {what} beside {bad[1]} of live's {of[1]}"
+
+
+def _way(value: float, part: float) -> float:
+    """How far an e-value has come to what suffices, on the scale on which evidence adds up: its logarithm."""
+    return float(np.clip(np.log(value) / np.log(1 / part), 0, 1))
