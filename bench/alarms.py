@@ -66,7 +66,7 @@ class Known:
 def run(say: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
     """Simulate canaries of WINDOWS windows: without a difference, worse by the margin, and worse by far.
 
-    Returns for each world the shares of runs that ended by rollback and promotion, and medians of when.
+    Returns for each world what `simulate` does.
     """
     voter = World(brigading="canary")
     alarms = {
@@ -84,6 +84,7 @@ def run(say: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
         for down in (WORSE_DOWN, RATES["down"])
         for chats, share in sizes
     }
+    delays |= {f"{name}, independent outcomes": replace(delays[name], correlation=0) for name in list(delays)[3:6]}
     rows: dict[str, list[dict[str, Any]]] = {}
     for table, worlds, runs in (("alarms", alarms, ALARM_RUNS), ("delays", delays, DELAY_RUNS)):
         rows[table] = []
@@ -103,7 +104,9 @@ def _ends(row: dict[str, Any]) -> str:
 
 
 def simulate(world: World, runs: int, seed: int) -> dict[str, Any]:
-    """One world's runs: how they ended, and the median window and number of the canary's outcomes of those that did."""
+    """How one world's runs ended: the share of each end, and the median over all runs of the window and of the canary's
+    outcomes until then; None where fewer than half ended so.
+    """
     draw = np.random.default_rng(seed)
     chats = _chats(world, runs, draw)
     known = _nothing(chats.canary.shape)
@@ -120,10 +123,15 @@ def simulate(world: World, runs: int, seed: int) -> dict[str, Any]:
         ends["rolled_back"][running & worse] = window
         ends["promoted"][running & not_worse & ~worse] = window
     return {name: float((ended > 0).mean()) for name, ended in ends.items()} | {
-        f"{name}_{what}": float(np.median(of[ended > 0])) if ended.any() else None
+        f"{name}_{what}": _median(np.where(ended > 0, of, np.inf))
         for name, ended in ends.items()
         for what, of in (("windows", ended), ("outcomes", outcomes))
     }
+
+
+def _median(of: Floats) -> float | None:
+    found = float(np.median(of))
+    return found if np.isfinite(found) else None
 
 
 def learn(known: Known, canary: Bools, active: Bools, bad: dict[str, Bools]) -> None:

@@ -14,6 +14,7 @@ from core.records import BASE, Message, Turn, new_id
 from core.settings import Settings
 from feedback.progress import read_progress
 from tests.adapter_files import publish_peft
+from workers import tasks
 from workers.context import open_context
 from workers.due import refresh_due
 from workers.verdict import FEEDBACK_S, WINDOW_S, judge_canary
@@ -106,6 +107,16 @@ def test_a_version_that_is_not_worse_is_promoted_by_itself(context, canary):
     entry = newest(context)
     assert entry["what"] == "canary promote" and "not worse: first complaints in" in entry["why"]
     assert context.registry.rollback("ann", "no") == BASE
+
+
+def test_the_schedule_judges_it_on_the_queue_of_short_tasks(context, canary, monkeypatch):
+    monkeypatch.setattr(tasks, "settings", context.settings)
+    monkeypatch.setattr(tasks, "now_ms", lambda: after_window(canary, 0))
+    talk(context, canary, 0, 100, canary_down=0.9, live_down=0.1)
+    entry = tasks.app.conf.beat_schedule["judge"]
+    assert entry["task"] == tasks.judge.name and tasks.judge.name not in tasks.app.conf.task_routes
+    tasks.judge()
+    assert context.registry.get(canary.version).status == "rejected"
 
 
 def test_without_a_verdict_it_ends_by_time_and_may_be_tried_again(context, canary):

@@ -1,6 +1,7 @@
 """The mathematics of the canary's test: exact values by hand, fair bets, and the rule as it is simulated."""
 
 from itertools import count, pairwise
+from math import comb
 
 import numpy as np
 import pytest
@@ -53,18 +54,25 @@ def test_the_bets_are_fair_without_a_difference_and_not_favourable_beyond_the_ma
     """Expectations over the whole distribution of a table of 7 and 12 with 6 bad."""
     every = np.arange(7)
     given = (every, np.full(7, 7), np.full(7, 12), np.full(7, 6))
-    ratios = np.exp(log_ratios(*given, (*WORSE, MARGIN, 3.0, 0.5), 1.0))
-    uniform = np.exp(log_ratios(*given, (1.0,), MARGIN))[:, 0]
-    # P_1(x) is recovered from two ratios that must each sum to one under it
-    weight = np.array([_choose(7, x) * _choose(12, 6 - x) for x in every]) / _choose(19, 6)
-    assert (weight[:, None] * ratios).sum(axis=0) == pytest.approx(np.ones(6))
-    at_margin, beyond, better = (weight[:, None] * ratios)[:, 3:].T
-    assert (at_margin * uniform).sum() == pytest.approx(1)
-    assert (beyond * uniform).sum() < 1 < (better * uniform).sum()
+    without = np.array([comb(7, x) * comb(12, 6 - x) / comb(19, 6) for x in every])
+    worse = np.exp(log_ratios(*given, WORSE, 1.0))
+    assert without @ worse == pytest.approx(np.ones(len(WORSE)))
+    not_worse = np.exp(log_ratios(*given, (1.0,), MARGIN))[:, 0]
+    at_margin, beyond, better = without * np.exp(log_ratios(*given, (MARGIN, 3.0, 0.5), 1.0)).T
+    assert at_margin @ not_worse == pytest.approx(1)
+    assert beyond @ not_worse < 1 < better @ not_worse
 
 
-def _choose(n: int, k: int) -> float:
-    return float(np.prod([(n - i) / (k - i) for i in range(k)]))
+def test_among_chats_that_keep_their_temper_the_bets_stay_fair():
+    """No difference, correlation 0.3 and drift: the mean of what each run has after 12 windows is one, and not more."""
+    draw = np.random.default_rng(11)
+    world, runs = World(chats=40, share=0.5, active=0.5, correlation=0.3), 2000
+    chats, known = alarms._chats(world, runs, draw), alarms._nothing((runs, world.chats))
+    for window in range(12):
+        learn(known, chats.canary, *alarms._window(world, chats, np.full(runs, np.sin(window)), draw))
+    for values in (*np.exp(known.worse["down"][:, :2]).T, e_value(known.worse["complaint"])):
+        assert abs(values.mean() - 1) < 4 * values.std() / runs**0.5
+    assert np.exp(known.not_worse).mean() > 1, "which is against the odds of the margin, and must grow"
 
 
 def test_chats_are_compared_with_those_of_the_same_history_only():
