@@ -93,7 +93,7 @@ class Follower:
     @property
     def ready(self) -> bool:
         """Whether the versions that should answer can; one that no replica can use, another may stand in for."""
-        return self._aliases is not None and self.live in self._engine.installed() and not self._missed
+        return self.live in self._engine.installed() and not self._missed
 
     @property
     def canary_share(self) -> float:
@@ -138,6 +138,7 @@ class Follower:
     async def _point(self) -> None:
         """Let the version that the alias names answer, if it is here; where it is refused, another stands in."""
         aliases = await asyncio.to_thread(self._registry.aliases)
+        self._missed = await self._missing(aliases)
         answers: str | None = self.live
         if aliases.live in self._engine.installed():
             answers = aliases.live
@@ -148,7 +149,6 @@ class Follower:
         if answers != self.live and answers is not None:
             log.info("version %s answers now", answers[:12])
             self.live = answers
-        self._missed = await self._missing(aliases)
         self._aliases = aliases
 
     async def _missing(self, aliases: Aliases) -> frozenset[str]:
@@ -156,11 +156,10 @@ class Follower:
         canary = aliases.started_canary
         routed = {aliases.live, canary.version} if canary else {aliases.live}
         missing = routed - self._engine.installed()
-        if not missing & self._refused.keys():
-            return frozenset(missing)
-        living = await asyncio.to_thread(self._registry.living)
-        elsewhere = frozenset().union(*living.values())
-        return frozenset(v for v in missing if v not in self._refused or v in elsewhere)
+        refused = missing & self._refused.keys()
+        if refused:
+            refused = refused.difference(*(await asyncio.to_thread(self._registry.living)).values())
+        return frozenset(missing - refused)
 
     async def _install(self, versions: Sequence[str]) -> None:
         """Install what there is room for, and say so; the rest waits until what is being retired has gone."""
