@@ -223,14 +223,17 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
 @adapters.command("list")
 def list_adapters(as_json: AsJson = False) -> None:
     """Every version, newest first."""
+    from feedback.evidence import summary
     from workers.context import open_context
 
-    versions = open_context(_settings()).registry.versions()
+    context = open_context(_settings())
+    versions = context.registry.versions()
     if as_json:
         _say(json.dumps([{"id": v.id, "status": v.status, "created_at": v.created_at} for v in versions]))
         return
     for version in versions:
         outcome = version.report.summary if version.report else "never judged"
+        outcome = f"on trial: {summary(context.outcomes.evidence(version.id))}" if version.canary else outcome
         outcome = f"refused by serving: {version.refused}" if version.refused else outcome
         _say(f"{version.id[:12]}  {version.status:9}  {outcome}")
     if not versions:
@@ -239,23 +242,28 @@ def list_adapters(as_json: AsJson = False) -> None:
 
 @adapters.command("show")
 def show_adapter(version: Version, as_json: AsJson = False) -> None:
-    """One version: what it is made of, and what the gate found."""
+    """One version: what it is made of, what the gate found, and how its trial with a share of the chats goes."""
     from core.records import to_json
+    from feedback.evidence import summary
     from training.report import as_text, examples, made_of
     from workers.context import open_context
 
     context = open_context(_settings())
     found = context.registry.get(version)
+    trial = summary(context.outcomes.evidence(found.id)) if found.canary else None
     if as_json:
         report = json.loads(to_json(found.report)) if found.report else None
+        canary = json.loads(to_json(found.canary)) if found.canary else None
         manifest = json.loads(to_json(found.manifest))
-        facts = {"status": found.status, "refused": found.refused, "manifest": manifest, "report": report}
-        _say(json.dumps(facts, indent=2, ensure_ascii=False))
+        facts = {"status": found.status, "refused": found.refused, "canary": canary, "trial": trial}
+        _say(json.dumps(facts | {"manifest": manifest, "report": report}, indent=2, ensure_ascii=False))
         return
     for line in (f"{found.id[:12]} ({found.status})", *made_of(found.manifest)):
         _say(line)
     if found.refused:
         _say(f"refused by serving: {found.refused}")
+    if found.canary is not None:
+        _say(f"on trial with {found.canary.share:.0%} of the chats: {trial}")
     if found.report is None:
         _say("never judged")
         return
@@ -293,10 +301,14 @@ def promote_adapter(version: Version, why: Why = "") -> None:
 
 @adapters.command("rollback")
 def rollback_adapter(why: Why = "") -> None:
-    """Go back to the version that answered before."""
+    """Take back what came last: a version on trial, or the one that is live, for the one before."""
     from workers.context import open_context
 
-    _say(f"{open_context(_settings()).registry.rollback('operator', why)[:12]} is live.")
+    registry = open_context(_settings()).registry
+    canary = registry.aliases().canary
+    live = registry.rollback("operator", why)
+    taken_back = f"The trial of {canary.version[:12]} has ended; " if canary else ""
+    _say(f"{taken_back}{live[:12]} is live.")
 
 
 @feedback.command("import")
@@ -428,6 +440,14 @@ def bench_serve(
     show_serve(result, Console())
     _write(json.dumps(result, indent=2), file)
     _write(draw(result), plot)
+
+
+@bench.command("canary")
+def bench_canary(file: ToFile = None) -> None:
+    """How often does the test of a canary err, and how soon does it find a worse version? Simulated chats."""
+    from bench.alarms import run
+
+    _write(json.dumps(run(_say), indent=2), file)
 
 
 @bench.command("swap")

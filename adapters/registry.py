@@ -1,7 +1,8 @@
 """Which adapter versions exist and which one answers: files under their hash, names in Redis that point at them.
 
 `live` is what answers. A promotion sets `incoming`; once every living serving process reports that version installed,
-`live` moves to it, by compare-and-set. A rollback goes back at once, to a version that is still installed.
+`live` moves to it, by compare-and-set. A rollback goes back at once, to a version that is still installed. A canary
+answers a share of the chats beside live, from when every living serving process has it.
 """
 
 import json
@@ -9,17 +10,18 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from adapters.aliases import Aliases, AliasTable, Canary, Entry
 from adapters.manifest import WEIGHTS, read_config, read_manifest, read_tensors, version_id
 from core import keys
-from core.errors import AdapterRefused, AliasMoved, ApprenticeError, DiskFull, FenceLost, InvalidInput, NotFound
+from core.errors import AdapterRefused, AliasMoved, DiskFull, FenceLost, InvalidInput, NotFound
 from core.records import BASE, GateReport, Manifest, from_json, new_id, now_ms, to_json
 from core.store import Store, durable
 
-Status = Literal["live", "incoming", "previous", "candidate", "rejected"]
+Status = Literal["live", "incoming", "canary", "previous", "candidate", "rejected"]
 HEARTBEAT_S = 2
 DEAD_AFTER_MS = 3 * HEARTBEAT_S * 1000
 FORGOTTEN_AFTER_MS = 3_600_000
@@ -35,35 +37,12 @@ redis.call('ZADD', KEYS[2], 'NX', ARGV[5], ARGV[1])
 return 'ok'
 """
 
-# KEYS: aliases, history, fence, audit. ARGV: live and incoming as expected, then as new, fence, push or pop, audit
-_MOVE = """
-if ARGV[5] ~= '' and redis.call('GET', KEYS[3]) ~= ARGV[5] then return 'fence' end
-local live = redis.call('HGET', KEYS[1], 'live') or 'base'
-local incoming = redis.call('HGET', KEYS[1], 'incoming') or ''
-if live ~= ARGV[1] or incoming ~= ARGV[2] then return 'moved' end
-if ARGV[3] ~= live then
-  if ARGV[6] == 'pop' then redis.call('LPOP', KEYS[2]) else redis.call('LPUSH', KEYS[2], live) end
-  redis.call('HSET', KEYS[1], 'live', ARGV[3])
-end
-if ARGV[4] == '' then redis.call('HDEL', KEYS[1], 'incoming') else redis.call('HSET', KEYS[1], 'incoming', ARGV[4]) end
-local entry = cjson.decode(ARGV[7])
-redis.call('XADD', KEYS[4], '*', 'who', entry.who, 'what', entry.what, 'subject', entry.subject, 'why', entry.why)
-return 'ok'
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Aliases:
-    """Where the names point; `previous` is what a rollback returns to."""
-
-    live: str
-    incoming: str | None
-    previous: str | None
-
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """An adapter version with its standing. `refused` is why serving could not use it when it tried last."""
+    """An adapter version with its standing. `refused` is why serving could not use it when it tried last; `canary` is
+    its trial, while it runs.
+    """
 
     id: str
     status: Status
@@ -71,6 +50,7 @@ class Version:
     report: GateReport | None
     created_at: int
     refused: str | None = None
+    canary: Canary | None = None
 
 
 class Registry:
@@ -80,7 +60,7 @@ class Registry:
         self._store = store
         self.folder = folder
         self._publish = store.register_script(_PUBLISH)
-        self._move = store.register_script(_MOVE)
+        self._table = AliasTable(store)
 
     def path(self, version: str) -> Path:
         """The folder of a version's files."""
@@ -135,19 +115,16 @@ class Registry:
                     int(rejected),
                 ],
             )
-        _raise(answer)
+        if answer == "fence":
+            raise FenceLost("another worker has taken this refresh over; its result is left to that one.")
 
     def aliases(self) -> Aliases:
         """Where the names point now."""
-        with durable(), self._store.pipeline() as pipe:
-            pipe.hgetall(keys.ALIASES)
-            pipe.lindex(keys.ALIAS_HISTORY, 0)
-            names, previous = pipe.execute()
-        return Aliases(names.get("live", BASE), names.get("incoming"), previous)
+        return self._table.read()
 
-    def route(self) -> str:
-        """The version that answers now."""
-        return self.aliases().live
+    def route(self, chat: str | None = None) -> str:
+        """The version that answers a chat now; what is live, where none is named."""
+        return self.aliases().route(chat)
 
     def versions(self) -> list[Version]:
         """Every version, newest first."""
@@ -168,10 +145,17 @@ class Registry:
             raise NotFound(f"{found} with {prefix}; `apprentice adapters list` shows them.")
         return self._read(matches[0], self.aliases())
 
+    def been_live(self) -> list[str]:
+        """The version that is live and those before it that nothing was rolled back from, newest first; no base."""
+        with durable():
+            before = self._store.lrange(keys.ALIAS_HISTORY, 0, -1)
+        return [v for v in dict.fromkeys([self.aliases().live, *before]) if v != BASE]
+
     def wanted(self, most: int) -> list[str]:
-        """The versions that serving should hold, most needed first: live, incoming, previous, the newest others."""
+        """The versions that serving should hold, most needed first: live, what comes, previous, the newest others."""
         aliases = self.aliases()
-        named = [v for v in (aliases.live, aliases.incoming, aliases.previous) if v and v != BASE]
+        coming = aliases.canary.version if aliases.canary else aliases.incoming
+        named = [v for v in (aliases.live, coming, aliases.previous) if v and v != BASE]
         with durable():
             newest = self._store.zrevrange(keys.VERSIONS, 0, most)
             rejected = {v for v in newest if self._store.hexists(keys.version(v), "rejected")}
@@ -181,36 +165,66 @@ class Registry:
     def promote(self, version: str, who: str, why: str, fence: int | None = None, against: str | None = None) -> None:
         """Make a version (or `base`) the one that answers, as soon as every living serving process has it installed.
 
-        With a fence (an automatic promotion) a rejected version is refused, and `against`, the version it was judged
-        against, must still be live.
+        With a fence (an automatic promotion) a rejected version is refused, `against`, the version it was judged
+        against, must still be live, and no canary may run. Any other promotion ends a canary.
 
         Raises: NotFound, InvalidInput, AliasMoved, FenceLost.
         """
         aliases = self.aliases()
-        if version != BASE and fence is not None and self.get(version).status == "rejected":
-            raise InvalidInput(f"version {version[:12]} was rejected and is not promoted by itself.")
-        if against is not None and aliases.live != against:
-            raise AliasMoved(f"live is {aliases.live[:12]} now, and the version was judged against {against[:12]}.")
         if version != BASE:
-            version = self.get(version).id
-        now_installed = self._everywhere(version)
-        live, incoming = (version, "") if now_installed else (aliases.live, version)
-        self._compare_and_move(aliases, live, incoming, fence, "push", ("promote", version, who, why))
+            version = self._promotable(version, aliases, fence is not None, against)
+        to = self._coming(aliases, version)
+        self._table.move(aliases, to, [*_cut_short(aliases, who), Entry("promote", version, who, why)], fence)
+
+    def start_canary(self, version: str, share: float, who: str, why: str, fence: int, against: str) -> None:
+        """Try a version with a share of the chats in (0, 1), as soon as every living serving process has it installed.
+
+        It must not be rejected, `against`, the version it was judged against, must still be live, and no other
+        version may be on its way.
+
+        Raises: NotFound, InvalidInput, AliasMoved, FenceLost.
+        """
+        aliases = self.aliases()
+        version = self._promotable(version, aliases, True, against)
+        if aliases.incoming:
+            raise AliasMoved(f"version {aliases.incoming[:12]} is about to be live.")
+        at = now_ms()
+        canary = Canary(version, share, aliases.live, at, at if self._everywhere(version) else None)
+        self._table.move(aliases, replace(aliases, canary=canary), [Entry("canary", version, who, why)], fence)
+
+    def end_canary(self, canary: Canary, outcome: Literal["promote", "rollback", "expire"], who: str, why: str) -> None:
+        """End a canary: its version becomes live, is marked rejected, or is left a candidate without a verdict.
+
+        Raises: AliasMoved where it has ended already.
+        """
+        aliases = self.aliases()
+        if aliases.canary != canary:
+            raise AliasMoved(f"the canary {canary.version[:12]} has ended already.")
+        ended = replace(aliases, canary=None)
+        to = self._coming(ended, canary.version) if outcome == "promote" else ended
+        rejected = canary.version if outcome == "rollback" else None
+        self._table.move(aliases, to, [Entry(f"canary {outcome}", canary.version, who, why)], rejected=rejected)
 
     def settle(self) -> bool:
-        """Move live to incoming if every living serving process has it. True where it moved."""
+        """Move live to incoming, or start the canary, if every living serving process has it. True where it did."""
         aliases = self.aliases()
-        if not aliases.incoming or not self._everywhere(aliases.incoming):
+        canary = aliases.canary
+        if aliases.incoming and self._everywhere(aliases.incoming):
+            what, to = "live", self._coming(aliases, aliases.incoming)
+            subject = aliases.incoming
+        elif canary and canary.started_at is None and self._everywhere(canary.version):
+            what, to = "canary start", replace(aliases, canary=replace(canary, started_at=now_ms()))
+            subject = canary.version
+        else:
             return False
         try:
-            entry = ("live", aliases.incoming, "serving", "installed everywhere")
-            self._compare_and_move(aliases, aliases.incoming, "", None, "push", entry)
+            self._table.move(aliases, to, [Entry(what, subject, "serving", "installed everywhere")])
         except AliasMoved:
             return False
         return True
 
     def refuse(self, version: str, who: str, why: str) -> None:
-        """Keep why serving cannot use a version. A promotion of it ends, and it is marked rejected.
+        """Keep why serving cannot use a version. A promotion or trial of it ends, and it is marked rejected.
 
         Raises: AliasMoved.
         """
@@ -218,9 +232,13 @@ class Registry:
         with durable():
             known = self._store.hget(keys.version(version), "refused") == why
             self._store.hset(keys.version(version), "refused", why)
-        if aliases.incoming == version:
-            self._compare_and_move(aliases, aliases.live, "", None, "push", ("refuse", version, who, why))
-            self.reject(version)
+        to = replace(
+            aliases,
+            incoming=None if aliases.incoming == version else aliases.incoming,
+            canary=None if aliases.canary and aliases.canary.version == version else aliases.canary,
+        )
+        if to != aliases:
+            self._table.move(aliases, to, [Entry("refuse", version, who, why)], rejected=version)
         elif not known:
             with durable():
                 self._store.xadd(keys.AUDIT, {"who": who, "what": "refuse", "subject": version, "why": why})
@@ -231,16 +249,20 @@ class Registry:
             self._store.hdel(keys.version(version), "refused")
 
     def rollback(self, who: str, why: str) -> str:
-        """Return to the version that was live before, at once; the one left is marked rejected. Returns the new live.
+        """Take back what came last, at once, and mark it rejected: a running canary, or else the version that is live,
+        for the one that was live before. Returns what is live then.
 
         Raises: InvalidInput where there is nothing to go back to; AliasMoved.
         """
         aliases = self.aliases()
+        if aliases.canary:
+            self.end_canary(aliases.canary, "rollback", who, why)
+            return aliases.live
         if aliases.previous is None:
             raise InvalidInput("there is no earlier version to go back to.")
-        self._compare_and_move(aliases, aliases.previous, "", None, "pop", ("rollback", aliases.live, who, why))
-        if aliases.live != BASE:
-            self.reject(aliases.live)
+        to = replace(aliases, live=aliases.previous, incoming=None)
+        entry = Entry("rollback", aliases.live, who, why)
+        self._table.move(aliases, to, [entry], back=True, rejected=aliases.live)
         return aliases.previous
 
     def reject(self, version: str) -> None:
@@ -283,33 +305,43 @@ class Registry:
     def _everywhere(self, version: str) -> bool:
         return version == BASE or all(version in installed for installed in self.living().values())
 
-    def _compare_and_move(
-        self, seen: Aliases, live: str, incoming: str, fence: int | None, history: str, entry: tuple[str, str, str, str]
-    ) -> None:
-        audit = dict(zip(("what", "subject", "who", "why"), entry, strict=True))
-        with durable():
-            answer = self._move(
-                keys=[keys.ALIASES, keys.ALIAS_HISTORY, keys.REFRESH_FENCE, keys.AUDIT],
-                args=[seen.live, seen.incoming or "", live, incoming, "" if fence is None else fence, history]
-                + [json.dumps(audit)],
+    def _promotable(self, version: str, aliases: Aliases, by_itself: bool, against: str | None) -> str:
+        """The id of a version that may be promoted."""
+        found = self.get(version)
+        if by_itself and found.status == "rejected":
+            raise InvalidInput(f"version {found.id[:12]} was rejected and is not promoted by itself.")
+        if by_itself and aliases.canary:
+            raise AliasMoved(
+                f"version {aliases.canary.version[:12]} is on trial, and nothing else is promoted meanwhile."
             )
-        _raise(answer)
+        if against is not None and aliases.live != against:
+            raise AliasMoved(f"live is {aliases.live[:12]} now, and the version was judged against {against[:12]}.")
+        return found.id
+
+    def _coming(self, aliases: Aliases, version: str) -> Aliases:
+        """The aliases with a version live, or incoming until it is installed everywhere, and no canary."""
+        if self._everywhere(version):
+            return replace(aliases, live=version, incoming=None, canary=None)
+        return replace(aliases, incoming=version, canary=None)
 
     def _read(self, version: str, aliases: Aliases) -> Version:
         with durable():
             record = self._store.hgetall(keys.version(version))
         manifest = from_json(Manifest, record["manifest"])
         report = from_json(GateReport, record["report"]) if "report" in record else None
+        canary = aliases.canary if aliases.canary and aliases.canary.version == version else None
         status: Status = "candidate"
         if version == aliases.live:
             status = "live"
         elif version == aliases.incoming:
             status = "incoming"
+        elif canary:
+            status = "canary"
         elif "rejected" in record:
             status = "rejected"
         elif version == aliases.previous:
             status = "previous"
-        return Version(version, status, manifest, report, manifest.created_at, record.get("refused"))
+        return Version(version, status, manifest, report, manifest.created_at, record.get("refused"), canary)
 
     def _abandoned(self) -> list[Path]:
         """Drafts whose writers were killed long ago."""
@@ -327,13 +359,11 @@ def _is_whole(folder: Path, version: str) -> bool:
         return False
 
 
-def _raise(answer: str) -> None:
-    failures: dict[str, ApprenticeError] = {
-        "fence": FenceLost("another worker has taken this refresh over; its result is left to that one."),
-        "moved": AliasMoved("the aliases moved meanwhile; look again and repeat if it is still wanted."),
-    }
-    if answer in failures:
-        raise failures[answer]
+def _cut_short(aliases: Aliases, who: str) -> list[Entry]:
+    """What the audit log says of a canary that a promotion by hand ends."""
+    if aliases.canary is None:
+        return []
+    return [Entry("canary end", aliases.canary.version, who, "a promotion by hand ended the trial")]
 
 
 def _sync(path: Path) -> None:

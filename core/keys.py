@@ -15,8 +15,11 @@ QUEUE_KINDS = PREFIX + "queue:kinds"  # zset turn -> since (ms): the newest that
 FEEDBACK = PREFIX + "feedback"  # zset turn -> newest event (ms): turns that anything was said about, as long as turns
 EVENTS = PREFIX + "events"  # stream {type, data}: the feedback events in order, as long as turns are kept
 OPEN_TURNS = PREFIX + "turns:open"  # zset turn -> opened at (ms)
+RECENT_TURNS = PREFIX + "turns:recent"  # zset turn -> opened at (ms): closed turns of chats, those of the last two days
 VERSIONS = PREFIX + "versions"  # zset version -> published at (ms)
-ALIASES = PREFIX + "aliases"  # hash alias -> version; `incoming` is the version that live moves to once installed
+ALIASES = (
+    PREFIX + "aliases"
+)  # hash live, incoming (what live moves to once installed) -> version; canary -> Canary as JSON
 ALIAS_HISTORY = PREFIX + "aliases:history"  # list of versions that were live before, newest first
 AUDIT = PREFIX + "audit"  # stream {who, what, subject, why}
 REPLICAS = PREFIX + "replicas"  # zset replica -> last heartbeat (ms)
@@ -24,7 +27,6 @@ REFRESH_LOCK = PREFIX + "refresh:lock"  # string holder:fence, lives REFRESH loc
 REFRESH_FENCE = PREFIX + "refresh:fence"  # counter: the newest fencing token handed out
 REFRESH_PROGRESS = PREFIX + "refresh:progress"  # hash stage, done, total: what a person sees while the lock is held
 REFRESH_LAST = PREFIX + "refresh:last"  # hash at, until, snapshot, outcome, summary of the newest finished run
-LEARNED = (
     PREFIX + "learned"
 )  # zset snapshot -> until (ms): the feedback that versions which went live have learned from
 REFRESH_POSTPONED = PREFIX + "refresh:postponed"  # string why: none is due as long as it lives, some minutes
@@ -100,11 +102,16 @@ def version(version_id: str) -> str:
     return f"{PREFIX}version:{version_id}"
 
 
+def evidence(version_id: str) -> str:
+    """hash trial, windows, evidence: what a version's newest trial as a canary has shown; lives as long as turns."""
+    return f"{PREFIX}version:{version_id}:evidence"
+
+
 def replica(replica_id: str) -> str:
     """hash installed, leases: one serving process; lives three heartbeats."""
     return f"{PREFIX}replica:{replica_id}"
 
 
 def run(snapshot: str) -> str:
-    """hash state, version, outcome, summary, attempts, error: one refresh, by the hash of what it learns from."""
+    """hash state, version, outcome, summary, until, attempts, error: one refresh, by the hash of what it learns from."""
     return f"{PREFIX}run:{snapshot}"

@@ -19,6 +19,8 @@ Decision = Literal["approve", "edit", "reject"]
 Split = Literal["train", "evaluation", "excluded"]
 ReviewPolicy = Literal["all", "flagged", "none"]
 Outcome = Literal["promote", "reject", "not enough evidence"]
+Signal = Literal["down", "regenerated", "corrected", "failed", "empty", "cut"]
+"""What speaks against an answer."""
 BASE = "base"
 """The version that is no adapter: the base model itself."""
 APPROVED_PASSAGE = "approved:"
@@ -120,6 +122,8 @@ class Turn:
     first_token_ms: int | None = None
     total_ms: int | None = None
     reply_tokens: int = 0
+    cut: bool = False
+    """Whether the reply ended because it reached its limit of tokens."""
     v: int = 1
 
 

@@ -87,6 +87,15 @@ class Settings(BaseModel):
     refresh_interval_s: int = Field(
         86_400, ge=1, description="Or this long after the last one, if anything new was approved."
     )
+    canary_share: float = Field(
+        0.0,
+        ge=0.0,
+        le=0.5,
+        description="Share of the chats that try a version which passed the gate first; 0: it is live at once.",
+    )
+    canary_max_s: int = Field(
+        259_200, ge=1, description="A trial without a verdict ends after this long, and what was live stays."
+    )
     tick_s: int = Field(5, ge=1, description="How often the schedule asks whether a refresh is due.")
     lock_s: int = Field(30, ge=3, description="After this long without a sign of life a refresh is taken over.")
     train_device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where training computes.")

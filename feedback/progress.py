@@ -15,11 +15,18 @@ class Progress:
     stage: str | None
     done: int
     total: int
+    trial: bool = False
+    """Whether a canary runs, for whose end the next refresh waits."""
 
     def __str__(self) -> str:
         if self.stage:
             share = f" ({100 * self.done // self.total} %)" if self.total else ""
             return f"A refresh is running: {self.stage}{share}; your corrections already answer."
+        if self.trial:
+            return (
+                f"A new version is on trial with some chats, and the next refresh waits for its end "
+                f"({self.approved} newly approved items so far); your corrections already answer."
+            )
         return (
             f"{self.approved} of about {self.needed} approved items until the next refresh can be judged; "
             "your corrections already answer."
@@ -35,10 +42,11 @@ def read_progress(store: Store, needed: int) -> Progress:
         pipe.hget(keys.REFRESH_LAST, "until")
         pipe.hgetall(keys.REFRESH_PROGRESS)
         pipe.exists(keys.REFRESH_LOCK)
-        until, running, locked = pipe.execute()
+        pipe.hexists(keys.ALIASES, "canary")
+        until, running, locked, trial = pipe.execute()
         approved = store.zcount(keys.FOR_EVERYONE, f"({until or 0}", "+inf")
     stage = running.get("stage") if locked else None
-    return Progress(approved, needed, stage, int(running.get("done", 0)), int(running.get("total", 0)))
+    return Progress(approved, needed, stage, int(running.get("done", 0)), int(running.get("total", 0)), bool(trial))
 
 
 def report_progress(store: Store, stage: str, done: int, total: int) -> None:

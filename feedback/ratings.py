@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar
 from core import keys
 from core.errors import InvalidInput, NotFound
 from core.privacy import scrub
-from core.records import Correction, Rating, Regeneration, Turn, from_json, now_ms, to_json
+from core.records import Correction, Rating, Regeneration, Signal, Turn, from_json, now_ms, to_json
 from core.store import Store, durable
 from feedback.order import ReviewOrder
 from feedback.turns import Turns
@@ -106,6 +106,24 @@ class Ratings:
             Said(_newest_first(Rating, votes), _newest_first(Correction, texts), _newest_first(Regeneration, again))
             for votes, texts, again in zip(found[::3], found[1::3], found[2::3], strict=True)
         ]
+
+    def signals(self, turn_ids: Sequence[str]) -> dict[str, set[Signal]]:
+        """What people have said against turns, in one round trip."""
+        with durable(), self._store.pipeline(transaction=False) as pipe:
+            for turn_id in turn_ids:
+                pipe.hvals(keys.votes(turn_id))
+                pipe.exists(keys.corrections(turn_id))
+                pipe.exists(keys.regenerations(turn_id))
+            answers = pipe.execute()
+        found: dict[str, set[Signal]] = {turn_id: set() for turn_id in turn_ids}
+        for turn_id, votes, corrected, again in zip(turn_ids, answers[::3], answers[1::3], answers[2::3], strict=True):
+            if any(from_json(Rating, text).value < 0 for text in votes):
+                found[turn_id].add("down")
+            if corrected:
+                found[turn_id].add("corrected")
+            if again:
+                found[turn_id].add("regenerated")
+        return found
 
     def await_correction(self, chat: str, author: str, turn_id: str) -> None:
         """This author's next message in the chat corrects the turn."""

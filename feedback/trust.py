@@ -23,6 +23,7 @@ COMPARED = 50
 """Earlier prompts that one is compared with, those that share its rarest shingles first."""
 ALWAYS_ALLOWED = 10
 """Items that anybody may have in a refresh, however small it is."""
+EVEN = 1.5
 BATCH = 500
 
 
@@ -66,10 +67,12 @@ def cap(
 ) -> tuple[list[Candidate], list[str]]:
     """Those that stay, in their order, and the ids of what authors have beyond max(10, share of all candidates).
 
-    Authors that are `exempt` have no limit. Of the others' the reviewed stay first, then the newest.
+    Authors that are `exempt` have no limit. In a circle so small that an even share comes near to it, the share is
+    EVEN times an even one. Of what an author has the reviewed stay first, then the newest.
     """
     given = list(candidates)
-    limit = max(ALWAYS_ALLOWED, math.floor(share * len(given)))
+    even = EVEN / max(1, len({candidate.author for candidate in given}))
+    limit = max(ALWAYS_ALLOWED, math.floor(max(share, even) * len(given)))
     excepted = {author: exempt(author) for author in {candidate.author for candidate in given}}
     had: Counter[str] = Counter()
     stay = set()

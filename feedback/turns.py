@@ -12,6 +12,8 @@ from core.store import Store, durable
 DAY_S = 86_400
 MAX_CONVERSATION = 40
 """Turns of history that are looked at; the prompt's budget drops far more."""
+RECENT_MS = 2 * DAY_S * 1000
+"""How long a turn is found by when it was opened."""
 
 
 class Turns:
@@ -39,9 +41,17 @@ class Turns:
         with durable(), self._store.pipeline() as pipe:
             pipe.set(keys.turn(turn.id), to_json(without_personal_data(turn)), ex=self.retention_s)
             pipe.zrem(keys.OPEN_TURNS, turn.id)
+            if turn.chat:
+                pipe.zadd(keys.RECENT_TURNS, {turn.id: turn.created_at})
+                pipe.zremrangebyscore(keys.RECENT_TURNS, "-inf", now_ms() - RECENT_MS)
             if turn.chat and turn.reply and turn.status in ("complete", "stopped"):
                 pipe.set(keys.head(turn.chat), turn.id, ex=self.retention_s)
             pipe.execute()
+
+    def recent(self, since_ms: int, until_ms: int) -> list[str]:
+        """Closed turns of chats that were opened from an instant to before another, both within the last two days."""
+        with durable():
+            return self._store.zrangebyscore(keys.RECENT_TURNS, since_ms, f"({until_ms}")
 
     def add_closed(self, turns: Iterable[Turn]) -> None:
         """Store turns that were answered elsewhere (an import), in one round trip.

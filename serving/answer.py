@@ -122,7 +122,7 @@ class Answerer:
         """
         async with AsyncExitStack() as places:
             generation = None
-            async with self._follower.routed(question.model) as version:
+            async with self._follower.routed(question.model, question.chat) as version:
                 found = await self._knowledge.find(question.messages, question.chat) if question.retrieval else Found()
                 renderer = self._follower.renderer(version)
                 prompt = await self._render(renderer, question.messages, found)
@@ -279,6 +279,7 @@ class Answerer:
             first_token_ms=reply.first_token_ms,
             total_ms=reply.elapsed_ms(),
             reply_tokens=reply.tokens,
+            cut=reply.finish_reason == "length",
         )
         return await asyncio.shield(self._in_background(self._store_end(closed)))
 

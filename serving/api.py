@@ -175,6 +175,7 @@ class _Api:
 
     async def metrics(self, request: Request) -> Response:
         self._s.metrics.installed.set(len(self._s.engine.installed()))
+        self._s.metrics.canary.set(self._s.follower.canary_share)
         return Response(generate_latest(self._s.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from adapters.aliases import Aliases
 from adapters.base import Base
 from adapters.manifest import WEIGHTS
 from adapters.registry import HEARTBEAT_S, Registry
@@ -61,21 +62,22 @@ class Follower:
         self._held: Counter[str] = Counter()
         self._leaving: frozenset[str] = frozenset()
         self._retiring: dict[str, asyncio.Task[None]] = {}
-        self._alias: str | None = None
-        self._stands_in = False
+        self._aliases: Aliases | None = None
+        self._missed: frozenset[str] = frozenset()
         self._reader = ThreadPoolExecutor(1, "verify")  # only one: each thread keeps what its largest file took
         self.live: str | None = None
 
     @asynccontextmanager
-    async def routed(self, model: str) -> AsyncIterator[str]:
-        """The version that a request's model names, kept installed meanwhile: `apprentice` is live, an id is itself.
+    async def routed(self, model: str, chat: str | None) -> AsyncIterator[str]:
+        """The version that a request's model names, kept installed meanwhile: `apprentice` is live, or for some chats
+        the canary; an id is itself.
 
-        Live is looked up for every request: every replica has a version before live moves to it, so whoever was
+        The aliases are looked up for every request: every replica has a version before it is routed to, so whoever was
         answered by the new version once is not answered by the old one again, whichever replica is asked.
 
         Raises: UnknownModel.
         """
-        version = await self._live_now() if model == "apprentice" else model
+        version = await self._version_for(chat) if model == "apprentice" else model
         if version not in self._engine.installed():
             raise UnknownModel(f"there is no model {model!r} here; /v1/models lists those that answer.")
         self._held[version] += 1
@@ -90,9 +92,14 @@ class Follower:
 
     @property
     def ready(self) -> bool:
-        """Whether the version that should answer can; or another may stand in, as no replica can use that one."""
-        installed = self._engine.installed()
-        return self.live in installed and (self._alias in installed or self._stands_in)
+        """Whether the versions that should answer can; one that no replica can use, another may stand in for."""
+        return self.live in self._engine.installed() and not self._missed
+
+    @property
+    def canary_share(self) -> float:
+        """The share of the chats that is routed to a version on trial."""
+        canary = self._aliases.started_canary if self._aliases else None
+        return canary.share if canary else 0.0
 
     async def run(self) -> None:
         """Follow until cancelled. Whatever goes wrong in a step, the present version goes on answering."""
@@ -117,22 +124,21 @@ class Follower:
         await asyncio.to_thread(self._registry.settle)
         await self._point()
 
-    async def _live_now(self) -> str:
-        """What answers at this moment; what answered last, where that cannot be known or is not here."""
-        installed = self._engine.installed()
+    async def _version_for(self, chat: str | None) -> str:
+        """What answers a chat at this moment; what answered last, where that cannot be known or is not here."""
         try:
-            live = await asyncio.to_thread(self._registry.route)
-            installed = self._engine.installed()
+            version = await asyncio.to_thread(self._registry.route, chat)
         except StoreUnavailable:
-            live = self.live or BASE
-        if live in installed:
-            return live
+            version = self._aliases.route(chat) if self._aliases else BASE
+        installed = self._engine.installed()
+        if version in installed:
+            return version
         return self.live if self.live in installed else BASE
 
     async def _point(self) -> None:
         """Let the version that the alias names answer, if it is here; where it is refused, another stands in."""
         aliases = await asyncio.to_thread(self._registry.aliases)
-        self._alias, self._stands_in = aliases.live, False
+        self._missed = await self._missing(aliases)
         answers: str | None = self.live
         if aliases.live in self._engine.installed():
             answers = aliases.live
@@ -140,11 +146,20 @@ class Follower:
             if self.live is None:
                 answers = aliases.previous if aliases.previous in self._engine.installed() else BASE
                 log.error("version %s should answer and is refused here; %s does", aliases.live[:12], answers[:12])
-            living = await asyncio.to_thread(self._registry.living)
-            self._stands_in = not any(aliases.live in installed for installed in living.values())
         if answers != self.live and answers is not None:
             log.info("version %s answers now", answers[:12])
             self.live = answers
+        self._aliases = aliases
+
+    async def _missing(self, aliases: Aliases) -> frozenset[str]:
+        """The versions that are routed to and not here, unless they are refused here and no other replica has them."""
+        canary = aliases.started_canary
+        routed = {aliases.live, canary.version} if canary else {aliases.live}
+        missing = routed - self._engine.installed()
+        refused = missing & self._refused.keys()
+        if refused:
+            refused = refused.difference(*(await asyncio.to_thread(self._registry.living)).values())
+        return frozenset(missing - refused)
 
     async def _install(self, versions: Sequence[str]) -> None:
         """Install what there is room for, and say so; the rest waits until what is being retired has gone."""

@@ -23,4 +23,7 @@ class Metrics:
         )
         self.streams = Gauge("apprentice_open_streams", "Answers being generated.", registry=self.registry)
         self.feedback = Counter("apprentice_feedback", "Feedback events, by kind.", ["kind"], registry=self.registry)
+        self.canary = Gauge(
+            "apprentice_canary_share", "Share of the chats routed to a version on trial.", registry=self.registry
+        )
         self.installed = Gauge("apprentice_installed_versions", "Adapter versions installed.", registry=self.registry)

@@ -84,8 +84,8 @@ async def steps(*followers: Follower, count: int = 3) -> None:
             await asyncio.sleep(0)
 
 
-async def answering(follower: Follower, model: str = "apprentice") -> str:
-    async with follower.routed(model) as version:
+async def answering(follower: Follower, model: str = "apprentice", chat: str | None = None) -> str:
+    async with follower.routed(model, chat) as version:
         return version
 
 
@@ -185,7 +185,7 @@ async def test_a_request_holds_its_version_until_it_has_its_place(replica, regis
     version = publish_peft(registry, 1)
     registry.promote(version, "ann", "")
     await steps(follower)
-    async with follower.routed("apprentice") as mine:
+    async with follower.routed("apprentice", None) as mine:
         registry.rollback("ann", "worse")
         for n in (2, 3):
             publish_peft(registry, n)
@@ -278,6 +278,68 @@ async def test_where_live_is_refused_the_version_before_it_stands_in(replica, re
     registry.heartbeat("r2", [BASE, before, live], {})
     await steps(follower)
     assert not follower.ready, "another replica has it"
+
+
+def start_canary(registry, store, version: str) -> tuple[str, str]:
+    """Try a version with half of the chats; one that takes part, and one that does not."""
+    store.set(keys.REFRESH_FENCE, 1)
+    registry.start_canary(version, 0.5, "gate", "", 1, registry.route())
+    canary = registry.aliases().canary
+    names = [str(n) for n in range(99)]
+    return next(n for n in names if canary.takes(n)), next(n for n in names if not canary.takes(n))
+
+
+async def test_a_canary_answers_its_chats_on_every_replica_at_once_and_no_others(replica, registry, store):
+    (one, _), (two, _) = replica(3, "r1"), replica(3, "r2")
+    await steps(one, two)
+    version = publish_peft(registry, 1)
+    mine, other = start_canary(registry, store, version)
+    await one.step()
+    assert [await answering(f, chat=mine) for f in (one, two)] == [BASE, BASE], "the second lacks it"
+    await two.step()
+    assert [await answering(f, chat=mine) for f in (two, one, two)] == [version] * 3
+    assert [await answering(f, chat=chat) for f in (one, two) for chat in (other, None)] == [BASE] * 4
+    await steps(one, two)
+    assert one.ready and one.live == BASE and (one.canary_share, two.canary_share) == (0.5, 0.5)
+    registry.rollback("ann", "worse")
+    assert await answering(one, chat=mine) == BASE
+    await steps(one, two)
+    assert one.canary_share == 0
+
+
+async def test_a_replica_without_the_canary_is_not_ready_and_lets_live_answer(replica, registry, store):
+    (one, _), (two, engine) = replica(3, "r1"), replica(3, "r2")
+    version = publish_peft(registry, 1)
+    await steps(one)
+    mine, _ = start_canary(registry, store, version)
+    engine.broken.add(version)
+    await steps(two)
+    assert not two.ready and await answering(two, chat=mine) == BASE
+    assert one.ready and await answering(one, chat=mine) == version
+    registry.end_canary(registry.aliases().canary, "expire", "canary", "")
+    await steps(two)
+    assert two.ready
+
+
+async def test_a_canary_that_is_refused_has_ended(replica, registry, store):
+    follower, _ = replica(slots=3)
+    await steps(follower)
+    version = publish_peft(registry, 1)
+    damage(registry, version)
+    mine, _ = start_canary(registry, store, version)
+    await steps(follower)
+    assert registry.aliases().canary is None and registry.get(version).status == "rejected"
+    assert follower.ready and await answering(follower, chat=mine) == BASE
+
+
+async def test_without_the_database_a_chat_stays_with_its_canary(replica, registry, store):
+    follower, _ = replica(slots=3)
+    version = publish_peft(registry, 1)
+    await steps(follower)
+    mine, other = start_canary(registry, store, version)
+    await steps(follower)
+    follower._registry = Registry(connect("redis://127.0.0.1:1/0"), registry.folder)
+    assert [await answering(follower, chat=chat) for chat in (mine, other, None)] == [version, BASE, BASE]
 
 
 async def test_without_the_database_the_last_known_version_answers(replica, registry, base):

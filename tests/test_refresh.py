@@ -1,6 +1,7 @@
 """One refresh over the real record, with training and judging left out: how it begins, ends, and is begun again."""
 
 import asyncio
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -110,6 +111,24 @@ def test_what_was_tuned_on_another_base_is_not_judged_against(context, monkeypat
     result = refresh._refresh(context, base, renderer, snapshot, None, 1, lambda *at: None)
     assert (result.outcome, opponents) == ("promote", [opponent])
     assert context.registry.route() == candidate
+
+
+def test_what_passed_the_gate_is_tried_with_a_share_of_the_chats_first_and_the_next_waits(context, monkeypatch):
+    candidate = "c" * 64
+    context = replace(context, settings=context.settings.model_copy(update={"canary_share": 0.2}))
+    context.store.set(keys.REFRESH_FENCE, 1)
+    without_training(monkeypatch, candidate)
+    base = SimpleNamespace(folder=None, name="m", hash="new", shapes=lambda: {})
+    snapshot = Snapshot("h" * 64, (None,) * MIN_EXAMPLES, (None,) * MIN_ITEMS, 1)
+    renderer = SimpleNamespace(identity="r1-x-1")
+    result = refresh._refresh(context, base, renderer, snapshot, None, 1, lambda *at: None)
+    assert result.outcome == "canary" and "better. It is tried with 20% of the chats now." == result.summary
+    canary = context.registry.aliases().canary
+    assert (canary.version, canary.share, canary.against) == (candidate, 0.2, BASE) and context.registry.route() == BASE
+    approve(context, 5)
+    waiting = do(context, again=True)
+    assert waiting.outcome == "postponed" and "is on trial with 20% of the chats" in waiting.summary
+    assert not context.store.exists(keys.REFRESH_POSTPONED), "it is due as soon as the trial has ended"
 
 
 def test_approvals_for_one_chat_make_no_refresh_due(context, monkeypatch):

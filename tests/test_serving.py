@@ -9,10 +9,12 @@ import openai
 import pytest
 
 from bench.instance import free_ports
+from core import keys
 from core.identity import Pseudonyms
 from core.records import BASE
 from core.settings import Settings
 from tests.serving_process import HELLO, STORY, ask, serving, until_live
+from tests.waiting import until
 
 OFF = {"retrieval": False}
 
@@ -215,6 +217,26 @@ def test_a_rollback_answers_at_once(http, context, versions):
     context.registry.rollback("ann", "worse")
     until_live(http, versions["a"])
     assert set(ask(http, STORY)["choices"][0]["message"]["content"].split()) == {"a"}
+
+
+def test_a_chat_is_answered_by_the_canary_or_by_live_and_keeps_to_it(http, context, versions):
+    registry = context.registry
+    registry.promote(versions["a"], "ann", "")
+    until_live(http, versions["a"])
+    context.store.set(keys.REFRESH_FENCE, 1)
+    registry.start_canary(versions["b"], 0.5, "gate", "", 1, versions["a"])
+    until(lambda: registry.aliases().started_canary, "the canary is installed and starts")
+    said = {}
+    for chat in [f"chat-{n}" for n in range(20)] * 2:
+        answer = ask(http, STORY, max_tokens=4, apprentice={"chat": chat, "retrieval": False})
+        said.setdefault(chat, set()).add((answer["model"], *set(answer["choices"][0]["message"]["content"].split())))
+        turn = context.turns.get(answer["apprentice"]["turn_id"])
+        assert turn.cut and turn.adapter == answer["model"]
+        assert (turn.adapter == versions["b"]) == registry.aliases().canary.takes(turn.chat)
+    assert set().union(*said.values()) == {(versions["a"], "a"), (versions["b"], "b")}
+    assert all(len(answers) == 1 for answers in said.values())
+    assert ask(http, STORY, max_tokens=1)["model"] == versions["a"], "who names no chat stays on live"
+    until(lambda: "apprentice_canary_share 0.5" in http.get("/metrics").text, "the share is shown")
 
 
 async def test_a_client_that_goes_away_frees_its_place_and_keeps_what_was_said(api, context):

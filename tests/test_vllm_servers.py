@@ -13,13 +13,19 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
+from adapters.registry import Registry
+from core import keys
 from core.errors import AdapterRefused, Busy, InvalidInput, PromptTooLong, ServingUnavailable
+from core.prompt import Renderer
 from core.records import BASE
 from core.settings import Settings
+from feedback.turns import Turns
 from serving.engine import GenerationRequest, Sampling
 from serving.engines import make_engine
+from serving.follow import Follower
 from serving.local import LocalEngine
 from serving.vllm import VllmEngine
+from tests.adapter_files import publish_peft, write_base
 from tests.engine_contract import VERSIONS, answered, deltas_of, text_of, until_true
 
 MODEL = SimpleNamespace(name="small-model", folder=Path("/models/small-model"))
@@ -282,6 +288,24 @@ async def test_a_name_that_stands_for_files_elsewhere_gets_the_ones_that_were_ve
     await until_true(lambda: "c" * 64 in engine._servers[0].held)
     await engine.install("c" * 64, FOLDERS["a"])
     assert [s.adapters["c" * 64] for s in servers] == [str(FOLDERS["a"])] * 2
+
+
+async def test_a_canary_is_loaded_on_every_server_and_asked_for_its_chats_only(engine, servers, store, tmp_path):
+    registry, base = Registry(store, tmp_path / "adapters"), write_base(tmp_path / "base")
+    follower = Follower(registry, engine, base, Renderer(None, "aaaa", 512, 1), Turns(store, 90), "r1", 2)
+    version = publish_peft(registry, 1)
+    store.set(keys.REFRESH_FENCE, 1)
+    registry.heartbeat("r1", [BASE], {})
+    registry.start_canary(version, 0.5, "gate", "", 1, BASE)
+    await follower.step()
+    assert registry.aliases().started_canary and all(version in s.adapters for s in servers)
+    for chat in map(str, range(8)):
+        async with follower.routed("apprentice", chat) as routed:
+            await text_of(engine, ask(routed))
+        expected = version if registry.aliases().canary.takes(chat) else "the-base"
+        (asked,) = [body for server in servers for body in server.asked]
+        assert asked["model"] == expected
+        servers[0].asked.clear(), servers[1].asked.clear()
 
 
 async def test_what_others_loaded_is_shared_and_a_suffix_keeps_apart(engine, servers, installed):

@@ -12,6 +12,7 @@ from core.records import now_ms
 from core.settings import Settings, load_settings
 from core.store import connect
 
+JUDGE_S = 60
 settings = load_settings(os.environ)
 app = Celery("apprentice", broker=settings.store_url, include=["workers.tasks"])
 app.conf.update(
@@ -26,7 +27,8 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     broker_transport_options={"global_keyprefix": keys.PREFIX + "celery:", "visibility_timeout": 86_400},
     beat_schedule={
-        "tick": {"task": "workers.tasks.tick", "schedule": settings.tick_s, "options": {"expires": 2 * settings.tick_s}}
+        name: {"task": f"workers.tasks.{name}", "schedule": every_s, "options": {"expires": 2 * every_s}}
+        for name, every_s in (("tick", settings.tick_s), ("judge", JUDGE_S))
     },
 )
 

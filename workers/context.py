@@ -6,6 +6,7 @@ from adapters.registry import Registry
 from core.identity import Pseudonyms
 from core.settings import Settings
 from core.store import Store, connect
+from feedback.outcomes import Outcomes
 from feedback.people import People
 from feedback.ratings import Ratings
 from feedback.reviews import Reviews
@@ -25,6 +26,7 @@ class Context:
     people: People
     trust: Trust
     registry: Registry
+    outcomes: Outcomes
 
 
 def open_context(settings: Settings) -> Context:
@@ -36,4 +38,5 @@ def open_context(settings: Settings) -> Context:
     registry = Registry(store, settings.data_dir / "adapters")
     people = People(store)
     trust = Trust(store, turns, ratings, reviews, people)
-    return Context(settings, store, turns, ratings, reviews, people, trust, registry)
+    outcomes = Outcomes(store, turns, ratings)
+    return Context(settings, store, turns, ratings, reviews, people, trust, registry, outcomes)

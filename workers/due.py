@@ -7,13 +7,15 @@ from workers.context import Context
 
 
 def refresh_due(context: Context) -> str | None:
-    """Why a refresh should start now, or None. Time alone never starts one.
+    """Why a refresh should start now, or None. Time alone never starts one, and none starts while a canary runs.
 
     Raises: StoreUnavailable.
     """
     settings = context.settings
     with durable():
         if context.store.exists(keys.REFRESH_LOCK, keys.REFRESH_POSTPONED):
+            return None
+        if context.store.hexists(keys.ALIASES, "canary"):
             return None
         last = context.store.hgetall(keys.REFRESH_LAST)
     new = context.reviews.count_for_everyone(int(last.get("until", 0)))

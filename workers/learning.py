@@ -35,8 +35,6 @@ def hyperparameters(settings: Settings) -> Hyperparameters:
 def take_snapshot(context: Context, base: Base, renderer: Renderer, how: Hyperparameters) -> Snapshot:
     """What the record holds to learn from now."""
     settings = context.settings
-    with durable():
-        learned = context.store.zrange(keys.LEARNED, 0, -1, withscores=True)
     recipe = Recipe(
         settings.system_prompt,
         base.hash,
@@ -44,10 +42,18 @@ def take_snapshot(context: Context, base: Base, renderer: Renderer, how: Hyperpa
         settings.review_policy,
         settings.author_share,
         settings.reservoir_max_items,
-        tuple(int(until) for _, until in learned),
+        _learned(context),
     )
     record = Record(context.turns, context.reviews, context.ratings, context.people, context.trust)
     return build(record, renderer, recipe)
+
+
+def _learned(context: Context) -> tuple[int, ...]:
+    """Until when (ms, ascending) the live version and those before it had learned."""
+    snapshots = [context.registry.get(version).manifest.snapshot for version in context.registry.been_live()]
+    with durable():
+        found = [context.store.hget(keys.run(snapshot), "until") for snapshot in snapshots if snapshot]
+    return tuple(sorted({int(until) for until in found if until}))
 
 
 def tune(

@@ -19,6 +19,7 @@ from core.prompt import Renderer
 from core.records import BASE, GateReport, now_ms
 from core.store import durable
 from feedback.progress import clear_progress, report_progress
+from training.examples import general_slice
 from training.gate import judge
 from training.memory import NotEnoughMemory, enough_memory
 from training.shipped import checked_items, learned_items
@@ -55,11 +56,16 @@ def run_refresh(context: Context, lock: RefreshLock, progress: Progress, again: 
     """Do the refresh that the present record calls for, unless it was done already.
 
     One that was begun MAX_ATTEMPTS times without an end has failed; `again` begins it afresh. One for which there is
-    too little memory now, or no engine to judge with, is postponed, which does not count.
+    too little memory now, or no engine to judge with, is postponed, which does not count; so is every one while a
+    canary runs.
 
     Raises: FenceLost, DiskFull, StoreUnavailable: kept as what went wrong last.
     """
     settings = context.settings
+    canary = context.registry.aliases().canary
+    if canary:
+        why = f"version {canary.version[:12]} is on trial with {canary.share:.0%} of the chats; this waits for its end."
+        return RefreshResult("postponed", why, None, None)
     clear_progress(context.store)
     _remove_drafts(context.registry)
     os.nice(max(0, LOW_PRIORITY - os.nice(0)))
@@ -177,11 +183,23 @@ def _refresh(
     registry.publish(draft, manifest, report, fence, rejected)
     if report.outcome == "promote":
         progress("going live", 0, 0)
-        try:
-            registry.promote(manifest.id, "gate", report.summary, fence, live)
-        except AliasMoved as error:
-            return RefreshResult("not promoted", f"{report.summary} But {error}", manifest.id, report)
+        return _let_answer(registry, report, settings.canary_share, fence, live)
     return RefreshResult(report.outcome, report.summary, manifest.id, report)
+
+
+def _let_answer(registry: Registry, report: GateReport, share: float, fence: int, live: str) -> RefreshResult:
+    """Move live to a version that the gate passed, or try it with a share of the chats first."""
+    outcome: str = report.outcome
+    summary = report.summary
+    try:
+        if share:
+            registry.start_canary(report.version, share, "gate", summary, fence, live)
+            outcome, summary = "canary", f"{summary} It is tried with {share:.0%} of the chats now."
+        else:
+            registry.promote(report.version, "gate", summary, fence, live)
+    except AliasMoved as error:
+        outcome, summary = "not promoted", f"{summary} But {error}"
+    return RefreshResult(outcome, summary, report.version, report)
 
 
 def _opponent(registry: Registry, live: str, base: Base) -> str:
@@ -238,10 +256,8 @@ def _finish(context: Context, snapshot: Snapshot, result: RefreshResult) -> None
     """Record the end of a run: its snapshot is never done again, and counting starts anew after its newest item."""
     ended = {"outcome": result.outcome, "summary": result.summary, "version": result.version or ""}
     with durable(), context.store.pipeline() as pipe:
-        pipe.hset(keys.run(snapshot.hash), mapping=ended | {"state": "finished"})
+        pipe.hset(keys.run(snapshot.hash), mapping=ended | {"state": "finished", "until": snapshot.until})
         last = {"at": now_ms(), "until": snapshot.until, "snapshot": snapshot.hash}
-        if result.outcome == "promote":
-            pipe.zadd(keys.LEARNED, {snapshot.hash: snapshot.until})
         pipe.hset(keys.REFRESH_LAST, mapping=ended | last)
         pipe.execute()
     log.info("refresh %s ended: %s. %s", snapshot.hash[:12], result.outcome, result.summary)

@@ -9,6 +9,7 @@ from workers.app import app, settings
 from workers.context import open_context
 from workers.due import refresh_due
 from workers.lock import RefreshLock
+from workers.verdict import judge_canary
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +24,12 @@ def tick() -> None:
     if why:
         log.info("a refresh is due: %s", why)
         refresh.apply_async(expires=2 * settings.tick_s)
+
+
+@app.task
+def judge() -> None:
+    """Let a running canary judge itself."""
+    judge_canary(open_context(settings), now_ms())
 
 
 @app.task

@@ -1,0 +1,135 @@
+"""The names that point at versions: live, incoming and canary, moved together by compare-and-set."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from core import keys
+from core.errors import AliasMoved, FenceLost
+from core.records import BASE, from_json, to_json
+from core.store import Store, durable
+
+# KEYS: aliases, history, fence, audit, the version to be marked rejected, if any.
+# ARGV: live, incoming and canary as expected, then as new, fence, push or pop, audit entries
+_MOVE = """
+if ARGV[7] ~= '' and redis.call('GET', KEYS[3]) ~= ARGV[7] then return 'fence' end
+local live = redis.call('HGET', KEYS[1], 'live') or 'base'
+local incoming = redis.call('HGET', KEYS[1], 'incoming') or ''
+local function trial(text)
+  if not text or text == '' then return '' end
+  local canary = cjson.decode(text)
+  return cjson.encode({canary.version, canary.set_at, canary.started_at})
+end
+local canary = trial(redis.call('HGET', KEYS[1], 'canary'))
+if live ~= ARGV[1] or incoming ~= ARGV[2] or canary ~= trial(ARGV[3]) then return 'moved' end
+if ARGV[4] ~= live then
+  if ARGV[8] == 'pop' then redis.call('LPOP', KEYS[2]) else redis.call('LPUSH', KEYS[2], live) end
+  redis.call('HSET', KEYS[1], 'live', ARGV[4])
+end
+for alias, at in pairs({incoming = 5, canary = 6}) do
+  if ARGV[at] == '' then redis.call('HDEL', KEYS[1], alias) else redis.call('HSET', KEYS[1], alias, ARGV[at]) end
+end
+if KEYS[5] then redis.call('HSET', KEYS[5], 'rejected', '1') end
+for _, entry in ipairs(cjson.decode(ARGV[9])) do
+  redis.call('XADD', KEYS[4], '*', 'who', entry.who, 'what', entry.what, 'subject', entry.subject, 'why', entry.why)
+end
+return 'ok'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """A version on trial with a share of the chats, beside the version that was live when the trial was set up."""
+
+    version: str
+    share: float
+    against: str
+    set_at: int
+    started_at: int | None = None
+    """When every living serving process had it (ms); no chat is routed to it before."""
+    v: int = 1
+
+    def takes(self, chat: str) -> bool:
+        """Whether a chat is among those that the version is tried with: always the same ones."""
+        lot = hashlib.sha256(f"{self.version}:{chat}".encode()).digest()
+        return int.from_bytes(lot[:8], "big") < self.share * 2**64
+
+
+@dataclass(frozen=True, slots=True)
+class Aliases:
+    """Where the names point; `previous` is what a rollback returns to."""
+
+    live: str = BASE
+    incoming: str | None = None
+    previous: str | None = None
+    canary: Canary | None = None
+
+    @property
+    def started_canary(self) -> Canary | None:
+        """The canary, if chats are routed to it."""
+        return self.canary if self.canary and self.canary.started_at is not None else None
+
+    def route(self, chat: str | None) -> str:
+        """The version that answers a chat; live where none is named."""
+        canary = self.started_canary
+        return canary.version if canary and chat and canary.takes(chat) else self.live
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the audit log."""
+
+    what: str
+    subject: str
+    who: str
+    why: str
+
+
+class AliasTable:
+    """The aliases in Redis. Every method raises StoreUnavailable where Redis is away."""
+
+    def __init__(self, store: Store):
+        self._store = store
+        self._move = store.register_script(_MOVE)
+
+    def read(self) -> Aliases:
+        """Where the names point now."""
+        with durable(), self._store.pipeline() as pipe:
+            pipe.hgetall(keys.ALIASES)
+            pipe.lindex(keys.ALIAS_HISTORY, 0)
+            names, previous = pipe.execute()
+        canary = from_json(Canary, names["canary"]) if "canary" in names else None
+        return Aliases(names.get("live", BASE), names.get("incoming"), previous, canary)
+
+    def move(
+        self,
+        seen: Aliases,
+        to: Aliases,
+        entries: Sequence[Entry],
+        fence: int | None = None,
+        back: bool = False,
+        rejected: str | None = None,
+    ) -> None:
+        """Point the names elsewhere, if they still point where they were seen, and say so in the audit log.
+
+        What was live is remembered, or, on the way `back`, the newest such memory is dropped. `rejected` is marked
+        as a version that is never promoted by itself again.
+
+        Raises: AliasMoved, FenceLost.
+        """
+        marked = [] if rejected in (None, BASE) else [keys.version(rejected)]
+        with durable():
+            answer = self._move(
+                keys=[keys.ALIASES, keys.ALIAS_HISTORY, keys.REFRESH_FENCE, keys.AUDIT, *marked],
+                args=[*_values(seen), *_values(to), "" if fence is None else fence, "pop" if back else "push"]
+                + [json.dumps([asdict(entry) for entry in entries])],
+            )
+        if answer == "fence":
+            raise FenceLost("another worker has taken this refresh over; its result is left to that one.")
+        if answer == "moved":
+            raise AliasMoved("the aliases moved meanwhile; look again and repeat if it is still wanted.")
+
+
+def _values(aliases: Aliases) -> tuple[str, str, str]:
+    return aliases.live, aliases.incoming or "", to_json(aliases.canary) if aliases.canary else ""
