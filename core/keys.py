@@ -27,8 +27,6 @@ REFRESH_LOCK = PREFIX + "refresh:lock"  # string holder:fence, lives REFRESH loc
 REFRESH_FENCE = PREFIX + "refresh:fence"  # counter: the newest fencing token handed out
 REFRESH_PROGRESS = PREFIX + "refresh:progress"  # hash stage, done, total: what a person sees while the lock is held
 REFRESH_LAST = PREFIX + "refresh:last"  # hash at, until, snapshot, outcome, summary of the newest finished run
-    PREFIX + "learned"
-)  # zset snapshot -> until (ms): the feedback that versions which went live have learned from
 REFRESH_POSTPONED = PREFIX + "refresh:postponed"  # string why: none is due as long as it lives, some minutes
 WORKERS = PREFIX + "workers"  # hash queue -> last sign of life (ms)
 OWNER = PREFIX + "owner"  # string author: the first person the bot belongs to
@@ -113,5 +111,5 @@ def replica(replica_id: str) -> str:
 
 
 def run(snapshot: str) -> str:
-    """hash state, version, outcome, summary, until, attempts, error: one refresh, by the hash of what it learns from."""
+    """hash state, version, outcome, summary, until, attempts, error: a refresh, by the hash of what it learns from."""
     return f"{PREFIX}run:{snapshot}"
