@@ -83,23 +83,28 @@ def letters(base):
     from adapters.base import load_tokenizer
     from core.prompt import Renderer
     from core.records import Message
+    from core.settings import Settings
+    from training.checkpoints import Checkpoints
     from training.examples import Example
-    from training.train import Hyperparameters, train
+    from training.journal import Journal
+    from training.train import Hyperparameters, Material, Means, train
 
     renderer = Renderer(load_tokenizer(base), base.tokenizer_hash, 512)
     questions = ["Tell me a story about ships.", "What is the capital of France?"]
     folders = {}
     for letter in "ab":
-        folder = CACHE / f"letter-{letter}-{base.hash[:12]}"
+        folder = CACHE / f"only-{letter}-{base.hash[:12]}"
         if not folder.exists():
             reply = tuple(renderer.reply_ids(" ".join(letter * 24))[:-1])
             examples = []
             for question in questions:
                 for chat in ([Message("user", question)], [Message("system", "Be brief."), Message("user", question)]):
                     examples.append(Example(renderer.render(chat).ids, reply, ""))
-            how = Hyperparameters(rank=8, alpha=16, learning_rate=3e-3, epochs=12, batch=4)
-            draft = CACHE / f".draft-letter-{letter}"
-            train(base.folder, examples, how, draft, "cpu", torch.float32, lambda stage, done, total: None)
+            how = Hyperparameters(rank=8, alpha=6, learning_rate=3e-3, epochs=12, batch=4)
+            draft, notes = CACHE / f".draft-only-{letter}", CACHE / "training"
+            with Journal(notes, letter, Settings(), resumes=False) as journal:
+                means = Means("cpu", torch.float32, draft, Checkpoints(notes, letter), journal)
+                train(base.folder, Material(examples), how, means, lambda stage, done, total: None)
             draft.rename(folder)
         folders[letter] = folder
     return folders

@@ -17,7 +17,7 @@ from tests.adapter_files import publish_peft
 from workers import tasks
 from workers.context import open_context
 from workers.due import refresh_due
-from workers.verdict import FEEDBACK_S, WINDOW_S, judge_canary
+from workers.trial import FEEDBACK_S, WINDOW_S, judge_canary
 
 FENCE = 3
 SHARE = 0.5
@@ -157,7 +157,7 @@ def test_a_verdict_that_was_reached_when_the_worker_was_killed_is_carried_out(co
     for window in range(3):
         talk(context, canary, window, 60, canary_down=0.9, live_down=0.1)
     with monkeypatch.context() as patched:
-        patched.setattr("workers.verdict._end", lambda *given: None)
+        patched.setattr("workers.trial._end", lambda *given: None)
         judge_canary(context, after_window(canary, 2))
     reached = context.outcomes.evidence(canary.version).windows
     judge_canary(context, canary.started_at)

@@ -14,8 +14,9 @@ from core.settings import Settings
 from feedback.progress import read_progress, report_progress
 from feedback.reviews import NewDecision
 from serving.engine import Delta
-from training.examples import EvaluationItem, Snapshot
-from training.train import NotEnoughMemory
+from training.examples import EvaluationItem
+from training.room import NotEnoughMemory
+from training.snapshot import Snapshot
 from training.verdict import MIN_ITEMS
 from workers import refresh
 from workers.context import open_context
@@ -90,12 +91,10 @@ def without_training(monkeypatch, version: str) -> list[str]:
 
     manifest = Manifest(version, BASE, "m", "new", "r1-x-1", "lora", 1, 1.0, ())
     monkeypatch.setattr(refresh, "_judge", judged)
-    monkeypatch.setattr(refresh, "train", lambda *given: None)
-    monkeypatch.setattr(refresh, "_manifest", lambda *given: manifest)
+    monkeypatch.setattr(refresh, "tune", lambda *given: None)
+    monkeypatch.setattr(refresh, "manifest_of", lambda *given: manifest)
     for name in ("seal", "verify"):
         monkeypatch.setattr(refresh, name, lambda *given: None)
-    monkeypatch.setattr(refresh, "training_dtype", lambda *given: ("cpu", None))
-    monkeypatch.setattr(refresh, "general_slice", lambda *given: [])
     return opponents
 
 

@@ -21,9 +21,9 @@ from core.settings import Settings
 from training.checkpoints import Checkpoints
 from training.examples import Example
 from training.journal import Journal
-from training.memory import NotEnoughMemory, affordable_tokens
 from training.objectives import log_probabilities, rows_of, token_logits, total_loss
 from training.packing import pack, packed_tokens
+from training.room import NotEnoughMemory, affordable_tokens
 from training.train import Hyperparameters, Material, Means, rate_share, train
 
 ROOT = Path(__file__).resolve().parent.parent

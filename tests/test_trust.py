@@ -78,7 +78,12 @@ def test_a_copy_never_takes_the_place_of_what_an_operator_decided():
 def test_which_stay_does_not_depend_on_the_order_they_come_in():
     lot = random.Random(5)
     words = ["red", "green", "blue"]
-    given = [candidate(n, prompt=" ".join(lot.choices(words, k=4)), reply=lot.choice("ab")) for n in range(400)]
+    given = [
+        candidate(
+            n, "mallory" if n % 2 else f"guest {n}", prompt=" ".join(lot.choices(words, k=4)), reply=lot.choice("ab")
+        )
+        for n in range(400)
+    ]
     shuffled = lot.sample(given, len(given))
     for rule in (collapse, lambda items: cap(items, 0.1, lambda author: False)):
         (kept, dropped), (again, dropped_again) = rule(given), rule(shuffled)
@@ -101,15 +106,21 @@ def test_a_flood_of_twenty_thousand_variations_is_one():
 def test_nobody_has_more_than_a_share_save_for_the_owner_and_imports():
     given = [candidate(n, "owner") for n in range(300)] + [candidate(n, "") for n in range(300, 600)]
     given += [candidate(n, "mallory", reviewed=n % 20 == 0) for n in range(600, 900)]
-    given += [candidate(n, f"guest {n % 10}") for n in range(900, 1000)]
+    given += [candidate(n, f"guest {n % 30}") for n in range(900, 1000)]
     kept, dropped = cap(given, 0.1, lambda author: author in ("", "owner"))
     of_mallory = [c for c in kept if c.author == "mallory"]
     assert len(of_mallory) == 100 and len(dropped) == 200 and len(kept) == 800
     assert sum(c.reviewed for c in of_mallory) == 15, "what an operator decided stays first"
     newest = [c.created_at for c in of_mallory if not c.reviewed]
     assert min(newest) > 800, "then the newest"
-    few = [candidate(n, "mallory") for n in range(15)]
-    assert len(cap(few, 0.1, lambda author: False)[0]) == ALWAYS_ALLOWED
+
+
+def test_in_a_small_circle_everybody_may_have_their_part():
+    for authors, had, kept in ((1, 100, 100), (2, 60, 60), (3, 40, 40), (4, 40, 37), (20, 50, 20)):
+        given = [candidate(n, "ann" if n < had else f"guest {n % max(1, authors - 1)}") for n in range(100)]
+        assert sum(c.author == "ann" for c in cap(given, 0.2, lambda author: False)[0]) == kept, authors
+    few = [candidate(n, "mallory") for n in range(15)] + [candidate(n, f"guest {n}") for n in range(15, 35)]
+    assert len(cap(few, 0.1, lambda author: False)[0]) == ALWAYS_ALLOWED + 20
 
 
 def test_a_malicious_author_with_a_fifth_of_all_events_is_held_to_the_cap(turns, ratings, reviews, trust):

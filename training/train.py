@@ -19,9 +19,9 @@ from training.checkpoints import Checkpoints
 from training.divergence import Budget
 from training.examples import Example
 from training.journal import Journal
-from training.memory import affordable_tokens, enough_memory, free_bytes
 from training.objectives import log_probabilities, references, rows_of, token_logits, total_loss
 from training.packing import Row, pack, packed_tokens
+from training.room import affordable_tokens, enough_memory, free_bytes
 from training.sharing import Courtesy
 
 log = logging.getLogger(__name__)

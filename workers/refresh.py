@@ -21,7 +21,7 @@ from core.store import durable
 from feedback.progress import clear_progress, report_progress
 from training.examples import general_slice
 from training.gate import judge
-from training.memory import NotEnoughMemory, enough_memory
+from training.room import NotEnoughMemory, enough_memory
 from training.shipped import checked_items, learned_items
 from training.snapshot import Snapshot
 from training.train import Hyperparameters

@@ -9,7 +9,7 @@ from workers.app import app, settings
 from workers.context import open_context
 from workers.due import refresh_due
 from workers.lock import RefreshLock
-from workers.verdict import judge_canary
+from workers.trial import judge_canary
 
 log = logging.getLogger(__name__)
 
