@@ -104,7 +104,9 @@ class Reviews:
 
         Raises: NotFound.
         """
-        return self._item(self._turns.get(turn_id), *self._ratings.said_about([turn_id]))
+        turn = self._turns.get(turn_id)
+        (said,) = self._ratings.said_about([turn_id])
+        return self._item(turn, said)
 
     def _item(self, turn: Turn, said: Said, why: str = "") -> QueueItem:
         past = tuple(self._turns.conversation(turn.parent))
@@ -259,7 +261,7 @@ def _correctors(decision: NewDecision) -> tuple[str, ...]:
 def _note_borne_out(pipe: Store, decision: NewDecision, approved: str) -> None:
     """Note whose feedback an approval bore out: thumbs up for the answer as it was, or a correction that was taken."""
     said = decision.said
-    heard = {event.author for event in (*said.votes, *said.corrections)}
+    heard = {vote.author for vote in said.votes} | {correction.author for correction in said.corrections}
     borne_out: set[str] = set()
     if decision.decision == "approve":
         borne_out = {vote.author for vote in said.votes if vote.value == 1}
