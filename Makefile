@@ -36,10 +36,11 @@ test-long: $(INSTALLED_DEV) ## Run the tests that take minutes
 test-vllm: $(INSTALLED_DEV) $(INSTALLED_VLLM) ## Run the engine's tests against a real vLLM server (a CPU build, in .venv-vllm)
 	@$(BIN)/python -m pytest -m vllm
 
-bench: $(INSTALLED) ## Measure serving, swaps, and, on the public data in DATA, search and learning; figures go to bench/results
+bench: $(INSTALLED) ## Measure serving, swaps, the canary's test, and, on the public data in DATA, search and learning; figures go to bench/results
 	@mkdir -p $(RESULTS)
 	@$(BIN)/apprentice bench serve --json $(RESULTS)/serve.json --plot $(RESULTS)/serving.svg
 	@$(BIN)/apprentice bench swap --json $(RESULTS)/swap.json
+	@$(BIN)/apprentice bench canary --json $(RESULTS)/canary.json
 	@for name in search learn; do \
 		$(BIN)/apprentice bench $$name --data $(DATA) --json $(RESULTS)/$$name.json || exit 1; \
 	done
