@@ -36,11 +36,11 @@ test-long: $(INSTALLED_DEV) ## Run the tests that take minutes
 test-vllm: $(INSTALLED_DEV) $(INSTALLED_VLLM) ## Run the engine's tests against a real vLLM server (a CPU build, in .venv-vllm)
 	@$(BIN)/python -m pytest -m vllm
 
-bench: $(INSTALLED) ## Measure serving, swaps, and, on the public data in DATA, search, learning and reviews; figures go to bench/results
+bench: $(INSTALLED) ## Measure all that can be measured here, some of it on the public data in DATA; figures go to bench/results
 	@mkdir -p $(RESULTS)
 	@$(BIN)/apprentice bench serve --json $(RESULTS)/serve.json --plot $(RESULTS)/serving.svg
-	@$(BIN)/apprentice bench swap --json $(RESULTS)/swap.json
-	@for name in search learn review; do \
+	@for name in swap canary gate; do $(BIN)/apprentice bench $$name --json $(RESULTS)/$$name.json || exit 1; done
+	@for name in search learn train review; do \
 		$(BIN)/apprentice bench $$name --data $(DATA) --json $(RESULTS)/$$name.json || exit 1; \
 	done
 

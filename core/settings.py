@@ -81,7 +81,7 @@ class Settings(BaseModel):
         "all", description="What counts only once an operator has decided: all feedback, what is flagged, or none."
     )
     author_share: float = Field(
-        0.2, gt=0.0, le=1.0, description="Largest share of a refresh that one person may have (the owner excepted)."
+        0.1, gt=0.0, le=1.0, description="Largest share of a refresh that one person may have (the owner excepted)."
     )
     refresh_min_items: int = Field(60, ge=5, description="Newly approved items that make a refresh due.")
     refresh_interval_s: int = Field(

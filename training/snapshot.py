@@ -30,7 +30,7 @@ class Recipe:
     base_hash: str
     hyperparameters: dict[str, Any]
     review_policy: ReviewPolicy = "all"
-    author_share: float = 0.2
+    author_share: float = 0.1
     reservoir_max_items: int = 2000
     learned: tuple[int, ...] = ()
 

@@ -95,8 +95,8 @@ def why_not(source: Source, consented: Callable[[str], bool]) -> str | None:
     conversation = [*source.conversation, source.turn]
     if source.split == "excluded":
         return "between the sets"
-    if source.split == "evaluation" and source.objective not in ("sft", "pair"):
-        return "thumbs of the frozen set"
+    if source.split == "evaluation" and (not source.reviewed or source.objective == "undesirable"):
+        return "of the frozen set, without an approved answer"
     if not source.reply.strip():
         return "without an answer"
     if stays_in_chat(conversation):
