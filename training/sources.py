@@ -3,12 +3,11 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from feedback.trust import Candidate, Trust, Vouched, cap, collapse
-
 from core.records import Review, Split, Turn
 from feedback.people import People
 from feedback.ratings import Ratings
 from feedback.reviews import Reviews
+from feedback.trust import Candidate, Trust, Vouched, cap, collapse
 from feedback.turns import Turns, question, stays_in_chat
 from training.examples import Objective
 
