@@ -11,6 +11,7 @@ from core.prompt import LAYOUTS, Renderer
 from core.records import APPROVED_PASSAGE, Message, Passage, Turn, new_id, now_ms, to_json
 from core.settings import Settings
 from feedback.reviews import NewDecision
+from feedback.rows import import_rows
 from training.snapshot import Recipe, build
 from training.sources import Record
 from workers.context import open_context
@@ -203,3 +204,133 @@ def test_the_newest_approval_of_a_question_counts(context, renderer):
         context.reviews.decide(turn.id, "approve", "o", scope="everyone")
     found = snapshot(context, renderer)
     assert len(found.train) + len(found.evaluation) == 1 and "New." in texts(found, renderer)
+
+
+def only(found):
+    (item,) = [*found.train, *found.evaluation]
+    return item
+
+
+def on_the_training_side(context, renderer, question, **fields) -> Turn:
+    """A turn whose side is not the frozen one, which a hash of its question decides."""
+    for n in range(50):
+        turn = served(context, renderer, f"{question} {n}", **fields)
+        if context.reviews.splits([turn]) == ["train"]:
+            return turn
+    raise AssertionError
+
+
+def said(renderer, ids) -> str:
+    return renderer.tokenizer.decode(ids, skip_special_tokens=True)
+
+
+def test_a_correction_is_learned_and_preferred_to_what_it_corrects(context, renderer):
+    turn = on_the_training_side(context, renderer, "When do you open?", reply="At noon.")
+    context.reviews.decide(turn.id, "edit", "o", scope="everyone", text="At nine.")
+    item = only(snapshot(context, renderer))
+    assert item.objective == "pair"
+    assert (said(renderer, item.reply_ids), said(renderer, item.rejected_ids)) == ("At nine.", "At noon.")
+
+
+def test_the_models_own_words_are_what_was_corrected_not_the_programs(context, renderer):
+    fields = {"reply": "I found nothing.\n\nAt noon.", "generated": "At noon."}
+    turn = on_the_training_side(context, renderer, "When do you open?", **fields)
+    context.reviews.decide(turn.id, "edit", "o", scope="everyone", text="At nine.")
+    assert said(renderer, only(snapshot(context, renderer)).rejected_ids) == "At noon."
+
+
+def test_an_edit_that_changes_nothing_is_no_preference(context, renderer):
+    turn = on_the_training_side(context, renderer, "When do you open?", reply="At  nine.")
+    context.reviews.decide(turn.id, "edit", "o", scope="everyone", text="At nine.")
+    assert only(snapshot(context, renderer)).objective == "sft"
+
+
+def test_a_second_answer_that_was_approved_is_preferred_to_the_first(context, renderer):
+    first = on_the_training_side(context, renderer, "When do you open?", reply="At noon.")
+    second = served(context, renderer, first.messages[0].content, reply="At nine.", regenerates=first.id)
+    context.ratings.regenerated(first.id, second.id, "zoe")
+    context.reviews.decide(second.id, "approve", "o", scope="everyone")
+    item = only(snapshot(context, renderer, review_policy="none"))
+    assert (item.objective, item.source) == ("pair", second.id)
+    assert said(renderer, item.rejected_ids) == "At noon."
+
+
+def test_a_rejection_for_everyone_says_how_not_to_answer_until_it_is_taken_back(context, renderer):
+    turn = on_the_training_side(context, renderer, "When do you open?", reply="Never.")
+    context.reviews.decide(turn.id, "reject", "o")
+    assert snapshot(context, renderer).train == ()
+    context.reviews.decide(turn.id, "reject", "o", scope="everyone")
+    item = only(snapshot(context, renderer))
+    assert item.objective == "undesirable" and said(renderer, item.reply_ids) == "Never."
+    context.reviews.decide(turn.id, "edit", "o", scope="everyone", text="At nine.")
+    assert only(snapshot(context, renderer)).objective == "pair"
+
+
+@pytest.mark.parametrize("policy", ["all", "flagged", "none"])
+def test_thumbs_count_without_a_decision_only_where_the_policy_says_so(context, renderer, policy):
+    context.people.grant("zoe", "member")
+    liked, disliked = (on_the_training_side(context, renderer, f"{word} question?") for word in ("A good", "A bad"))
+    context.ratings.rate(liked.id, "zoe", 1)
+    context.ratings.rate(disliked.id, "zoe", -1)
+    found = {item.source: item.objective for item in snapshot(context, renderer, review_policy=policy).train}
+    assert found == ({} if policy == "all" else {liked.id: "desirable", disliked.id: "undesirable"})
+
+
+def test_an_answer_that_was_made_again_is_weakly_undesirable_unless_the_second_was_preferred(context, renderer):
+    context.people.grant("zoe", "member")
+    first = on_the_training_side(context, renderer, "When do you open?", reply="At noon.")
+    second = served(context, renderer, first.messages[0].content, reply="At nine.", regenerates=first.id)
+    context.ratings.regenerated(first.id, second.id, "zoe")
+    item = only(snapshot(context, renderer, review_policy="none"))
+    assert (item.source, item.objective, item.weight) == (first.id, "undesirable", 0.5)
+    context.ratings.rate(second.id, "zoe", 1)
+    item = only(snapshot(context, renderer, review_policy="none"))
+    assert (item.source, item.objective, item.weight) == (second.id, "pair", 1.0)
+
+
+def test_a_correction_nobody_reviewed_counts_where_nothing_is_reviewed_and_judges_nothing(context, renderer):
+    context.people.grant("zoe", "member")
+    turns = [served(context, renderer, f"When do you open on day {n}?", reply="At noon.") for n in range(30)]
+    for turn in turns:
+        context.ratings.correct(turn.id, "zoe", f"At nine, {turn.messages[0].content}")
+    found = snapshot(context, renderer, review_policy="none")
+    assert {item.objective for item in found.train} == {"pair"} and found.evaluation == ()
+    assert len(found.train) + found.counts["of the frozen set, without an approved answer"] == 30
+
+
+def test_imported_thumbs_count_whatever_the_policy(context, renderer, tmp_path):
+    rows = tmp_path / "thumbs.jsonl"
+    rows.write_text("".join(f'{{"prompt": "Question {n}?", "completion": "No.", "label": false}}\n' for n in range(10)))
+    import_rows(rows, context.turns, context.ratings, context.reviews)
+    found = snapshot(context, renderer)
+    assert found.train and {item.objective for item in found.train} == {"undesirable"}
+
+
+def test_what_is_said_twice_counts_once_and_nobody_has_more_than_a_share(context, renderer):
+    for author in [f"guest {n}" for n in range(20)]:
+        context.people.set_consent(author, "yes")
+    for n in range(100):
+        author = "zoe" if n < 50 else f"guest {n % 20}"
+        turn = served(context, renderer, f"What is matter{n} beside thing{n}?", reply=f"Fact {n}.", author=author)
+        context.reviews.decide(turn.id, "approve", "o", scope="everyone")
+    found = snapshot(context, renderer, author_share=0.1)
+    assert sum(item.author == "zoe" for item in found.train) == 10
+    twice = served(context, renderer, "What  is matter60 beside thing60?!", reply="Fact 60.", author="guest 0")
+    context.reviews.decide(twice.id, "approve", "o", scope="everyone")
+    assert snapshot(context, renderer, author_share=0.1).counts["repeated"] == 1
+
+
+def test_older_items_are_sampled_beyond_the_reservoir_and_frozen_ones_carry_their_age(context, renderer):
+    approve_many(context, renderer, 40)
+    learned = now_ms()
+    while now_ms() == learned:
+        pass
+    for n in range(40):
+        turn = served(context, renderer, f"What is new about {n}?", reply=f"New {n}.")
+        context.reviews.decide(turn.id, "approve", "o", scope="everyone")
+    found = snapshot(context, renderer, learned=(learned,), reservoir_max_items=20)
+    assert len(found.train) == 20 and found.counts["beyond the reservoir"] == 60 - len(found.evaluation)
+    new = [item for item in found.train if "What is new" in said(renderer, item.prompt_ids)]
+    assert len(new) == 10
+    assert {item.slice for item in found.evaluation} == {"new", "older 1"}
+    assert all(("What is new" in said(renderer, i.prompt_ids)) == (i.slice == "new") for i in found.evaluation)
