@@ -379,11 +379,18 @@ def bench_search(data: Data, file: ToFile = None) -> None:
 
 
 @bench.command("learn")
-def bench_learn(data: Data, file: ToFile = None) -> None:
-    """Corrections in, one refresh: how much better are the answers?"""
-    from bench.learn import run
+def bench_learn(
+    data: Data,
+    preset: Annotated[
+        Literal["once", "quick", "standard", "full"],
+        typer.Option(help="One refresh on 300 corrections, or a stream of refreshes: quick, standard or full."),
+    ] = "once",
+    file: ToFile = None,
+) -> None:
+    """Corrections in, refreshes: how much better are the answers, and is anything forgotten?"""
+    from bench import continual, learn
 
-    _report(run(data, _say), file)
+    _report(learn.run(data, _say) if preset == "once" else continual.run(data, preset, _say), file)
 
 
 @bench.command("train")

@@ -13,11 +13,10 @@ LOOK_S = 0.25
 
 
 def seconds_of_others() -> float:
-    """Processor seconds that all other processes have taken so far."""
+    """Processor seconds that all other processes of this machine have taken so far."""
     times = psutil.cpu_times()
-    idle = times.idle + getattr(times, "iowait", 0.0)
     own = psutil.Process().cpu_times()
-    return sum(times[:8]) - idle - own.user - own.system
+    return times.user + times.system + getattr(times, "nice", 0.0) - own.user - own.system
 
 
 class Courtesy:
