@@ -65,7 +65,7 @@ def _one(data: Path, size: Size, seed: int, say: Say) -> dict[str, Any]:
 
 
 def summary(accuracies: Sequence[Sequence[float]]) -> dict[str, float]:
-    """Average performance at the end, backward transfer (Lopez-Paz and Ranzato 2017), forgetting (Chaudhry et al. 2018).
+    """Average performance, backward transfer (Lopez-Paz and Ranzato 2017) and forgetting (Chaudhry et al. 2018).
 
     `accuracies` [refreshes][batches]: row t was measured after refresh t. Backward transfer is the mean over earlier
     batches of the last accuracy less the one right after their own refresh, forgetting of the best ever less the last.
