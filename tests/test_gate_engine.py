@@ -50,7 +50,8 @@ def reports(base, letters, tmp_path_factory):
 def test_one_that_forgot_everything_else_is_rejected_though_it_wins_what_is_new(reports):
     report = reports["a"]
     assert report.outcome == "reject" and len(report.wins) == 8
-    assert any(veto.startswith("format: ") for veto in report.vetoes) and "the general slice lost" in report.summary
+    form = next(part for part in report.slices if part.name == "format")
+    assert form.after < form.before and "the general slice lost" in report.summary
     assert (report.learned, report.learned_changed) == (4, 4) and report.from_base < -0.1
     assert report.slices[0].likelihood > 0
 

@@ -23,8 +23,9 @@ from training.examples import Example
 from training.journal import Journal
 from training.objectives import log_probabilities, rows_of, token_logits, total_loss
 from training.packing import pack, packed_tokens
+from training.plan import rate_share
 from training.room import NotEnoughMemory, affordable_tokens
-from training.train import Hyperparameters, Material, Means, rate_share, train
+from training.train import Hyperparameters, Material, Means, train
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = Hyperparameters(rank=2, alpha=4, epochs=2, batch=4)
@@ -154,7 +155,7 @@ def test_each_kind_of_feedback_moves_its_reply_the_way_it_says(base, tmp_path, o
 
 def test_a_budget_keeps_the_tuned_model_nearer_to_base(base, tmp_path):
     examples = examples_for(base)
-    how = replace(SMALL, epochs=6, learning_rate=5e-3)
+    how = replace(SMALL, epochs=10, learning_rate=5e-3)
     general = [(e.prompt_ids, e.reply_ids) for e in examples[1:]]
     free = on_cpu(base, examples[:1], tmp_path / "free", replace(how, kl_budget=math.inf), general=general)
     held = on_cpu(base, examples[:1], tmp_path / "held", replace(how, kl_budget=0.0), general=general)

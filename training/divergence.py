@@ -9,22 +9,26 @@ from peft import PeftModel
 from training.objectives import token_logits
 from training.packing import Packed, Row, pack
 
-ROWS = 2
-"""General prompts that each optimiser step is held to."""
-WEIGHT = 1.0
+EVERY, ROWS = 4, 2
+"""One optimiser step in EVERY is held to ROWS general prompts: a pass over them costs as much as one over a batch."""
+WEIGHT = float(EVERY)
 
 
 class Budget:
-    """Adds to a step's loss what the divergence on the next general prompts exceeds the budget by."""
+    """Adds to the loss of some steps what the divergence on the next general prompts exceeds the budget by."""
 
     def __init__(self, rows: Sequence[Row], nats: float, device: str):
         self._rows: Iterator[Row] = cycle(rows)
         self._nats = nats
         self._device = device
 
+    def applies(self, step: int) -> bool:
+        """Whether a step (counted from 0) is held to the budget."""
+        return step % EVERY == 0
+
     def skip(self, steps: int) -> None:
         """Pass over the prompts of steps that were made before."""
-        for _ in islice(self._rows, ROWS * steps):
+        for _ in islice(self._rows, ROWS * -(-steps // EVERY)):
             pass
 
     def loss(self, model: PeftModel) -> tuple[torch.Tensor, float]:

@@ -12,7 +12,7 @@ from core.records import BASE, GateReport, ItemScore, SliceScore, now_ms
 from kinds import KINDS
 from training.examples import EvaluationItem
 from training.statistics import TIE, mean_difference, sign_test
-from training.verdict import FORMAT, GENERAL, NEW, SAFETY, Paired, bad_answers, checked_vetoes, decide
+from training.verdict import CHECKED, GENERAL, NEW, Paired, bad_answers, checked_vetoes, decide
 
 MIN_LEARNED = 3
 """Training prompts that base answers otherwise than approved, without which silence says nothing."""
@@ -56,9 +56,9 @@ def judge(
 ) -> GateReport:
     """Compare a candidate with the version that is live.
 
-    `evaluation` holds the frozen prompts of the new and of every older slice, `general` and `checked` (safety and
-    format) what ships with the package, `learned` some of the candidate's own training prompts. With `rebuild` the
-    candidate replaces a version that must go, and need only be no worse.
+    `evaluation` holds the frozen prompts of the new and of every older slice, `general` and `checked` (safety,
+    refusals and format) what ships with the package, `learned` some of the candidate's own training prompts. With
+    `rebuild` the candidate replaces a version that must go, and need only be no worse.
     """
     slices, vetoes = _compare(candidate, against, evaluation, general, checked, generate, score)
     scores = {name: part.scores for name, part in slices.items()}
@@ -184,5 +184,5 @@ def _summary(part: _Slice) -> SliceScore:
 
 def _order(name: str) -> tuple[int, int, str]:
     """The new slice, the older ones from the newest on, then what ships with the package."""
-    last = (GENERAL, SAFETY, FORMAT)
+    last = (GENERAL, *CHECKED)
     return (0 if name == NEW else 2 + last.index(name) if name in last else 1, len(name), name)

@@ -1,4 +1,4 @@
-"""The frozen prompts that ship with the package: general ones, and those of safety and format, checked by rule."""
+"""The frozen prompts that ship with the package: general ones, and those that are checked by rule."""
 
 import json
 from collections.abc import Sequence
@@ -8,8 +8,8 @@ from importlib.resources import files
 from core.prompt import Renderer
 from core.records import Message
 from training.examples import EvaluationItem, Example
+from training.verdict import CHECKED
 
-CHECKED = ("safety", "format")
 LEARNED = 8
 """How many of its own training prompts a candidate is asked again."""
 
@@ -33,7 +33,7 @@ def shipped_row(item: str) -> dict | None:
 
 
 def checked_items(renderer: Renderer, system_prompt: str) -> list[EvaluationItem]:
-    """The safety and format prompts, to be answered; a rule takes the place of a reference."""
+    """The prompts of safety, refusals and format, to be answered; a rule takes the place of a reference."""
     found = []
     for name in CHECKED:
         for number, row in enumerate(rows(name)):

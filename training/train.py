@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from statistics import median
 
@@ -19,8 +20,9 @@ from training.checkpoints import Checkpoints
 from training.divergence import Budget
 from training.examples import Example
 from training.journal import Journal
-from training.objectives import log_probabilities, references, rows_of, token_logits, total_loss
+from training.objectives import example_rows, log_probabilities, references, rows_of, token_logits, total_loss
 from training.packing import Row, pack, packed_tokens
+from training.plan import batches, parts, rate_share
 from training.room import affordable_tokens, enough_memory, free_bytes
 from training.sharing import Courtesy
 
@@ -76,7 +78,7 @@ class Means:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a training did: mean loss of each optimiser step, the divergence from base (nats a token) at each, its cost,
+    """What a training did: mean loss of each optimiser step, the divergence from base (nats a token) where it was looked at, its cost,
     and why it ended before its last step, if it did."""
 
     losses: tuple[float, ...]
@@ -168,7 +170,7 @@ class _Run:
             self._tokens += sum(len(p) + len(r) for n in part for p, r in rows_of([self._material.learn[n]]))
             self._rest()
         figures = {"loss": total, "learning rate": share * self._how.learning_rate}
-        if self._budget is not None:
+        if self._budget is not None and self._budget.applies(len(self._losses)):
             excess, divergence = self._budget.loss(self._model)
             excess.backward()
             self._divergences.append(divergence)
@@ -187,18 +189,18 @@ class _Run:
         rows = rows_of(examples)
         packed = pack(rows).to(self._means.device)
         log_probs = log_probabilities(token_logits(self._model, packed), packed, len(rows))
-        return total_loss(examples, log_probs, [each for n in part for each in self._base_log_probs(n)])
+        return total_loss(examples, log_probs, self._base_log_probs(part))
 
-    def _base_log_probs(self, number: int) -> list[float]:
-        """Those of an example's rows under the base model, computed once; zeros where its loss reads none."""
-        if number not in self._base:
-            example = self._material.learn[number]
-            if example.objective == "sft":
-                self._base[number] = [0.0]
-            else:
-                with self._model.disable_adapter():
-                    self._base[number] = references(self._model, [example], self._means.device)
-        return self._base[number]
+    def _base_log_probs(self, part: Sequence[int]) -> list[float]:
+        """Those of the examples' rows under the base model, computed once; zeros where their loss reads none."""
+        missing = [n for n in part if n not in self._base and self._material.learn[n].objective != "sft"]
+        if missing:
+            examples = [self._material.learn[n] for n in missing]
+            with self._model.disable_adapter():
+                found = iter(references(self._model, examples, self._means.device))
+            for number, example in zip(missing, examples, strict=True):
+                self._base[number] = list(islice(found, len(example_rows(example))))
+        return [each for n in part for each in self._base.get(n, [0.0])]
 
     def _grew_worse(self, step: int) -> bool:
         """Whether the median token loss of what is watched is above the best so far; what is best is kept."""
@@ -245,39 +247,3 @@ class _Run:
         if self._budget is not None:
             self._budget.skip(len(self._losses))
         log.info("training goes on after step %d of %d", len(self._losses), len(self._steps))
-
-
-def rate_share(step: int, steps: int, warmup_share: float) -> float:
-    """The share of the peak learning rate at a step (counted from 0): linear warm-up, then a cosine to zero."""
-    warmup = max(1, round(warmup_share * steps))
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
-
-
-def batches(examples: Sequence[Example], size: int, order: random.Random) -> list[list[int]]:
-    """The examples' numbers in shuffled batches of similar length, so that passes are of similar cost."""
-    shuffled = order.sample(range(len(examples)), len(examples))
-    window = size * 8
-    found = []
-    for start in range(0, len(shuffled), window):
-        near = sorted(shuffled[start : start + window], key=lambda n: _length(examples[n]))
-        found += [near[n : n + size] for n in range(0, len(near), size)]
-    order.shuffle(found)
-    return found
-
-
-def parts(batch: Sequence[int], examples: Sequence[Example], limit: int) -> list[list[int]]:
-    """A batch in parts that are read in one pass each, of at most `limit` tokens as they are packed."""
-    found: list[list[int]] = [[]]
-    for number in sorted(batch, key=lambda n: _length(examples[n]), reverse=True):
-        with_it = [*found[-1], number]
-        if found[-1] and packed_tokens(rows_of([examples[n] for n in with_it])) > limit:
-            found.append([number])
-        else:
-            found[-1] = with_it
-    return found
-
-
-def _length(example: Example) -> int:
-    return len(example.prompt_ids) + len(example.reply_ids) + len(example.rejected_ids)
