@@ -78,8 +78,8 @@ class Means:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a training did: mean loss of each optimiser step, the divergence from base (nats a token) where it was looked at, its cost,
-    and why it ended before its last step, if it did."""
+    """What a training did: mean loss of each optimiser step, the divergence from base (nats a token) where it was
+    looked at, its cost, and why it ended before its last step, if it did."""
 
     losses: tuple[float, ...]
     divergences: tuple[float, ...]
