@@ -20,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 adapters = typer.Typer(help="Adapter versions: which exist, and which one answers.", no_args_is_help=True)
-feedback = typer.Typer(help="Feedback: rows in, rows out.", no_args_is_help=True)
+feedback = typer.Typer(help="Feedback: rows in, rows out, decisions, and forgetting.", no_args_is_help=True)
 bench = typer.Typer(help="Measure this machine with this release.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
 app.add_typer(adapters, name="adapters")
@@ -232,6 +232,7 @@ def list_adapters(as_json: AsJson = False) -> None:
     for version in versions:
         outcome = version.report.summary if version.report else "never judged"
         outcome = f"refused by serving: {version.refused}" if version.refused else outcome
+        outcome = f"learned from somebody who was forgotten; {outcome}" if version.marked else outcome
         _say(f"{version.id[:12]}  {version.status:9}  {outcome}")
     if not versions:
         _say("There is no version yet: the base model answers.")
@@ -239,14 +240,15 @@ def list_adapters(as_json: AsJson = False) -> None:
 
 @adapters.command("show")
 def show_adapter(version: Version) -> None:
-    """One version's manifest and the gate's report, as JSON."""
+    """One version's manifest, which names every turn it learned from, and the gate's report, as JSON."""
     from core.records import to_json
     from workers.context import open_context
 
     found = open_context(_settings()).registry.get(version)
     report = json.loads(to_json(found.report)) if found.report else None
     manifest = json.loads(to_json(found.manifest))
-    facts = {"status": found.status, "refused": found.refused, "manifest": manifest, "report": report}
+    standing = {"status": found.status, "refused": found.refused, "marked": found.marked}
+    facts = standing | {"manifest": manifest, "report": report}
     _say(json.dumps(facts, indent=2, ensure_ascii=False))
 
 
@@ -330,6 +332,40 @@ def review_feedback() -> None:
     from workers.context import open_context
 
     review_queue(open_context(_settings()).reviews, getuser(), Console())
+
+
+@feedback.command("show")
+def show_feedback(turn: Annotated[str, typer.Argument(help="A turn's id.")]) -> None:
+    """One turn, what was said about it, the decision, and every version that learned from it, as JSON."""
+    from core.records import to_json
+    from workers.context import open_context
+
+    context = open_context(_settings())
+    item, review = context.reviews.item(turn), context.reviews.get(turn)
+    facts = {
+        "turn": json.loads(to_json(item.turn)),
+        "votes": [json.loads(to_json(vote)) for vote in item.votes],
+        "corrections": [json.loads(to_json(correction)) for correction in item.corrections],
+        "regenerations": [json.loads(to_json(regeneration)) for regeneration in item.regenerations],
+        "review": json.loads(to_json(review)) if review else None,
+        "adapters": context.registry.saw(turn),
+    }
+    _say(json.dumps(facts, indent=2, ensure_ascii=False))
+
+
+@feedback.command("forget")
+def forget_person(
+    user: Annotated[str, typer.Argument(help="A number in Telegram, an author of the API, or a pseudonym.")],
+) -> None:
+    """Remove everything that is of a person, for good, and mark the versions that learned from them."""
+    from core.errors import NotFound
+    from workers.context import open_context
+
+    forgetting = open_context(_settings()).forgetting
+    forgotten = forgetting.forget(forgetting.author_of(user), "operator")
+    if forgotten is None:
+        raise NotFound(f"nothing is known of {user}; give their number in Telegram, or the author that turns name.")
+    _say(f"{forgotten}.")
 
 
 @app.command()

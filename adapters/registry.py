@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -32,17 +32,40 @@ redis.call('HSET', KEYS[1], 'manifest', ARGV[2])
 if ARGV[3] ~= '' then redis.call('HSET', KEYS[1], 'report', ARGV[3]) end
 if ARGV[6] == '1' then redis.call('HSET', KEYS[1], 'rejected', '1') end
 redis.call('ZADD', KEYS[2], 'NX', ARGV[5], ARGV[1])
+for i = 4, #KEYS do redis.call('SADD', KEYS[i], ARGV[1]) end
 return 'ok'
 """
 
-# KEYS: aliases, history, fence, audit. ARGV: live and incoming as expected, then as new, fence, push or pop, audit
+# KEYS: aliases, history, audit, versions. ARGV: now, who, why, versions. What a rollback returns to is never marked.
+_MARK = """
+local marked = {}
+for i = 4, #ARGV do
+  if redis.call('HSETNX', KEYS[i], 'marked', ARGV[1]) == 1 then
+    local names = redis.call('HGETALL', KEYS[1])
+    for n = 1, #names, 2 do
+      if names[n] ~= 'live' and names[n + 1] == ARGV[i] then redis.call('HDEL', KEYS[1], names[n]) end
+    end
+    redis.call('LREM', KEYS[2], 0, ARGV[i])
+    redis.call('XADD', KEYS[3], '*', 'who', ARGV[2], 'what', 'mark', 'subject', ARGV[i], 'why', ARGV[3])
+    marked[#marked + 1] = ARGV[i]
+  end
+end
+return marked
+"""
+
+# KEYS: aliases, history, fence, audit, and the versions live as expected, live as new, incoming as new.
+# ARGV: live and incoming as expected, then as new, fence, push or pop, audit
 _MOVE = """
 if ARGV[5] ~= '' and redis.call('GET', KEYS[3]) ~= ARGV[5] then return 'fence' end
 local live = redis.call('HGET', KEYS[1], 'live') or 'base'
 local incoming = redis.call('HGET', KEYS[1], 'incoming') or ''
 if live ~= ARGV[1] or incoming ~= ARGV[2] then return 'moved' end
+if ARGV[3] ~= live and redis.call('HEXISTS', KEYS[6], 'marked') == 1 then return 'marked' end
+if redis.call('HEXISTS', KEYS[7], 'marked') == 1 then return 'marked' end
 if ARGV[3] ~= live then
-  if ARGV[6] == 'pop' then redis.call('LPOP', KEYS[2]) else redis.call('LPUSH', KEYS[2], live) end
+  if ARGV[6] == 'pop' then redis.call('LPOP', KEYS[2])
+  elseif redis.call('HEXISTS', KEYS[5], 'marked') == 1 then redis.call('LREM', KEYS[2], 1, ARGV[3])
+  else redis.call('LPUSH', KEYS[2], live) end
   redis.call('HSET', KEYS[1], 'live', ARGV[3])
 end
 if ARGV[4] == '' then redis.call('HDEL', KEYS[1], 'incoming') else redis.call('HSET', KEYS[1], 'incoming', ARGV[4]) end
@@ -63,7 +86,8 @@ class Aliases:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """An adapter version with its standing. `refused` is why serving could not use it when it tried last."""
+    """An adapter version with its standing. `refused` is why serving could not use it when it tried last, `marked` when
+    (ms) somebody was forgotten whom it learned from."""
 
     id: str
     status: Status
@@ -71,6 +95,7 @@ class Version:
     report: GateReport | None
     created_at: int
     refused: str | None = None
+    marked: int | None = None
 
 
 class Registry:
@@ -81,6 +106,7 @@ class Registry:
         self.folder = folder
         self._publish = store.register_script(_PUBLISH)
         self._move = store.register_script(_MOVE)
+        self._mark = store.register_script(_MARK)
 
     def path(self, version: str) -> Path:
         """The folder of a version's files."""
@@ -125,7 +151,8 @@ class Registry:
             raise DiskFull(f"version {manifest.id[:12]} could not be written: {error.strerror}.") from error
         with durable():
             answer = self._publish(
-                keys=[keys.version(manifest.id), keys.VERSIONS, keys.REFRESH_FENCE],
+                keys=[keys.version(manifest.id), keys.VERSIONS, keys.REFRESH_FENCE]
+                + [keys.seen_by(source) for source in dict.fromkeys(manifest.sources) if source],
                 args=[
                     manifest.id,
                     to_json(manifest),
@@ -174,15 +201,15 @@ class Registry:
         named = [v for v in (aliases.live, aliases.incoming, aliases.previous) if v and v != BASE]
         with durable():
             newest = self._store.zrevrange(keys.VERSIONS, 0, most)
-            rejected = {v for v in newest if self._store.hexists(keys.version(v), "rejected")}
-        spare = [v for v in newest if v not in rejected]
+            out = {v for v in newest if any(self._store.hmget(keys.version(v), "rejected", "marked"))}
+        spare = [v for v in newest if v not in out]
         return list(dict.fromkeys([*named, *spare]))[:most]
 
     def promote(self, version: str, who: str, why: str, fence: int | None = None, against: str | None = None) -> None:
         """Make a version (or `base`) the one that answers, as soon as every living serving process has it installed.
 
         With a fence (an automatic promotion) a rejected version is refused, and `against`, the version it was judged
-        against, must still be live.
+        against, must still be live. A marked version is refused to everybody.
 
         Raises: NotFound, InvalidInput, AliasMoved, FenceLost.
         """
@@ -192,10 +219,10 @@ class Registry:
         if against is not None and aliases.live != against:
             raise AliasMoved(f"live is {aliases.live[:12]} now, and the version was judged against {against[:12]}.")
         if version != BASE:
-            version = self.get(version).id
-        now_installed = self._everywhere(version)
-        live, incoming = (version, "") if now_installed else (aliases.live, version)
-        self._compare_and_move(aliases, live, incoming, fence, "push", ("promote", version, who, why))
+            found = self.get(version)
+            _raise("marked" if found.marked else "ok")
+            version = found.id
+        self._go_to(version, aliases, fence, ("promote", version, who, why))
 
     def settle(self) -> bool:
         """Move live to incoming if every living serving process has it. True where it moved."""
@@ -248,6 +275,47 @@ class Registry:
         with durable():
             self._store.hset(keys.version(version), "rejected", "1")
 
+    def saw(self, turn: str) -> list[str]:
+        """The versions that learned from a turn."""
+        with durable():
+            return sorted(self._store.smembers(keys.seen_by(turn)))
+
+    def mark(self, turns: Collection[str], author: str, who: str, why: str) -> list[str]:
+        """Mark the versions that learned from these turns or from this author: none of them is promoted again.
+
+        Returns those that were not marked before.
+        """
+        with durable():
+            texts = [self._store.hget(keys.version(v), "manifest") for v in self._store.zrange(keys.VERSIONS, 0, -1)]
+            manifests = [from_json(Manifest, text) for text in texts]
+            found = [m.id for m in manifests if author in m.source_digests or not set(turns).isdisjoint(m.sources)]
+            names = [keys.ALIASES, keys.ALIAS_HISTORY, keys.AUDIT, *map(keys.version, found)]
+            return self._mark(keys=names, args=[now_ms(), who, why, *found])
+
+    def marked_live(self) -> tuple[str, int] | None:
+        """The live version and since when (ms) it is marked; None where it is not."""
+        live = self.route()
+        with durable():
+            marked = self._store.hget(keys.version(live), "marked")
+        return (live, int(marked)) if marked else None
+
+    def leave_marked(self, who: str, why: str) -> str | None:
+        """Let live fall from a marked version to the newest that was live before and is not rejected, or to base.
+
+        Nothing is done while another version is on its way. Returns where it falls to.
+
+        Raises: AliasMoved.
+        """
+        aliases = self.aliases()
+        if aliases.incoming or self.marked_live() is None:
+            return None
+        with durable():
+            before = self._store.lrange(keys.ALIAS_HISTORY, 0, -1)
+            fit = [v for v in before if not any(self._store.hmget(keys.version(v), "rejected", "refused", "marked"))]
+        to = fit[0] if fit else BASE
+        self._go_to(to, aliases, None, ("fall back", aliases.live, who, why))
+        return to
+
     def heartbeat(self, replica: str, installed: Sequence[str], leases: dict[str, int]) -> None:
         """A serving process says that it lives, what it has installed, and what is in use."""
         with durable(), self._store.pipeline() as pipe:
@@ -280,6 +348,11 @@ class Registry:
             entries = self._store.xrevrange(keys.AUDIT, count=limit)
         return [{"at": entry.split("-")[0], **fields} for entry, fields in entries]
 
+    def _go_to(self, version: str, seen: Aliases, fence: int | None, entry: tuple[str, str, str, str]) -> None:
+        """Move live to a version, at once where every living serving process has it, else as soon as they do."""
+        live, incoming = (version, "") if self._everywhere(version) else (seen.live, version)
+        self._compare_and_move(seen, live, incoming, fence, "push", entry)
+
     def _everywhere(self, version: str) -> bool:
         return version == BASE or all(version in installed for installed in self.living().values())
 
@@ -289,7 +362,8 @@ class Registry:
         audit = dict(zip(("what", "subject", "who", "why"), entry, strict=True))
         with durable():
             answer = self._move(
-                keys=[keys.ALIASES, keys.ALIAS_HISTORY, keys.REFRESH_FENCE, keys.AUDIT],
+                keys=[keys.ALIASES, keys.ALIAS_HISTORY, keys.REFRESH_FENCE, keys.AUDIT]
+                + [keys.version(seen.live), keys.version(live), keys.version(incoming)],
                 args=[seen.live, seen.incoming or "", live, incoming, "" if fence is None else fence, history]
                 + [json.dumps(audit)],
             )
@@ -309,7 +383,8 @@ class Registry:
             status = "rejected"
         elif version == aliases.previous:
             status = "previous"
-        return Version(version, status, manifest, report, manifest.created_at, record.get("refused"))
+        marked = int(record["marked"]) if "marked" in record else None
+        return Version(version, status, manifest, report, manifest.created_at, record.get("refused"), marked)
 
     def _abandoned(self) -> list[Path]:
         """Drafts whose writers were killed long ago."""
@@ -331,6 +406,10 @@ def _raise(answer: str) -> None:
     failures: dict[str, ApprenticeError] = {
         "fence": FenceLost("another worker has taken this refresh over; its result is left to that one."),
         "moved": AliasMoved("the aliases moved meanwhile; look again and repeat if it is still wanted."),
+        "marked": InvalidInput(
+            "this version learned from somebody who was forgotten since, and never answers again; promote another, or "
+            "wait for the refresh that tunes one without them."
+        ),
     }
     if answer in failures:
         raise failures[answer]

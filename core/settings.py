@@ -80,6 +80,9 @@ class Settings(BaseModel):
     refresh_interval_s: int = Field(
         86_400, ge=1, description="Or this long after the last one, if anything new was approved."
     )
+    forget_max_s: int = Field(
+        86_400, ge=0, description="Longest time that a version which saw somebody forgotten may go on answering."
+    )
     tick_s: int = Field(5, ge=1, description="How often the schedule asks whether a refresh is due.")
     lock_s: int = Field(30, ge=3, description="After this long without a sign of life a refresh is taken over.")
     train_device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where training computes.")

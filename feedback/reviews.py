@@ -201,6 +201,20 @@ class Reviews:
         with durable():
             return self._store.zcount(keys.FOR_EVERYONE, f"({since_ms}", "+inf")
 
+    def withdraw(self, pipe: Store, turns: Iterable[Turn]) -> None:
+        """Take decisions out of the record, within a transaction, as if they had never been made; serving is told."""
+        for turn in turns:
+            pipe.delete(keys.review(turn.id))
+            pipe.zrem(keys.APPROVED, turn.id)
+            pipe.zrem(keys.FOR_EVERYONE, turn.id)
+            pipe.hdel(keys.QUESTION_VECTORS, turn.id)
+            self._let_go(pipe, turn)
+            pipe.xadd(keys.APPROVALS, {"turn": turn.id})
+
+    def split_field(self, turn: Turn) -> str:
+        """Under which name the side of a question is kept, whoever asks it: a keyed hash."""
+        return f"text:{self._pseudonyms.digest('text', _normalised(turn))}"
+
     def answers_since(self, position: str) -> tuple[str, list[ApprovedAnswer], list[str]]:
         """Approved answers decided after a position of the stream, and turns whose approval was taken back.
 
@@ -228,10 +242,9 @@ class Reviews:
         args: list[str] = []
         for turn in turns:
             root = self._root(turn)
-            text = " ".join(re.findall(r"\w+", f"{system_text(turn)} {question(turn)}".lower()))
-            lot = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+            lot = int.from_bytes(hashlib.sha256(_normalised(turn).encode()).digest()[:8], "big")
             fresh = "evaluation" if lot % EVALUATION_SHARE == 0 else "train"
-            args += [f"root:{root}", f"text:{self._pseudonyms.digest('text', text)}", fresh]
+            args += [f"root:{root}", self.split_field(turn), fresh]
         with durable():
             return self._assign(keys=[keys.SPLITS], args=args) if args else []
 
@@ -264,6 +277,10 @@ class Reviews:
 
 def _kept_keys(turn: Turn) -> tuple[str, ...]:
     return keys.turn(turn.id), keys.votes(turn.id), keys.corrections(turn.id), keys.regenerations(turn.id)
+
+
+def _normalised(turn: Turn) -> str:
+    return " ".join(re.findall(r"\w+", f"{system_text(turn)} {question(turn)}".lower()))
 
 
 def _approved_text(decision: NewDecision) -> str:

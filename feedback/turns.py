@@ -33,10 +33,12 @@ class Turns:
     def close(self, turn: Turn) -> None:
         """Store a turn's end. A chat's conversation continues from its newest turn that said something.
 
+        A turn that was forgotten while it was open does not come back.
+
         Raises: StoreUnavailable.
         """
         with durable(), self._store.pipeline() as pipe:
-            pipe.set(keys.turn(turn.id), to_json(turn), ex=self.retention_s)
+            pipe.set(keys.turn(turn.id), to_json(turn), ex=self.retention_s, xx=True)
             pipe.zrem(keys.OPEN_TURNS, turn.id)
             if turn.chat and turn.reply and turn.status in ("complete", "stopped"):
                 pipe.set(keys.head(turn.chat), turn.id, ex=self.retention_s)

@@ -6,6 +6,7 @@ from adapters.registry import Registry
 from core.identity import Pseudonyms
 from core.settings import Settings
 from core.store import Store, connect
+from feedback.forget import Forgetting
 from feedback.people import People
 from feedback.ratings import Ratings
 from feedback.reviews import Reviews
@@ -23,6 +24,7 @@ class Context:
     reviews: Reviews
     people: People
     registry: Registry
+    forgetting: Forgetting
 
 
 def open_context(settings: Settings) -> Context:
@@ -30,6 +32,8 @@ def open_context(settings: Settings) -> Context:
     store = connect(settings.store_url)
     turns = Turns(store, settings.turn_retention_days)
     ratings = Ratings(store, turns)
-    reviews = Reviews(store, turns, ratings, Pseudonyms.of_installation(settings.data_dir))
+    pseudonyms = Pseudonyms.of_installation(settings.data_dir)
+    reviews = Reviews(store, turns, ratings, pseudonyms)
     registry = Registry(store, settings.data_dir / "adapters")
-    return Context(settings, store, turns, ratings, reviews, People(store), registry)
+    forgetting = Forgetting(store, turns, reviews, pseudonyms, registry, settings.data_dir)
+    return Context(settings, store, turns, ratings, reviews, People(store), registry, forgetting)

@@ -69,7 +69,9 @@ def run_refresh(context: Context, lock: RefreshLock, progress: Progress, again: 
         epochs=settings.epochs,
     )
     record = Record(context.turns, context.reviews, context.ratings, context.people)
-    snapshot = build(record, renderer, settings.system_prompt, base.hash, how.as_dict())
+    marked = context.registry.marked_live()
+    facts = how.as_dict() | ({"rebuilds": marked[0]} if marked else {})
+    snapshot = build(record, renderer, settings.system_prompt, base.hash, facts)
     log.info("refresh %s: %s", snapshot.hash[:12], snapshot)
     with durable():
         done = context.store.hgetall(keys.run(snapshot.hash))
@@ -178,7 +180,8 @@ def _refresh(
         return RefreshResult("not enough evidence", "the tuned version is the one that is live.", manifest.id, None)
     general = general_slice("general_gate", renderer, settings.system_prompt)
     folders = {manifest.id: draft, against: registry.path(against)}
-    report = asyncio.run(_judge(context, base, folders, manifest.id, against, snapshot, general, progress))
+    rules = {"rebuild": True} if registry.marked_live() else {}  # what replaces a marked version need not be better
+    report = asyncio.run(_judge(context, base, folders, manifest.id, against, snapshot, general, progress, rules))
     rejected = report.outcome == "reject"
     registry.publish(draft, manifest, report, fence, rejected)
     if report.outcome == "promote":
@@ -206,11 +209,12 @@ async def _judge(
     snapshot: Snapshot,
     general: list[EvaluationItem],
     progress: Progress,
+    rules: dict[str, bool],
 ) -> GateReport:
     progress("judging", 0, 0)
     async with open_judge(context.settings, base, folders, len(snapshot.evaluation)) as judging:
         return await asyncio.to_thread(
-            judge, candidate, against, snapshot.evaluation, general, judging.generate, judging.score
+            judge, candidate, against, snapshot.evaluation, general, judging.generate, judging.score, **rules
         )
 
 
