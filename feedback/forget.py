@@ -56,8 +56,9 @@ class Forgotten:
 
     def __str__(self) -> str:
         return (
-            f"removed: turns {self.turns}, answers to others that followed on them {self.answers}, votes and corrections "
-            f"of others' turns {self.feedback}, approved answers {self.approvals}; adapter versions marked: {self.versions}"
+            f"removed: turns {self.turns}, answers to others that followed on them {self.answers}, "
+            f"votes and corrections of others' turns {self.feedback}, approved answers {self.approvals}; "
+            f"adapter versions marked: {self.versions}"
         )
 
 
