@@ -60,17 +60,25 @@ async def consent(callback: CallbackQuery, callback_data: ConsentGiven, parts: P
 
 async def forget(callback: CallbackQuery, callback_data: Forget, parts: Parts, contact: Contact, inbox: Inbox) -> None:
     """Remove all that is of the presser, or nothing; the message says when it is done."""
-    said = texts.KEPT
     await callback.answer()
-    if callback_data.answer == "yes":
-        inbox.stop(contact.chat_id)
-        await _say_instead(callback, texts.FORGETTING)
-        try:
-            forgotten = await asyncio.to_thread(parts.forgetting.forget, contact.author, "themselves")
-            said = texts.FORGOTTEN if forgotten else texts.NOTHING_KNOWN
-        except StoreUnavailable as error:
-            said = texts.sentence(error)
-    await _say_instead(callback, said)
+    if callback_data.answer == "no":
+        await _say_instead(callback, texts.KEPT)
+        return
+    await _say_instead(callback, texts.FORGETTING)
+    inbox.stop(contact.chat_id)
+    await inbox.in_chat(contact.chat_id, lambda arrival: _forget(callback, parts, contact)).kept.wait()
+
+
+async def _forget(callback: CallbackQuery, parts: Parts, contact: Contact) -> None:
+    """Remove it, after what ran in the chat has ended."""
+    said = texts.BROKEN
+    try:
+        forgotten = await asyncio.to_thread(parts.forgetting.forget, contact.author, "themselves")
+        said = texts.FORGOTTEN if forgotten else texts.NOTHING_KNOWN
+    except StoreUnavailable as error:
+        said = texts.sentence(error)
+    finally:
+        await _say_instead(callback, said)
 
 
 async def unknown(callback: CallbackQuery) -> None:

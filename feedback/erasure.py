@@ -31,8 +31,7 @@ def erase(store: Store, data_dir: Path) -> None:
             append_only = _info(store)["aof_enabled"]
             if append_only:
                 _do(store, store.bgrewriteaof, "append-only file", "aof_last_bgrewrite_status")
-            folder = Path(store.config_get("dir")["dir"])
-            if append_only and folder.is_dir() and folder.is_relative_to(data_dir.resolve()):
+            if append_only and (folder := _folder_within(store, data_dir)):
                 for leftover in (*folder.glob("*.rdb"), *folder.glob("temp-*")):
                     leftover.unlink(missing_ok=True)
             elif store.config_get("save")["save"] or _info(store).get("rdb_saves"):
@@ -51,6 +50,14 @@ def erase_overdue(store: Store, data_dir: Path) -> None:
         since = store.get(keys.ERASURE)
     if since is not None and now_ms() - int(since) > OVERDUE_MS:
         erase(store, data_dir)
+
+
+def _folder_within(store: Store, data_dir: Path) -> Path | None:
+    """The database's folder where it lies in the data folder; a database elsewhere may call its own the same."""
+    where = store.config_get("dir", "appenddirname")
+    folder = Path(where["dir"])
+    is_ours = folder.is_relative_to(data_dir.resolve()) and (folder / where["appenddirname"]).is_dir()
+    return folder if is_ours else None
 
 
 def _do(store: Store, begin: Callable[[], Any], what: str, status: str) -> None:

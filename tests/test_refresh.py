@@ -1,6 +1,7 @@
 """One refresh over the real record, with training and judging left out: how it begins, ends, and is begun again."""
 
 import asyncio
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -71,7 +72,8 @@ def do(context, **how) -> RefreshResult:
 def published(context, version: str, base_hash: str) -> None:
     """Enter a version without files into the record, and let it answer."""
     draft = context.registry.draft(version)
-    context.registry.publish(draft, Manifest(version, BASE, "m", base_hash, "r1-x-1", "lora", 1, 1.0, ()))
+    manifest = Manifest(version, BASE, "m", base_hash, "r1-x-1", "lora", 1, 1.0, (), source_digests=("ann",))
+    context.registry.publish(draft, manifest)
     context.registry.promote(version, "operator", "")
 
 
@@ -158,6 +160,22 @@ def test_one_that_has_no_room_is_postponed_as_often_as_it_takes(context, monkeyp
         context.store.delete(keys.REFRESH_POSTPONED)
         assert refresh_due(context), "it was never done"
     assert do(context) == NOTHING and refresh_due(context) is None
+
+
+def test_what_replaces_a_marked_version_is_tried_anew_and_need_only_be_no_worse(context, monkeypatch):
+    ends(monkeypatch, NOTHING, NOTHING)
+    published(context, "l" * 64, "new")
+    approve(context, 5)
+    assert do(context) == NOTHING and do(context).summary.startswith("this was done before")
+    rules = []
+    monkeypatch.setattr(refresh, "open_judge", lambda *given: nullcontext(SimpleNamespace(generate=None, score=None)))
+    monkeypatch.setattr(refresh, "judge", lambda *given, **named: rules.append(named))
+    snapshot = Snapshot("h" * 64, (), (), 1)
+    for author in ("nobody in it", "ann"):
+        context.registry.mark([], author, "operator", "")
+        asyncio.run(refresh._judge(context, None, {}, "c" * 64, "l" * 64, snapshot, [], lambda *at: None))
+    assert rules == [{}, {"rebuild": True}]
+    assert do(context) == NOTHING and do(context).summary.startswith("this was done before")
 
 
 def test_a_refresh_that_was_taken_over_leaves_everything_to_the_other(context, monkeypatch):

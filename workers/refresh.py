@@ -180,8 +180,7 @@ def _refresh(
         return RefreshResult("not enough evidence", "the tuned version is the one that is live.", manifest.id, None)
     general = general_slice("general_gate", renderer, settings.system_prompt)
     folders = {manifest.id: draft, against: registry.path(against)}
-    rules = {"rebuild": True} if registry.marked_live() else {}  # what replaces a marked version need not be better
-    report = asyncio.run(_judge(context, base, folders, manifest.id, against, snapshot, general, progress, rules))
+    report = asyncio.run(_judge(context, base, folders, manifest.id, against, snapshot, general, progress))
     rejected = report.outcome == "reject"
     registry.publish(draft, manifest, report, fence, rejected)
     if report.outcome == "promote":
@@ -209,9 +208,9 @@ async def _judge(
     snapshot: Snapshot,
     general: list[EvaluationItem],
     progress: Progress,
-    rules: dict[str, bool],
 ) -> GateReport:
     progress("judging", 0, 0)
+    rules = {"rebuild": True} if context.registry.marked_live() else {}  # it need not be better, only no worse
     async with open_judge(context.settings, base, folders, len(snapshot.evaluation)) as judging:
         return await asyncio.to_thread(
             judge, candidate, against, snapshot.evaluation, general, judging.generate, judging.score, **rules
