@@ -20,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 adapters = typer.Typer(help="Adapter versions: which exist, and which one answers.", no_args_is_help=True)
-feedback = typer.Typer(help="Feedback: rows in, rows out.", no_args_is_help=True)
+feedback = typer.Typer(help="Feedback: rows in, rows out, decisions, and forgetting.", no_args_is_help=True)
 bench = typer.Typer(help="Measure this machine with this release.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
 app.add_typer(adapters, name="adapters")
@@ -235,6 +235,7 @@ def list_adapters(as_json: AsJson = False) -> None:
         outcome = version.report.summary if version.report else "never judged"
         outcome = f"on trial: {summary(context.outcomes.evidence(version.id))}" if version.canary else outcome
         outcome = f"refused by serving: {version.refused}" if version.refused else outcome
+        outcome = f"learned from somebody who was forgotten; {outcome}" if version.marked else outcome
         _say(f"{version.id[:12]}  {version.status:9}  {outcome}")
     if not versions:
         _say("There is no version yet: the base model answers.")
@@ -242,7 +243,10 @@ def list_adapters(as_json: AsJson = False) -> None:
 
 @adapters.command("show")
 def show_adapter(version: Version, as_json: AsJson = False) -> None:
-    """One version: what it is made of, what the gate found, and how its trial with a share of the chats goes."""
+    """One version: what it is made of, what the gate found, and how its trial with a share of the chats goes.
+
+    With --json it names every turn that it learned from.
+    """
     from core.records import to_json
     from feedback.evidence import summary
     from training.report import as_text, examples, made_of
@@ -250,20 +254,26 @@ def show_adapter(version: Version, as_json: AsJson = False) -> None:
 
     context = open_context(_settings())
     found = context.registry.get(version)
-    trial = summary(context.outcomes.evidence(found.id)) if found.canary else None
+    known = context.outcomes.evidence(found.id)
+    trial = summary(known) if found.canary or known.windows else None
     if as_json:
         report = json.loads(to_json(found.report)) if found.report else None
         canary = json.loads(to_json(found.canary)) if found.canary else None
         manifest = json.loads(to_json(found.manifest))
-        facts = {"status": found.status, "refused": found.refused, "canary": canary, "trial": trial}
+        standing = {"status": found.status, "refused": found.refused, "marked": found.marked}
+        facts = standing | {"canary": canary, "trial": trial}
         _say(json.dumps(facts | {"manifest": manifest, "report": report}, indent=2, ensure_ascii=False))
         return
     for line in (f"{found.id[:12]} ({found.status})", *made_of(found.manifest)):
         _say(line)
+    if found.marked:
+        _say("learned from somebody who was forgotten: it is never promoted again")
     if found.refused:
         _say(f"refused by serving: {found.refused}")
     if found.canary is not None:
         _say(f"on trial with {found.canary.share:.0%} of the chats: {trial}")
+    elif trial:
+        _say(f"its trial has ended: {trial}")
     if found.report is None:
         _say("never judged")
         return
@@ -355,6 +365,40 @@ def review_feedback() -> None:
     from workers.context import open_context
 
     review_queue(open_context(_settings()).reviews, getuser(), Console())
+
+
+@feedback.command("show")
+def show_feedback(turn: Annotated[str, typer.Argument(help="A turn's id.")]) -> None:
+    """One turn, what was said about it, the decision, and every version that learned from it, as JSON."""
+    from core.records import to_json
+    from workers.context import open_context
+
+    context = open_context(_settings())
+    item, review = context.reviews.item(turn), context.reviews.get(turn)
+    facts = {
+        "turn": json.loads(to_json(item.turn)),
+        "votes": [json.loads(to_json(vote)) for vote in item.votes],
+        "corrections": [json.loads(to_json(correction)) for correction in item.corrections],
+        "regenerations": [json.loads(to_json(regeneration)) for regeneration in item.regenerations],
+        "review": json.loads(to_json(review)) if review else None,
+        "adapters": context.registry.marks.saw(turn),
+    }
+    _say(json.dumps(facts, indent=2, ensure_ascii=False))
+
+
+@feedback.command("forget")
+def forget_person(
+    user: Annotated[str, typer.Argument(help="A number in Telegram, an author of the API, or a pseudonym.")],
+) -> None:
+    """Remove everything that is of a person, for good, and mark the versions that learned from them."""
+    from core.errors import NotFound
+    from workers.context import open_context
+
+    forgetting = open_context(_settings()).forgetting
+    forgotten = forgetting.forget(forgetting.author_of(user), "operator")
+    if forgotten is None:
+        raise NotFound(f"nothing is known of {user}; give their number in Telegram, or the author that turns name.")
+    _say(f"{forgotten}.")
 
 
 @app.command()

@@ -6,11 +6,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from core import keys
-from core.errors import AliasMoved, FenceLost
+from core.errors import AliasMoved, FenceLost, InvalidInput
 from core.records import BASE, from_json, to_json
 from core.store import Store, durable
 
-# KEYS: aliases, history, fence, audit, the version to be marked rejected, if any.
+MARKED = (
+    "this version learned from somebody who was forgotten since, and never answers again; promote another, or wait for "
+    "the refresh that tunes one without them."
+)
+# KEYS: aliases, history, fence, audit, the versions live as expected, live, incoming and canary as new, and the one
+# to be marked rejected, if any.
 # ARGV: live, incoming and canary as expected, then as new, fence, push or pop, audit entries
 _MOVE = """
 if ARGV[7] ~= '' and redis.call('GET', KEYS[3]) ~= ARGV[7] then return 'fence' end
@@ -23,14 +28,18 @@ local function trial(text)
 end
 local canary = trial(redis.call('HGET', KEYS[1], 'canary'))
 if live ~= ARGV[1] or incoming ~= ARGV[2] or canary ~= trial(ARGV[3]) then return 'moved' end
+local function is_marked(key) return redis.call('HEXISTS', key, 'marked') == 1 end
+if ARGV[4] ~= live and is_marked(KEYS[6]) or is_marked(KEYS[7]) or is_marked(KEYS[8]) then return 'marked' end
 if ARGV[4] ~= live then
-  if ARGV[8] == 'pop' then redis.call('LPOP', KEYS[2]) else redis.call('LPUSH', KEYS[2], live) end
+  if ARGV[8] == 'pop' then redis.call('LPOP', KEYS[2])
+  elseif is_marked(KEYS[5]) then redis.call('LREM', KEYS[2], 1, ARGV[4])
+  else redis.call('LPUSH', KEYS[2], live) end
   redis.call('HSET', KEYS[1], 'live', ARGV[4])
 end
 for alias, at in pairs({incoming = 5, canary = 6}) do
   if ARGV[at] == '' then redis.call('HDEL', KEYS[1], alias) else redis.call('HSET', KEYS[1], alias, ARGV[at]) end
 end
-if KEYS[5] then redis.call('HSET', KEYS[5], 'rejected', '1') end
+if KEYS[9] then redis.call('HSET', KEYS[9], 'rejected', '1') end
 for _, entry in ipairs(cjson.decode(ARGV[9])) do
   redis.call('XADD', KEYS[4], '*', 'who', entry.who, 'what', entry.what, 'subject', entry.subject, 'why', entry.why)
 end
@@ -113,15 +122,16 @@ class AliasTable:
     ) -> None:
         """Point the names elsewhere, if they still point where they were seen, and say so in the audit log.
 
-        What was live is remembered, or, on the way `back`, the newest such memory is dropped. `rejected` is marked
-        as a version that is never promoted by itself again.
+        What was live is remembered, unless somebody in it was forgotten, or, on the way `back`, the newest such
+        memory is dropped. `rejected` is marked as a version that is never promoted by itself again.
 
-        Raises: AliasMoved, FenceLost.
+        Raises: AliasMoved, FenceLost; InvalidInput where somebody in a version to point at was forgotten.
         """
-        marked = [] if rejected in (None, BASE) else [keys.version(rejected)]
+        canary = to.canary.version if to.canary else ""
+        versions = [seen.live, to.live, to.incoming or "", canary, *([] if rejected in (None, BASE) else [rejected])]
         with durable():
             answer = self._move(
-                keys=[keys.ALIASES, keys.ALIAS_HISTORY, keys.REFRESH_FENCE, keys.AUDIT, *marked],
+                keys=[keys.ALIASES, keys.ALIAS_HISTORY, keys.REFRESH_FENCE, keys.AUDIT, *map(keys.version, versions)],
                 args=[*_values(seen), *_values(to), "" if fence is None else fence, "pop" if back else "push"]
                 + [json.dumps([asdict(entry) for entry in entries])],
             )
@@ -129,6 +139,8 @@ class AliasTable:
             raise FenceLost("another worker has taken this refresh over; its result is left to that one.")
         if answer == "moved":
             raise AliasMoved("the aliases moved meanwhile; look again and repeat if it is still wanted.")
+        if answer == "marked":
+            raise InvalidInput(MARKED)
 
 
 def _values(aliases: Aliases) -> tuple[str, str, str]:

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from adapters.aliases import Aliases, AliasTable, Canary, Entry
+from adapters.aliases import MARKED, Aliases, AliasTable, Canary, Entry
 from adapters.manifest import WEIGHTS, read_config, read_manifest, read_tensors, version_id
+from adapters.marks import Marks
 from core import keys
 from core.errors import AdapterRefused, AliasMoved, DiskFull, FenceLost, InvalidInput, NotFound
 from core.records import BASE, GateReport, Manifest, from_json, new_id, now_ms, to_json
@@ -25,6 +26,7 @@ Status = Literal["live", "incoming", "canary", "previous", "candidate", "rejecte
 HEARTBEAT_S = 2
 DEAD_AFTER_MS = 3 * HEARTBEAT_S * 1000
 FORGOTTEN_AFTER_MS = 3_600_000
+BY_HAND = "a promotion by hand ended the trial"
 ABANDONED_S = 7 * 24 * 3600
 """A draft this old belongs to nobody any more."""
 
@@ -34,6 +36,7 @@ redis.call('HSET', KEYS[1], 'manifest', ARGV[2])
 if ARGV[3] ~= '' then redis.call('HSET', KEYS[1], 'report', ARGV[3]) end
 if ARGV[6] == '1' then redis.call('HSET', KEYS[1], 'rejected', '1') end
 redis.call('ZADD', KEYS[2], 'NX', ARGV[5], ARGV[1])
+for i = 4, #KEYS do redis.call('SADD', KEYS[i], ARGV[1]) end
 return 'ok'
 """
 
@@ -41,7 +44,7 @@ return 'ok'
 @dataclass(frozen=True, slots=True)
 class Version:
     """An adapter version with its standing. `refused` is why serving could not use it when it tried last; `canary` is
-    its trial, while it runs.
+    its trial, while it runs; `marked` is when (ms) somebody was forgotten whom it learned from.
     """
 
     id: str
@@ -51,6 +54,7 @@ class Version:
     created_at: int
     refused: str | None = None
     canary: Canary | None = None
+    marked: int | None = None
 
 
 class Registry:
@@ -61,6 +65,7 @@ class Registry:
         self.folder = folder
         self._publish = store.register_script(_PUBLISH)
         self._table = AliasTable(store)
+        self.marks = Marks(store)
 
     def path(self, version: str) -> Path:
         """The folder of a version's files."""
@@ -105,7 +110,8 @@ class Registry:
             raise DiskFull(f"version {manifest.id[:12]} could not be written: {error.strerror}.") from error
         with durable():
             answer = self._publish(
-                keys=[keys.version(manifest.id), keys.VERSIONS, keys.REFRESH_FENCE],
+                keys=[keys.version(manifest.id), keys.VERSIONS, keys.REFRESH_FENCE]
+                + [keys.seen_by(source) for source in dict.fromkeys(manifest.sources) if source],
                 args=[
                     manifest.id,
                     to_json(manifest),
@@ -158,15 +164,16 @@ class Registry:
         named = [v for v in (aliases.live, coming, aliases.previous) if v and v != BASE]
         with durable():
             newest = self._store.zrevrange(keys.VERSIONS, 0, most)
-            rejected = {v for v in newest if self._store.hexists(keys.version(v), "rejected")}
-        spare = [v for v in newest if v not in rejected]
+            out = {v for v in newest if any(self._store.hmget(keys.version(v), "rejected", "marked"))}
+        spare = [v for v in newest if v not in out]
         return list(dict.fromkeys([*named, *spare]))[:most]
 
     def promote(self, version: str, who: str, why: str, fence: int | None = None, against: str | None = None) -> None:
         """Make a version (or `base`) the one that answers, as soon as every living serving process has it installed.
 
         With a fence (an automatic promotion) a rejected version is refused, `against`, the version it was judged
-        against, must still be live, and no canary may run. Any other promotion ends a canary.
+        against, must still be live, and no canary may run. Any other promotion ends a canary. A marked version is
+        refused to everybody.
 
         Raises: NotFound, InvalidInput, AliasMoved, FenceLost.
         """
@@ -174,13 +181,13 @@ class Registry:
         if version != BASE:
             version = self._promotable(version, aliases, fence is not None, against)
         to = self._coming(aliases, version)
-        self._table.move(aliases, to, [*_cut_short(aliases, who), Entry("promote", version, who, why)], fence)
+        self._table.move(aliases, to, [*_cut_short(aliases, who, BY_HAND), Entry("promote", version, who, why)], fence)
 
     def start_canary(self, version: str, share: float, who: str, why: str, fence: int, against: str) -> None:
         """Try a version with a share of the chats in (0, 1), as soon as every living serving process has it installed.
 
-        It must not be rejected, `against`, the version it was judged against, must still be live, and no other
-        version may be on its way.
+        It must be neither rejected nor marked, `against`, the version it was judged against, must still be live, and
+        no other version may be on its way.
 
         Raises: NotFound, InvalidInput, AliasMoved, FenceLost.
         """
@@ -265,6 +272,31 @@ class Registry:
         self._table.move(aliases, to, [entry], back=True, rejected=aliases.live)
         return aliases.previous
 
+    def marked_live(self) -> tuple[str, int] | None:
+        """The live version and since when (ms) it is marked; None where it is not."""
+        live = self.route()
+        since = self.marks.since(live)
+        return (live, since) if since is not None else None
+
+    def leave_marked(self, who: str, why: str) -> str | None:
+        """Let live fall from a marked version to the newest that was live before and is not rejected, or to base.
+
+        Nothing is done while another version is about to be live; a trial beside the marked one ends. Returns where
+        it falls to.
+
+        Raises: AliasMoved.
+        """
+        aliases = self.aliases()
+        if aliases.incoming or self.marks.since(aliases.live) is None:
+            return None
+        with durable():
+            before = self._store.lrange(keys.ALIAS_HISTORY, 0, -1)
+            fit = [v for v in before if not any(self._store.hmget(keys.version(v), "rejected", "refused", "marked"))]
+        to = fit[0] if fit else BASE
+        entries = [*_cut_short(aliases, who, why), Entry("fall back", aliases.live, who, why)]
+        self._table.move(aliases, self._coming(aliases, to), entries)
+        return to
+
     def reject(self, version: str) -> None:
         """Mark a version as one that is never promoted by itself again."""
         with durable():
@@ -308,6 +340,8 @@ class Registry:
     def _promotable(self, version: str, aliases: Aliases, by_itself: bool, against: str | None) -> str:
         """The id of a version that may be promoted."""
         found = self.get(version)
+        if found.marked:
+            raise InvalidInput(MARKED)
         if by_itself and found.status == "rejected":
             raise InvalidInput(f"version {found.id[:12]} was rejected and is not promoted by itself.")
         if by_itself and aliases.canary:
@@ -341,7 +375,8 @@ class Registry:
             status = "rejected"
         elif version == aliases.previous:
             status = "previous"
-        return Version(version, status, manifest, report, manifest.created_at, record.get("refused"), canary)
+        marked = int(record["marked"]) if "marked" in record else None
+        return Version(version, status, manifest, report, manifest.created_at, record.get("refused"), canary, marked)
 
     def _abandoned(self) -> list[Path]:
         """Drafts whose writers were killed long ago."""
@@ -359,11 +394,9 @@ def _is_whole(folder: Path, version: str) -> bool:
         return False
 
 
-def _cut_short(aliases: Aliases, who: str) -> list[Entry]:
-    """What the audit log says of a canary that a promotion by hand ends."""
-    if aliases.canary is None:
-        return []
-    return [Entry("canary end", aliases.canary.version, who, "a promotion by hand ended the trial")]
+def _cut_short(aliases: Aliases, who: str, why: str) -> list[Entry]:
+    """What the audit log says of a canary that ends because live goes elsewhere."""
+    return [Entry("canary end", aliases.canary.version, who, why)] if aliases.canary else []
 
 
 def _sync(path: Path) -> None:

@@ -114,7 +114,7 @@ def _covered(
     for intent in asked:
         said = (Message("user", lot.choice(rows[intent])),)
         turn = Turn(new_id(), said, reply="An answer.", status="complete", created_at=now_ms())
-        turns.close(turn)
+        turns.add_closed([turn])
         intent_of[turn.id] = intent
         _react(ratings, turn, habits.wrong if intent in failing else habits.right, habits.second, lot)
     queued = reviews.queue(ASKED)

@@ -16,6 +16,7 @@ from aiogram.exceptions import AiogramError, TelegramNotFound
 from aiogram.types import BotCommand, LinkPreviewOptions, Update, User
 from aiogram.utils.token import TokenValidationError
 
+from adapters.registry import Registry
 from bot import texts
 from bot.inbox import Arrival, Inbox
 from bot.intake import WRONG_TOKEN, Poller, insist, webhook
@@ -27,8 +28,10 @@ from core.errors import SettingsError, StoreUnavailable
 from core.identity import Pseudonyms
 from core.settings import TOKEN, Settings
 from core.store import connect
+from feedback.forget import Forgetting
 from feedback.people import People
 from feedback.ratings import Ratings
+from feedback.reviews import Reviews
 from feedback.turns import Turns
 
 STORE_WAIT_S = 5
@@ -87,14 +90,18 @@ def _connect(settings: Settings) -> Bot:
 def _parts(settings: Settings) -> Parts:
     store = connect(settings.store_url)
     turns = Turns(store, settings.turn_retention_days)
+    ratings, pseudonyms = Ratings(store, turns), Pseudonyms.of_installation(settings.data_dir)
+    reviews = Reviews(store, turns, ratings, pseudonyms)
+    registry = Registry(store, settings.data_dir / "adapters")
     return Parts(
         settings=settings,
         serving=ServingClient(settings.serving_base, settings.api_key.get_secret_value() if settings.api_key else None),
         store=store,
         turns=turns,
-        ratings=Ratings(store, turns),
+        ratings=ratings,
         people=People(store),
-        pseudonyms=Pseudonyms.of_installation(settings.data_dir),
+        pseudonyms=pseudonyms,
+        forgetting=Forgetting(store, turns, reviews, pseudonyms, registry.marks, settings.data_dir),
     )
 
 

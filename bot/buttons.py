@@ -9,10 +9,10 @@ from aiogram.types import CallbackQuery, ForceReply, Message, ReplyParameters
 
 from bot import keyboards, texts
 from bot.inbox import Inbox
-from bot.keyboards import AboutAnswer, ConsentGiven
+from bot.keyboards import AboutAnswer, ConsentGiven, Forget
 from bot.parts import Contact, Parts
 from bot.questions import answer_again
-from core.errors import NotFound
+from core.errors import NotFound, StoreUnavailable
 from core.records import Turn
 
 
@@ -58,6 +58,29 @@ async def consent(callback: CallbackQuery, callback_data: ConsentGiven, parts: P
             await callback.message.edit_text(text, reply_markup=keyboards.consent())
 
 
+async def forget(callback: CallbackQuery, callback_data: Forget, parts: Parts, contact: Contact, inbox: Inbox) -> None:
+    """Remove all that is of the presser, or nothing; the message says when it is done."""
+    await callback.answer()
+    if callback_data.answer == "no":
+        await _say_instead(callback, texts.KEPT)
+        return
+    await _say_instead(callback, texts.FORGETTING)
+    inbox.stop(contact.chat_id)
+    await inbox.in_chat(contact.chat_id, lambda arrival: _forget(callback, parts, contact)).kept.wait()
+
+
+async def _forget(callback: CallbackQuery, parts: Parts, contact: Contact) -> None:
+    """Remove it, after what ran in the chat has ended."""
+    said = texts.BROKEN
+    try:
+        forgotten = await asyncio.to_thread(parts.forgetting.forget, contact.author, "themselves")
+        said = texts.FORGOTTEN if forgotten else texts.NOTHING_KNOWN
+    except StoreUnavailable as error:
+        said = texts.sentence(error)
+    finally:
+        await _say_instead(callback, said)
+
+
 async def unknown(callback: CallbackQuery) -> None:
     """A button of another release, or one that a program made up."""
     await callback.answer(texts.UNKNOWN_BUTTON)
@@ -72,6 +95,12 @@ async def _own(parts: Parts, contact: Contact, turn_id: str) -> Turn:
     if turn.chat != contact.chat:
         raise NotFound(f"there is no turn {turn_id} in this chat.")
     return turn
+
+
+async def _say_instead(callback: CallbackQuery, text: str) -> None:
+    if isinstance(callback.message, Message):
+        with suppress(TelegramBadRequest):
+            await callback.message.edit_text(text)
 
 
 def _reply_to(callback: CallbackQuery) -> ReplyParameters | None:

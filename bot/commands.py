@@ -5,7 +5,7 @@ import asyncio
 from aiogram import Bot
 from aiogram.types import Message
 
-from bot import access, texts
+from bot import access, keyboards, texts
 from bot.inbox import Inbox
 from bot.parts import Contact, Parts
 from bot.splitting import split
@@ -48,6 +48,14 @@ async def sources(message: Message, parts: Parts, contact: Contact) -> None:
     text = texts.passages(turn) if turn else texts.NO_ANSWER_YET
     for piece in split(text):
         await message.answer(piece)
+
+
+async def forget(message: Message, contact: Contact) -> None:
+    """`/forget`: what it means, and the buttons that decide."""
+    if contact.private:
+        await message.answer(texts.FORGET, reply_markup=keyboards.forget())
+    else:
+        await message.reply(texts.FORGET_IN_PRIVATE)
 
 
 async def unknown(message: Message, contact: Contact) -> None:

@@ -25,6 +25,12 @@ class ConsentGiven(CallbackData, prefix="c"):
     answer: Literal["yes", "no"]
 
 
+class Forget(CallbackData, prefix="x"):
+    """Whether everything of the presser is to be removed."""
+
+    answer: Literal["yes", "no"]
+
+
 class AskAccess(CallbackData, prefix="a"):
     """A stranger asks for access."""
 
@@ -49,6 +55,11 @@ def again(turn_id: str) -> InlineKeyboardMarkup:
 def consent() -> InlineKeyboardMarkup:
     """The buttons under the notice."""
     return _row({texts.YES: ConsentGiven(answer="yes"), texts.NO: ConsentGiven(answer="no")})
+
+
+def forget() -> InlineKeyboardMarkup:
+    """The buttons under what forgetting means."""
+    return _row({texts.FORGET_ME: Forget(answer="yes"), texts.KEEP: Forget(answer="no")})
 
 
 def ask_access() -> InlineKeyboardMarkup:

@@ -10,6 +10,7 @@ from core.client import ServingClient
 from core.identity import Pseudonyms
 from core.settings import Settings
 from core.store import Store
+from feedback.forget import Forgetting
 from feedback.people import People, Person
 from feedback.ratings import Ratings
 from feedback.turns import Turns
@@ -38,6 +39,7 @@ class Parts:
     ratings: Ratings
     people: People
     pseudonyms: Pseudonyms
+    forgetting: Forgetting
 
     async def contact(self, chat: Chat, user: User) -> Contact:
         """Who speaks.

@@ -8,7 +8,7 @@ from aiogram.filters import Command, CommandStart
 from aiogram.types import ErrorEvent
 
 from bot import access, buttons, commands, questions, texts
-from bot.keyboards import AboutAnswer, AskAccess, ConsentGiven, Decide
+from bot.keyboards import AboutAnswer, AskAccess, ConsentGiven, Decide, Forget
 from bot.parts import Parts
 from core.errors import ApprenticeError, StoreUnavailable
 
@@ -29,6 +29,7 @@ def make_dispatcher(parts: Parts) -> Dispatcher:
 def _route_messages(dispatcher: Dispatcher) -> None:
     message = dispatcher.message.register
     message(access.redeem, CommandStart(deep_link=True))
+    message(commands.forget, Command("forget"))
     message(access.refuse_stranger, access.is_stranger)
     message(commands.start, CommandStart())
     message(commands.show_help, Command("help"))
@@ -43,6 +44,7 @@ def _route_messages(dispatcher: Dispatcher) -> None:
 def _route_buttons(dispatcher: Dispatcher) -> None:
     button = dispatcher.callback_query.register
     button(access.ask_access, AskAccess.filter())
+    button(buttons.forget, Forget.filter())
     button(access.refuse_strangers_button, access.is_stranger)
     button(access.decide, Decide.filter())
     button(buttons.vote, AboutAnswer.filter(F.action.in_({"up", "down"})))

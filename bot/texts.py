@@ -16,6 +16,7 @@ COMMANDS = {
     "reset": "Begin a new conversation",
     "sources": "What the last answer was based on",
     "start": "What I store, and whether I may learn from it",
+    "forget": "Remove everything I have of you",
 }
 HELP = (
     "Write me a question and I answer it. Under each answer:\n"
@@ -23,7 +24,7 @@ HELP = (
     "✏️ lets you write what the answer should have been (or just reply to it),\n"
     "🔄 asks for another answer.\n\n"
     "/reset begins a new conversation, /stop ends a running answer, "
-    "/sources shows what the last answer was based on, /start shows what I store."
+    "/sources shows what the last answer was based on, /start shows what I store, /forget removes all I have of you."
 )
 WELCOME = "Hello! I am Apprentice, and I learn from the people I work for. Write me a question, or see /help."
 OWNER = "Hello! This bot is yours now: you decide who else may use it. Write me a question, or see /help."
@@ -47,6 +48,17 @@ _CONSENT = {
     "no": "I answer you, and do not learn from your words. You can change that here at any time.",
 }
 CONSENT_NOTED = {"yes": "Thank you! I may learn from your words.", "no": "I will not learn from your words."}
+
+FORGET = (
+    "I remove, for good, your messages, my answers to them, your feedback, what was approved from it, and your access. "
+    "What I learned is tuned anew without it. This chat itself is Telegram's to delete."
+)
+FORGET_ME, KEEP = "Forget me", "Keep everything"
+FORGETTING = "I am removing it…"
+FORGOTTEN = "Done: I have nothing of you any more. To write to me again, ask the owner for access."
+NOTHING_KNOWN = "I have nothing of you."
+KEPT = "All right, I keep everything."
+FORGET_IN_PRIVATE = "Please write me /forget in our private chat; it is about everything you said, in every chat."
 
 GOOD = "Thank you! Noted as right."
 BAD = "Noted as not right. ✏️ lets you write what would have been right."
@@ -89,7 +101,8 @@ def notice(days: int, consent: Consent) -> str:
     """What is stored, for how long, who reads it, and whether it may be learned from."""
     return (
         "I store your messages, my answers and your feedback under a pseudonym. They are kept for "
-        f"{days} days, and longer where an answer was approved. The operators of this installation read them.\n\n"
+        f"{days} days, and longer where an answer was approved. The operators of this installation read them. "
+        "/forget removes all of it.\n\n"
         f"{_CONSENT[consent]}"
     )
 

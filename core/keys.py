@@ -21,7 +21,7 @@ ALIASES = (
     PREFIX + "aliases"
 )  # hash live, incoming (what live moves to once installed) -> version; canary -> Canary as JSON
 ALIAS_HISTORY = PREFIX + "aliases:history"  # list of versions that were live before, newest first
-AUDIT = PREFIX + "audit"  # stream {who, what, subject, why}
+AUDIT = PREFIX + "audit"  # stream {who, what, subject, why}: nobody's words, and no person
 REPLICAS = PREFIX + "replicas"  # zset replica -> last heartbeat (ms)
 REFRESH_LOCK = PREFIX + "refresh:lock"  # string holder:fence, lives REFRESH lock seconds, renewed
 REFRESH_FENCE = PREFIX + "refresh:fence"  # counter: the newest fencing token handed out
@@ -33,6 +33,8 @@ OWNER = PREFIX + "owner"  # string author: the first person the bot belongs to
 OWNER_ADDRESS = PREFIX + "owner:address"  # string outside id: where the owner is told who asks for access
 ACCESS_REQUESTS = PREFIX + "access:requests"  # hash outside id -> display name, asked and not yet decided
 PEOPLE = PREFIX + "people"  # set of authors that have a record
+FORGOTTEN = PREFIX + "forgotten"  # string: when somebody was last forgotten (ms); what was tuned before may know them
+ERASURE = PREFIX + "erasure"  # string since (ms): the database's files still hold what was removed; gone once rewritten
 
 
 def turn(turn_id: str) -> str:
@@ -58,6 +60,11 @@ def regenerations(turn_id: str) -> str:
 def keepers(turn_id: str) -> str:
     """set: approved turns whose conversation this one belongs to; it is kept as long as there are any."""
     return f"{PREFIX}turn:{turn_id}:keepers"
+
+
+def seen_by(turn_id: str) -> str:
+    """set: the versions that learned from this turn; written when they are published, no lifetime."""
+    return f"{PREFIX}turn:{turn_id}:seen_by"
 
 
 def review(turn_id: str) -> str:
@@ -96,7 +103,7 @@ def posted(chat: str, message: int) -> str:
 
 
 def version(version_id: str) -> str:
-    """hash manifest, report where it was judged, rejected where it was, refused: why serving could not use it."""
+    """hash manifest, report, rejected, marked: when (ms) somebody in it was forgotten, refused: why by serving."""
     return f"{PREFIX}version:{version_id}"
 
 

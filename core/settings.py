@@ -15,6 +15,8 @@ PREFIX = "APPRENTICE_"
 TOKEN = "TELEGRAM_BOT_TOKEN"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 WILDCARDS = ("0.0.0.0", "::", "")
+TRAINING_FOLDER, CHECKPOINT_FILE = "training", "checkpoint.pt"
+"""Where, in the data folder, a training that was killed goes on."""
 
 DEFAULT_SYSTEM = "You are a helpful AI assistant named Apprentice."
 
@@ -95,6 +97,9 @@ class Settings(BaseModel):
     )
     canary_max_s: int = Field(
         259_200, ge=1, description="A trial without a verdict ends after this long, and what was live stays."
+    )
+    forget_max_s: int = Field(
+        86_400, ge=0, description="Longest time that a version which saw somebody forgotten may go on answering."
     )
     tick_s: int = Field(5, ge=1, description="How often the schedule asks whether a refresh is due.")
     lock_s: int = Field(30, ge=3, description="After this long without a sign of life a refresh is taken over.")

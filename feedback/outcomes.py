@@ -1,7 +1,7 @@
 """What chats made of a canary's answers and of live's, window by window, and what is known by it so far."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from core import keys
@@ -65,8 +65,23 @@ class Outcomes:
     def drop_histories(self, version: str) -> None:
         """A trial has ended: its counts stay, and which chat did what is not needed any more."""
         evidence = self.evidence(version)
-        with durable():
-            self._store.hset(keys.evidence(version), "evidence", to_json(replace(evidence, chats={})))
+        if evidence.chats:
+            with durable():
+                self._store.hset(keys.evidence(version), "evidence", to_json(replace(evidence, chats={})))
+
+
+def forget_chats(store: Store, pipe: Store, chats: Collection[str]) -> None:
+    """Take chats' histories out of every trial, within a transaction; counts stay.
+
+    Raises: StoreUnavailable.
+    """
+    with durable():
+        for key in store.scan_iter(keys.evidence("*"), count=1000):
+            text = store.hget(key, "evidence")
+            evidence = from_json(Evidence, text) if text else Evidence()
+            kept = {chat: history for chat, history in evidence.chats.items() if chat not in chats}
+            if len(kept) < len(evidence.chats):
+                pipe.hset(key, "evidence", to_json(replace(evidence, chats=kept)))
 
 
 def _counts(turn: Turn) -> bool:

@@ -198,6 +198,17 @@ class Reviews:
         with durable():
             return self._store.zcount(keys.FOR_EVERYONE, f"({since_ms}", "+inf")
 
+    def withdraw(self, pipe: Store, turns: Iterable[Turn]) -> None:
+        """Take decisions out of the record, within a transaction, as if they had never been made; serving is told."""
+        for turn in turns:
+            pipe.delete(keys.review(turn.id))
+            pipe.zrem(keys.APPROVED, turn.id)
+            pipe.zrem(keys.FOR_EVERYONE, turn.id)
+            pipe.zrem(keys.REJECTED, turn.id)
+            pipe.hdel(keys.QUESTION_VECTORS, turn.id)
+            self._let_go(pipe, turn)
+            pipe.xadd(keys.APPROVALS, {"turn": turn.id})
+
     def answers_since(self, position: str) -> tuple[str, list[ApprovedAnswer], list[str]]:
         """Approved answers decided after a position of the stream, and turns whose approval was taken back.
 

@@ -1,7 +1,7 @@
 """Which items judge and which are learned from: frozen when an item is first considered, and never on both sides."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from core import keys
 from core.identity import Pseudonyms
@@ -48,12 +48,21 @@ class Sides:
         args: list[str] = []
         for turn in turns:
             root = self._root(turn)
-            text = normalised(f"{system_text(turn)} {question(turn)}")
-            lot = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+            lot = int.from_bytes(hashlib.sha256(_text(turn).encode()).digest()[:8], "big")
             fresh = "evaluation" if lot % EVALUATION_SHARE == 0 else "train"
-            args += [f"root:{root}", f"text:{self._pseudonyms.digest('text', text)}", fresh]
+            args += [f"root:{root}", self._field(turn), fresh]
         with durable():
             return self._assign(keys=[keys.SPLITS], args=args) if args else []
+
+    def forget(self, pipe: Store, turns: Collection[Turn], others: Iterable[Turn]) -> None:
+        """Take turns' sides out of the record, within a transaction; what others ask as well keeps its side."""
+        names = {self._field(turn) for turn in turns} - {self._field(turn) for turn in others}
+        if turns:
+            pipe.hdel(keys.SPLITS, *names, *(f"root:{turn.id}" for turn in turns))
+
+    def _field(self, turn: Turn) -> str:
+        """Under which name the side of a question is kept, whoever asks it: a keyed hash."""
+        return f"text:{self._pseudonyms.digest('text', _text(turn))}"
 
     def _root(self, turn: Turn) -> str:
         """The turn that decides the side: where an approved answer was said or used, the one it was approved for."""
@@ -64,3 +73,7 @@ class Sides:
             if source:
                 return source[0].id
         return conversation[0].id if len(conversation) > 1 else turn.regenerates or turn.id
+
+
+def _text(turn: Turn) -> str:
+    return normalised(f"{system_text(turn)} {question(turn)}")

@@ -36,10 +36,12 @@ class Turns:
     def close(self, turn: Turn) -> None:
         """Store a turn's end. A chat's conversation continues from its newest turn that said something.
 
+        A turn that was forgotten while it was open does not come back.
+
         Raises: StoreUnavailable.
         """
         with durable(), self._store.pipeline() as pipe:
-            pipe.set(keys.turn(turn.id), to_json(without_personal_data(turn)), ex=self.retention_s)
+            pipe.set(keys.turn(turn.id), to_json(without_personal_data(turn)), ex=self.retention_s, xx=True)
             pipe.zrem(keys.OPEN_TURNS, turn.id)
             if turn.chat:
                 pipe.zadd(keys.RECENT_TURNS, {turn.id: turn.created_at})

@@ -443,6 +443,32 @@ def test_commands_and_what_is_not_text_get_one_sentence(world):
     assert {"help", "reset", "stop", "sources"} <= {c["command"] for c in named.params["commands"]}
 
 
+def test_whoever_asks_to_be_forgotten_is_heard_in_private(world):
+    ann, eve = world.member(), world.stranger("Eve")
+    asked = eve.send("/forget")
+    shown = eve.wait_text("for good", asked)
+    eve.press(shown, "Forget me")
+    until(lambda: world.api.messages[eve.id, shown["message_id"]]["text"] == "I have nothing of you.", "the answer")
+    ann.group = -next(ids)
+    in_group = ann.send(f"/forget@{BOT['username']}")
+    ann.wait_text("private chat", in_group)
+    ann.group = None
+    running = ann.send("script:endless")
+    ann.wait_text("word3", running)
+    shown = ann.wait_text("for good", ann.send("/stop") | ann.send("/forget"))
+    answer = ann.wait_answer(running)
+    turn = world.turn(answer)
+    again = ann.send("script:endless once more")
+    ann.wait_text("word3", again)
+    ann.press(shown, "Forget me")
+    until(lambda: "nothing of you any more" in world.api.messages[ann.id, shown["message_id"]]["text"], "it is done")
+    until(lambda: not world.context.store.zcard(keys.OPEN_TURNS), "no answer runs")
+    written = [world.context.store.get(key) for key in world.context.store.scan_iter(keys.turn("*"), _type="string")]
+    assert turn.id not in world.context.turns.get_many([turn.id])
+    assert not [text for text in written if world.author(ann) in text]
+    assert ann.press(answer, "👍")["text"].startswith("This bot is private")
+
+
 def test_in_a_group_only_what_is_said_to_it_is_heard(world):
     ann, eve = world.member(), world.stranger("Eve")
     for person in (ann, eve):

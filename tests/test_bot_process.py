@@ -168,7 +168,7 @@ def test_a_press_that_was_not_stored_before_a_crash_comes_again(api, ann, store,
     turns = Turns(store, 90)
     chat = pseudonyms.chat("telegram:7")
     turn = Turn(new_id(), (Message("user", "q"),), chat=chat, reply="a", status="complete", created_at=now_ms())
-    turns.close(turn)
+    turns.add_closed([turn])
     shown = api.remember(
         {"message_id": api.new_id(), "date": 1, "chat": {"id": 7, "type": "private"}, "from": BOT, "text": "a"}
     )

@@ -276,7 +276,7 @@ def test_a_rollback_by_hand_takes_the_trial_back_and_leaves_live(context, canary
     run = CliRunner().invoke
     listed = run(app, ["adapters", "list"]).output
     assert "canary" in listed and "on trial: complaints in" in listed and "windows counted: 1;" in listed
-    assert '"share": 0.5' in run(app, ["adapters", "show", canary.version]).output
+    assert '"share": 0.5' in run(app, ["adapters", "show", canary.version, "--json"]).output
     assert run(app, ["adapters", "rollback"]).output == f"The trial of {canary.version[:12]} has ended; base is live.\n"
     assert context.registry.get(canary.version).status == "rejected" and newest(context)["who"] == "operator"
     judge_canary(context, after_window(canary, 2))

@@ -37,7 +37,7 @@ def reviews(store, turns, ratings, pseudonyms):
 
 def answered(turns: Turns, question: str, **fields) -> Turn:
     turn = Turn(new_id(), (Message("user", question),), reply="a", status="complete", created_at=now_ms(), **fields)
-    turns.close(turn)
+    turns.add_closed([turn])
     return turn
 
 

@@ -1,6 +1,7 @@
 """One refresh over the real record, with training and judging left out: how it begins, ends, and is begun again."""
 
 import asyncio
+from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -10,7 +11,7 @@ import torch
 from core import keys
 from core.errors import Busy, DiskFull, FenceLost, PromptTooLong, StoreUnavailable
 from core.records import BASE, GateReport, Manifest, Message, Turn, new_id, now_ms
-from core.settings import Settings
+from core.settings import CHECKPOINT_FILE, TRAINING_FOLDER, Settings
 from feedback.progress import read_progress, report_progress
 from feedback.reviews import NewDecision
 from serving.engine import Delta
@@ -73,7 +74,8 @@ def do(context, **how) -> RefreshResult:
 def published(context, version: str, base_hash: str) -> None:
     """Enter a version without files into the record, and let it answer."""
     draft = context.registry.draft(version)
-    context.registry.publish(draft, Manifest(version, BASE, "m", base_hash, "r1-x-1", "lora", 1, 1.0, ()))
+    manifest = Manifest(version, BASE, "m", base_hash, "r1-x-1", "lora", 1, 1.0, (), source_digests=("ann",))
+    context.registry.publish(draft, manifest)
     context.registry.promote(version, "operator", "")
 
 
@@ -176,6 +178,55 @@ def test_one_that_has_no_room_is_postponed_as_often_as_it_takes(context, monkeyp
         context.store.delete(keys.REFRESH_POSTPONED)
         assert refresh_due(context), "it was never done"
     assert do(context) == NOTHING and refresh_due(context) is None
+
+
+def test_what_replaces_a_marked_version_is_tried_anew_and_need_only_be_no_worse(context, monkeypatch):
+    ends(monkeypatch, NOTHING, NOTHING)
+    published(context, "l" * 64, "new")
+    approve(context, 5)
+    assert do(context) == NOTHING and do(context).summary.startswith("this was done before")
+    rules = []
+    monkeypatch.setattr(refresh, "open_judge", lambda *given: nullcontext(SimpleNamespace(generate=None, score=None)))
+    monkeypatch.setattr(refresh, "judge", lambda *given, **named: rules.append(named))
+    for name in ("general_slice", "checked_items", "learned_items"):
+        monkeypatch.setattr(refresh, name, lambda *given: [])
+    snapshot = Snapshot("h" * 64, (), (), 1)
+    for author in ("nobody in it", "ann"):
+        context.registry.marks.mark([], author, "operator", "")
+        asyncio.run(refresh._judge(context, None, None, {}, "c" * 64, "l" * 64, snapshot, lambda *at: None))
+    assert [rule["rebuild"] for rule in rules] == [False, True]
+    assert do(context) == NOTHING and do(context).summary.startswith("this was done before")
+
+
+def test_what_replaces_a_marked_version_is_live_at_once(context):
+    marked, rebuilt = "a" * 64, "b" * 64
+    context.store.set(keys.REFRESH_FENCE, 1)
+    published(context, rebuilt, "new")
+    published(context, marked, "new")
+    report = replace(report_of(rebuilt, marked), rebuild=True)
+    assert refresh._let_answer(context.registry, report, 0.2, 1, marked).outcome == "promote"
+    assert context.registry.route() == rebuilt and context.registry.aliases().canary is None
+
+
+def test_nobody_goes_on_from_what_a_refresh_learned_of_somebody_who_was_forgotten_meanwhile(context, monkeypatch):
+    approve(context, 5)
+    checkpoint = context.settings.data_dir / TRAINING_FOLDER / CHECKPOINT_FILE
+    checkpoint.parent.mkdir()
+    for was_forgotten in (False, True):
+        with RefreshLock(context.store, 30) as lock:
+            assert lock.try_acquire()
+
+            def ended(*given, was_forgotten=was_forgotten, lock=lock):
+                if was_forgotten:
+                    context.store.set(keys.FORGOTTEN, now_ms())
+                checkpoint.write_bytes(b"weights")
+                lock._lost = True
+                return NOTHING
+
+            monkeypatch.setattr(refresh, "_refresh", ended)
+            with pytest.raises(FenceLost):
+                run_refresh(context, lock, lambda *at: None)
+        assert checkpoint.exists() is not was_forgotten
 
 
 def test_a_refresh_that_was_taken_over_leaves_everything_to_the_other(context, monkeypatch):

@@ -41,7 +41,7 @@ def trust(store, turns, ratings, reviews, people):
 
 def answered(turns: Turns, question: str, reply: str = "An answer.", **fields) -> Turn:
     turn = Turn(new_id(), (Message("user", question),), reply=reply, status="complete", created_at=now_ms(), **fields)
-    turns.close(turn)
+    turns.add_closed([turn])
     return turn
 
 

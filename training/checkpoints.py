@@ -6,14 +6,14 @@ from typing import Any
 
 import torch
 
-FILE = "checkpoint.pt"
+from core.settings import CHECKPOINT_FILE
 
 
 class Checkpoints:
     """The checkpoint of the run named `key`, in `folder`. It holds weights and numbers, no text and no token."""
 
     def __init__(self, folder: Path, key: str):
-        self._file = folder / FILE
+        self._file = folder / CHECKPOINT_FILE
         self._key = key
 
     def save(self, state: dict[str, Any]) -> None:

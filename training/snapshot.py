@@ -24,7 +24,10 @@ MAX_FROZEN = 400
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a snapshot is made. `learned` (ms, ascending): until when the versions that went live had learned."""
+    """How a snapshot is made. `learned` (ms, ascending): until when the versions that went live had learned.
+
+    `rebuilds` is the live version, where it learned from somebody who was forgotten and is to be replaced.
+    """
 
     system_prompt: str
     base_hash: str
@@ -33,6 +36,7 @@ class Recipe:
     author_share: float = 0.1
     reservoir_max_items: int = 2000
     learned: tuple[int, ...] = ()
+    rebuilds: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,8 @@ def snapshot_hash(used: Iterable[Source], identity: str, recipe: Recipe) -> str:
     """The name of a refresh: what it learns from, rendered how, on which base, trained how. Holds nobody's text."""
     said = sorted((s.turn.id, s.at, s.split, s.objective, s.weight) for s in used)
     facts = [identity, recipe.system_prompt, recipe.base_hash, recipe.hyperparameters, said]
+    if recipe.rebuilds is not None:
+        facts.append(recipe.rebuilds)
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 

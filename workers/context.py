@@ -6,6 +6,7 @@ from adapters.registry import Registry
 from core.identity import Pseudonyms
 from core.settings import Settings
 from core.store import Store, connect
+from feedback.forget import Forgetting
 from feedback.outcomes import Outcomes
 from feedback.people import People
 from feedback.ratings import Ratings
@@ -27,6 +28,7 @@ class Context:
     trust: Trust
     registry: Registry
     outcomes: Outcomes
+    forgetting: Forgetting
 
 
 def open_context(settings: Settings) -> Context:
@@ -34,9 +36,11 @@ def open_context(settings: Settings) -> Context:
     store = connect(settings.store_url)
     turns = Turns(store, settings.turn_retention_days)
     ratings = Ratings(store, turns)
-    reviews = Reviews(store, turns, ratings, Pseudonyms.of_installation(settings.data_dir))
+    pseudonyms = Pseudonyms.of_installation(settings.data_dir)
+    reviews = Reviews(store, turns, ratings, pseudonyms)
     registry = Registry(store, settings.data_dir / "adapters")
     people = People(store)
     trust = Trust(store, turns, ratings, reviews, people)
     outcomes = Outcomes(store, turns, ratings)
-    return Context(settings, store, turns, ratings, reviews, people, trust, registry, outcomes)
+    forgetting = Forgetting(store, turns, reviews, pseudonyms, registry.marks, settings.data_dir)
+    return Context(settings, store, turns, ratings, reviews, people, trust, registry, outcomes, forgetting)

@@ -1,4 +1,4 @@
-"""Whether a refresh is due: enough newly approved items, or enough time with anything new at all."""
+"""Whether a refresh is due: enough newly approved items, enough time with anything new, or somebody was forgotten."""
 
 from core import keys
 from core.records import now_ms
@@ -9,6 +9,8 @@ from workers.context import Context
 def refresh_due(context: Context) -> str | None:
     """Why a refresh should start now, or None. Time alone never starts one, and none starts while a canary runs.
 
+    Where live learned from somebody who was forgotten since the last one, one is due whatever else is new.
+
     Raises: StoreUnavailable.
     """
     settings = context.settings
@@ -18,6 +20,9 @@ def refresh_due(context: Context) -> str | None:
         if context.store.hexists(keys.ALIASES, "canary"):
             return None
         last = context.store.hgetall(keys.REFRESH_LAST)
+        forgotten = int(context.store.get(keys.FORGOTTEN) or 0)
+    if int(last.get("at", 0)) <= forgotten and context.registry.marked_live():
+        return "the live version learned from somebody who was forgotten"
     new = context.reviews.count_for_everyone(int(last.get("until", 0)))
     if new == 0:
         return None

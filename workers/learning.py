@@ -11,7 +11,7 @@ from adapters.numerics import training_dtype
 from core import keys
 from core.prompt import Renderer
 from core.records import BASE, Manifest
-from core.settings import Settings
+from core.settings import TRAINING_FOLDER, Settings
 from core.store import durable
 from training.checkpoints import Checkpoints
 from training.examples import Example, as_examples, general_slice
@@ -24,7 +24,6 @@ from workers.context import Context
 WATCHED_SHARE = 20
 """One example in this many is watched instead of learned, where there are enough."""
 ENOUGH_TO_WATCH, MOST_WATCHED = 200, 24
-FOLDER = "training"
 
 
 def hyperparameters(settings: Settings) -> Hyperparameters:
@@ -35,6 +34,7 @@ def hyperparameters(settings: Settings) -> Hyperparameters:
 def take_snapshot(context: Context, base: Base, renderer: Renderer, how: Hyperparameters) -> Snapshot:
     """What the record holds to learn from now."""
     settings = context.settings
+    marked = context.registry.marked_live()
     recipe = Recipe(
         settings.system_prompt,
         base.hash,
@@ -43,6 +43,7 @@ def take_snapshot(context: Context, base: Base, renderer: Renderer, how: Hyperpa
         settings.author_share,
         settings.reservoir_max_items,
         _learned(context),
+        marked[0] if marked else None,
     )
     record = Record(context.turns, context.reviews, context.ratings, context.people, context.trust)
     return build(record, renderer, recipe)
@@ -74,11 +75,16 @@ def tune(
     replay = as_examples(general_slice("general_train", renderer, settings.system_prompt))
     apart = [(i.prompt_ids, i.reply_ids) for i in general_slice("general_kl", renderer, settings.system_prompt)]
     watch, learn = _watched(snapshot.train)
-    folder = settings.data_dir / FOLDER
+    folder = settings.data_dir / TRAINING_FOLDER
     checkpoints = Checkpoints(folder, snapshot.hash)
     with Journal(folder, snapshot.hash, settings, resumes=checkpoints.load() is not None) as journal:
         means = Means(device, dtype, draft, checkpoints, journal, settings.train_max_s)
         return train(base.folder, Material([*learn, *replay], watch, apart), how, means, progress)
+
+
+def forget_training(context: Context, snapshot: Snapshot) -> None:
+    """Leave nothing from which a training on this snapshot could go on."""
+    Checkpoints(context.settings.data_dir / TRAINING_FOLDER, snapshot.hash).clear()
 
 
 def manifest_of(

@@ -28,7 +28,7 @@ from training.train import Hyperparameters
 from training.verdict import MIN_ITEMS
 from workers.context import Context
 from workers.judging import open_judge
-from workers.learning import hyperparameters, manifest_of, take_snapshot, tune
+from workers.learning import forget_training, hyperparameters, manifest_of, take_snapshot, tune
 from workers.lock import RefreshLock
 
 log = logging.getLogger(__name__)
@@ -72,6 +72,7 @@ def run_refresh(context: Context, lock: RefreshLock, progress: Progress, again: 
     base = prepare_base(settings.model, settings.data_dir)
     renderer = Renderer(load_tokenizer(base), base.tokenizer_hash, settings.prompt_tokens)
     how = hyperparameters(settings)
+    began = now_ms()
     snapshot = take_snapshot(context, base, renderer, how)
     log.info("refresh %s: %s", snapshot.hash[:12], snapshot)
     with durable():
@@ -86,7 +87,7 @@ def run_refresh(context: Context, lock: RefreshLock, progress: Progress, again: 
         return result
     _begin(context, snapshot, again)
 
-    with _attempt(context, lock, snapshot):
+    with _attempt(context, lock, snapshot, began):
         watched = _watched(context, lock, progress)
         try:
             with enough_memory():
@@ -124,12 +125,19 @@ def _remove_drafts(registry: Registry) -> None:
 
 
 @contextmanager
-def _attempt(context: Context, lock: RefreshLock, snapshot: Snapshot) -> Iterator[None]:
-    """Keep what went wrong, and clear the progress; what another worker has taken over is left alone."""
+def _attempt(context: Context, lock: RefreshLock, snapshot: Snapshot, began: int) -> Iterator[None]:
+    """Keep what went wrong, and clear the progress; what another worker has taken over is left alone.
+
+    Where somebody was forgotten since the refresh `began` (ms), nobody goes on from what it learned.
+    """
     try:
         yield
         clear_progress(context.store)
     except FenceLost:
+        with durable():
+            forgotten = int(context.store.get(keys.FORGOTTEN) or 0)
+        if forgotten >= began:
+            forget_training(context, snapshot)
         raise
     except Exception as error:
         lock.check()
@@ -188,11 +196,14 @@ def _refresh(
 
 
 def _let_answer(registry: Registry, report: GateReport, share: float, fence: int, live: str) -> RefreshResult:
-    """Move live to a version that the gate passed, or try it with a share of the chats first."""
+    """Move live to a version that the gate passed, or try it with a share of the chats first.
+
+    What replaces a version that must go is live at once.
+    """
     outcome: str = report.outcome
     summary = report.summary
     try:
-        if share:
+        if share and not report.rebuild:
             registry.start_canary(report.version, share, "gate", summary, fence, live)
             outcome, summary = "canary", f"{summary} It is tried with {share:.0%} of the chats now."
         else:
@@ -235,6 +246,7 @@ async def _judge(
             judging.score,
             checked=checked,
             learned=learned,
+            rebuild=context.registry.marked_live() is not None,
         )
 
 

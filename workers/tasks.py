@@ -9,6 +9,7 @@ from workers.app import app, settings
 from workers.context import open_context
 from workers.due import refresh_due
 from workers.lock import RefreshLock
+from workers.overdue import finish_forgetting
 from workers.trial import judge_canary
 
 log = logging.getLogger(__name__)
@@ -16,10 +17,11 @@ log = logging.getLogger(__name__)
 
 @app.task
 def tick() -> None:
-    """Ask whether a refresh is due, and hand it to the train queue."""
+    """Finish what a forgetting has left, ask whether a refresh is due, and hand it to the train queue."""
     context = open_context(settings)
     with durable():
         context.store.hset(keys.WORKERS, "tick", now_ms())
+    finish_forgetting(context)
     why = refresh_due(context)
     if why:
         log.info("a refresh is due: %s", why)
