@@ -239,6 +239,13 @@ def test_the_models_own_words_are_what_was_corrected_not_the_programs(context, r
     assert said(renderer, only(snapshot(context, renderer)).rejected_ids) == "At noon."
 
 
+def test_nobody_learns_not_to_say_what_memory_said(context, renderer):
+    turn = on_the_training_side(context, renderer, "When do you open?", reply="At nine.", origin="approved")
+    context.reviews.decide(turn.id, "reject", "o", scope="everyone")
+    found = snapshot(context, renderer)
+    assert (found.train, found.counts) == ((), {"without an answer": 1})
+
+
 def test_an_edit_that_changes_nothing_is_no_preference(context, renderer):
     turn = on_the_training_side(context, renderer, "When do you open?", reply="At  nine.")
     context.reviews.decide(turn.id, "edit", "o", scope="everyone", text="At nine.")

@@ -145,6 +145,17 @@ def test_approvals_for_one_chat_make_no_refresh_due(context, monkeypatch):
     assert refresh_due(context) is None, "what was done before is not due again"
 
 
+@pytest.mark.parametrize("policy", ["all", "none"])
+def test_thumbs_make_a_refresh_due_where_they_count_without_a_decision(context, policy):
+    context = replace(context, settings=context.settings.model_copy(update={"review_policy": policy}))
+    approve(context, 2)
+    turns = [Turn(new_id(), (Message("user", f"Question {n}?"),), reply="Yes.", created_at=now_ms()) for n in range(3)]
+    context.turns.add_closed(turns)
+    for turn in turns:
+        context.ratings.rate(turn.id, "zoe", 1)
+    assert refresh_due(context) == (None if policy == "all" else "5 turns with new feedback")
+
+
 def test_a_refresh_that_is_killed_or_breaks_three_times_has_failed(context, monkeypatch):
     approve(context, 5)
     ends(

@@ -129,8 +129,10 @@ def _speaker(source: Source) -> str:
 
 
 def _own_words(turn: Turn) -> str:
-    """What the model itself wrote."""
-    return turn.reply if turn.generated is None else turn.generated
+    """What the model itself wrote; nothing where memory or a quote answered in its place."""
+    if turn.generated is not None:
+        return turn.generated
+    return turn.reply if turn.origin in ("model", "import") else ""
 
 
 def _thumbs(vouched: Vouched) -> int:

@@ -1,4 +1,4 @@
-"""Whether a refresh is due: enough newly approved items, enough time with anything new, or somebody was forgotten."""
+"""Whether a refresh is due: enough that is new, enough time with anything new, or somebody was forgotten."""
 
 from core import keys
 from core.records import now_ms
@@ -23,12 +23,22 @@ def refresh_due(context: Context) -> str | None:
         forgotten = int(context.store.get(keys.FORGOTTEN) or 0)
     if int(last.get("at", 0)) <= forgotten and context.registry.marked_live():
         return "the live version learned from somebody who was forgotten"
-    new = context.reviews.count_for_everyone(int(last.get("until", 0)))
+    new = _new_items(context, int(last.get("until", 0)))
+    what = "newly approved items" if settings.review_policy == "all" else "turns with new feedback"
     if new == 0:
         return None
     if new >= settings.refresh_min_items:
-        return f"{new} newly approved items"
+        return f"{new} {what}"
     waited_s = (now_ms() - int(last["at"])) / 1000 if last else 0
     if last and waited_s >= settings.refresh_interval_s:
-        return f"{new} newly approved items, and {waited_s / 3600:.0f} hours since the last refresh"
+        return f"{new} {what}, and {waited_s / 3600:.0f} hours since the last refresh"
     return None
+
+
+def _new_items(context: Context, since: int) -> int:
+    """What may be learned from since an instant (ms): approvals, and where the policy says so whatever was said."""
+    if context.settings.review_policy == "all":
+        return context.reviews.count_for_everyone(since)
+    with durable():
+        found = [context.store.zrangebyscore(key, f"({since}", "+inf") for key in (keys.FOR_EVERYONE, keys.FEEDBACK)]
+    return len(set().union(*found))
