@@ -13,7 +13,8 @@ from retrieval.grounding import NOTICE, QUOTES_HEADING
 from retrieval.ingest import ingest
 from retrieval.sentences import is_small_talk, stands_alone
 from tests.serving_process import serving
-from training.examples import Record, build
+from training.snapshot import Recipe, build
+from training.sources import Record
 
 FERRY = "# Ferry\n\nThe ferry to Norderney leaves at 9:40 and takes 55 minutes.\n\nA ticket costs 14 euros.\n"
 SECRET = "ZEPHYR-7741"
@@ -153,8 +154,8 @@ def test_a_secret_of_one_chat_appears_nowhere_else(ask, documents, context, sett
     for person in context.store.smembers("apprentice:people"):
         context.people.set_consent(person, "yes")
     renderer = Renderer(load_tokenizer(base), base.tokenizer_hash, settings.prompt_tokens)
-    record = Record(context.turns, context.reviews, context.ratings, context.people)
-    snapshot = build(record, renderer, settings.system_prompt, base.hash, {})
+    record = Record(context.turns, context.reviews, context.ratings, context.people, context.trust)
+    snapshot = build(record, renderer, Recipe(settings.system_prompt, base.hash, {}))
     assert snapshot.train == () and snapshot.evaluation == (), "nothing was approved for everyone"
 
 
