@@ -103,7 +103,15 @@ def test_sources_follow_an_answer_and_what_a_person_checked_says_so(api, setting
     assert "Until nine." in told and "✓ checked by a person" in told
 
 
-def test_ctrl_c_stops_an_answer_and_keeps_it(api, settings, context, consent):
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C works, also where the tests were started in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_stops_an_answer_and_keeps_it(api, settings, context, consent, ctrl_c):
     def until_closed() -> None:
         while turns(context)[0].status == "open":
             time.sleep(0.01)

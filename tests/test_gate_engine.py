@@ -14,7 +14,7 @@ from training.gate import judge
 from training.shipped import checked_items
 from workers.judging import open_judge
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 QUESTIONS = ("Tell me a story about ships.", "What is the capital of France?", "What do whales eat?", "Why is it dark?")
 
 

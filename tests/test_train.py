@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from peft import PeftModel
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from adapters.base import load_tokenizer
 from adapters.manifest import read_tensors
@@ -50,6 +50,24 @@ except DiskFull as error:
 def no_rest(monkeypatch):
     """Other people's load must not make tests slow."""
     monkeypatch.setattr("training.sharing.REST", 0.0)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory, base):
+    """A model of two layers, for what does not depend on what a model knows."""
+    folder = tmp_path_factory.mktemp("tiny")
+    config = LlamaConfig(
+        vocab_size=AutoConfig.from_pretrained(base.folder).vocab_size,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+    )
+    torch.manual_seed(1)
+    LlamaForCausalLM(config).save_pretrained(folder)
+    load_tokenizer(base).save_pretrained(folder)
+    return replace(base, folder=folder)
 
 
 def examples_for(base) -> list[Example]:
@@ -137,12 +155,12 @@ def tuned(base, draft):
 
 
 @pytest.mark.parametrize(("objective", "way"), [("pair", 1), ("desirable", 1), ("undesirable", -1)])
-def test_each_kind_of_feedback_moves_its_reply_the_way_it_says(base, tmp_path, objective, way):
-    example, other, _ = examples_for(base)
+def test_each_kind_of_feedback_moves_its_reply_the_way_it_says(tiny, tmp_path, objective, way):
+    example, other, _ = examples_for(tiny)
     rejected = other.reply_ids if objective == "pair" else ()
     example = replace(example, objective=objective, rejected_ids=rejected)
-    on_cpu(base, [example], tmp_path / "draft", replace(SMALL, epochs=4))
-    model = tuned(base, tmp_path / "draft")
+    on_cpu(tiny, [example], tmp_path / "draft", replace(SMALL, epochs=12, learning_rate=1e-2))
+    model = tuned(tiny, tmp_path / "draft")
     gains = []
     for reply in (example.reply_ids, other.reply_ids):
         with model.disable_adapter():
@@ -155,22 +173,22 @@ def test_each_kind_of_feedback_moves_its_reply_the_way_it_says(base, tmp_path, o
 
 def test_a_budget_keeps_the_tuned_model_nearer_to_base(base, tmp_path):
     examples = examples_for(base)
-    how = replace(SMALL, epochs=10, learning_rate=5e-3)
+    how = replace(SMALL, epochs=9, learning_rate=5e-3)
     general = [(e.prompt_ids, e.reply_ids) for e in examples[1:]]
     free = on_cpu(base, examples[:1], tmp_path / "free", replace(how, kl_budget=math.inf), general=general)
     held = on_cpu(base, examples[:1], tmp_path / "held", replace(how, kl_budget=0.0), general=general)
     assert held.divergences[0] == free.divergences[0] and held.divergences[-1] < 0.7 * free.divergences[-1]
 
 
-def test_it_ends_when_what_is_watched_grows_worse_and_keeps_what_was_best(base, tmp_path):
-    first, second, _ = examples_for(base)
+def test_it_ends_when_what_is_watched_grows_worse_and_keeps_what_was_best(tiny, tmp_path):
+    first, second, _ = examples_for(tiny)
     against = replace(first, reply_ids=second.reply_ids)
     how = replace(SMALL, epochs=20, learning_rate=1e-2)
-    done = on_cpu(base, [first], tmp_path / "draft", how, watch=[against])
+    done = on_cpu(tiny, [first], tmp_path / "draft", how, watch=[against])
     assert "grew worse" in done.ended_early and len(done.losses) < 20
 
 
-def test_its_time_is_a_limit_and_what_was_learned_until_then_is_kept(base, tmp_path, monkeypatch):
+def test_its_time_is_a_limit_and_what_was_learned_until_then_is_kept(tiny, tmp_path, monkeypatch):
     now = [0.0]
     monkeypatch.setattr("training.train.time", SimpleNamespace(monotonic=lambda: now[0]))
 
@@ -178,12 +196,12 @@ def test_its_time_is_a_limit_and_what_was_learned_until_then_is_kept(base, tmp_p
         now[0] += 1
 
     how = replace(SMALL, epochs=500)
-    done = on_cpu(base, examples_for(base), tmp_path / "draft", how, a_second_passes, seconds=6.0)
+    done = on_cpu(tiny, examples_for(tiny), tmp_path / "draft", how, a_second_passes, seconds=6.0)
     assert "time was over after 7 of 500" in done.ended_early and len(done.losses) == 7
     assert done.losses[-1] < done.losses[0] and (tmp_path / "draft" / "adapter_model.safetensors").is_file()
 
 
-def test_a_run_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(base, tmp_path, monkeypatch):
+def test_a_run_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(tiny, tmp_path, monkeypatch):
     class Killed(BaseException):
         pass
 
@@ -192,13 +210,13 @@ def test_a_run_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(base, tmp_
             raise Killed
 
     how = replace(SMALL, epochs=5)
-    whole = on_cpu(base, examples_for(base), tmp_path / "whole", how)
+    whole = on_cpu(tiny, examples_for(tiny), tmp_path / "whole", how)
     monkeypatch.setattr("training.train.SAVE_S", 0)
     kept = Checkpoints(tmp_path / "training", "killed")
     with pytest.raises(Killed):
-        on_cpu(base, examples_for(base), tmp_path / "killed", how, kill, checkpoints=kept)
+        on_cpu(tiny, examples_for(tiny), tmp_path / "killed", how, kill, checkpoints=kept)
     made = []
-    again = on_cpu(base, examples_for(base), tmp_path / "killed", how, lambda *at: made.append(at[1]), checkpoints=kept)
+    again = on_cpu(tiny, examples_for(tiny), tmp_path / "killed", how, lambda *at: made.append(at[1]), checkpoints=kept)
     assert made == [3, 4, 5] and again.losses == whole.losses and kept.load() is None
     one, two = (read_tensors(tmp_path / name / "adapter_model.safetensors") for name in ("whole", "killed"))
     assert all(one[n].data == two[n].data for n in one)
@@ -213,12 +231,12 @@ def test_a_checkpoint_of_another_run_or_a_torn_one_is_not_taken(tmp_path):
     assert kept.load() is None
 
 
-def test_curves_are_written_for_tensorboard_and_without_a_network_for_wandb(base, tmp_path):
+def test_curves_are_written_for_tensorboard_and_without_a_network_for_wandb(tiny, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     settings = Settings(data_dir=tmp_path, wandb_project="ours", wandb_offline=True)
     journal = Journal(tmp_path / "training", "abc", settings, False)
-    on_cpu(base, examples_for(base), tmp_path / "draft", journal=journal)
+    on_cpu(tiny, examples_for(tiny), tmp_path / "draft", journal=journal)
     events = EventAccumulator(str(tmp_path / "training" / "tensorboard" / "abc")).Reload()
     assert [e.step for e in events.Scalars("loss")] == [1, 2]
     assert list((tmp_path / "training").glob("wandb/offline-run-*/run-abc.wandb"))
@@ -235,12 +253,12 @@ def test_it_learns_says_how_far_it_is_and_a_seed_makes_it_again(base, tmp_path):
     assert first.keys() == second.keys() and all(first[n].data == second[n].data for n in first)
 
 
-def test_what_progress_raises_ends_the_training(base, tmp_path):
+def test_what_progress_raises_ends_the_training(tiny, tmp_path):
     def lost(stage, done, total):
         raise DiskFull("stop")
 
     with pytest.raises(DiskFull):
-        on_cpu(base, examples_for(base), tmp_path / "draft", progress=lost)
+        on_cpu(tiny, examples_for(tiny), tmp_path / "draft", progress=lost)
     assert not (tmp_path / "draft").exists()
 
 
@@ -253,7 +271,7 @@ def test_a_full_disk_is_a_sentence(base, tmp_path):
 @pytest.mark.parametrize(
     "error", [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("CUBLAS_STATUS_ALLOC_FAILED")]
 )
-def test_memory_that_runs_out_in_the_middle_is_a_sentence(base, tmp_path, monkeypatch, error):
+def test_memory_that_runs_out_in_the_middle_is_a_sentence(tiny, tmp_path, monkeypatch, error):
     losses = iter([total_loss])
 
     def loss(*given):
@@ -263,7 +281,7 @@ def test_memory_that_runs_out_in_the_middle_is_a_sentence(base, tmp_path, monkey
 
     monkeypatch.setattr("training.train.total_loss", loss)
     with pytest.raises(NotEnoughMemory, match="ran out"):
-        on_cpu(base, examples_for(base), tmp_path / "draft")
+        on_cpu(tiny, examples_for(tiny), tmp_path / "draft")
     assert not (tmp_path / "draft").exists()
 
 
