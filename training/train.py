@@ -105,7 +105,7 @@ def train(model_folder: Path, material: Material, how: Hyperparameters, means: M
         config = LoraConfig(
             r=how.rank, lora_alpha=how.alpha, use_rslora=True, target_modules="all-linear", task_type="CAUSAL_LM"
         )
-        tuned = get_peft_model(model.to(means.device), config)
+        tuned = get_peft_model(model.to(means.device), config, autocast_adapter_dtype=False)
         tuned.train()
         trained = _Run(tuned, material, how, means, limit).to_its_end(progress)
     try:
@@ -123,7 +123,9 @@ class _Run:
     def __init__(self, model: PeftModel, material: Material, how: Hyperparameters, means: Means, limit: int):
         self._model, self._material, self._how, self._means, self._limit = model, material, how, means, limit
         self._parameters = [p for p in model.parameters() if p.requires_grad]
-        self._optimiser = torch.optim.AdamW(self._parameters, lr=how.learning_rate, weight_decay=0.0)
+        self._masters = [p.detach().float() for p in self._parameters]
+        """The adapter in float32, which the optimiser moves: steps are too small for the number type of a pass."""
+        self._optimiser = torch.optim.AdamW(self._masters, lr=how.learning_rate, weight_decay=0.0)
         self._budget = Budget(material.general, how.kl_budget, means.device) if material.general else None
         self._courtesy = Courtesy() if means.device == "cpu" else None
         order = random.Random(how.seed)
@@ -176,11 +178,14 @@ class _Run:
             self._divergences.append(divergence)
             figures["divergence"] = divergence
             self._rest()
-        torch.nn.utils.clip_grad_norm_(self._parameters, self._how.max_gradient_norm)
+        for parameter, master in zip(self._parameters, self._masters, strict=True):
+            master.grad = parameter.grad.float()
+            parameter.grad = None
+        torch.nn.utils.clip_grad_norm_(self._masters, self._how.max_gradient_norm)
         for group in self._optimiser.param_groups:
             group["lr"] = figures["learning rate"]
         self._optimiser.step()
-        self._optimiser.zero_grad(set_to_none=True)
+        self._take_masters()
         self._losses.append(total)
         self._means.journal.note(len(self._losses), **figures)
 
@@ -219,6 +224,11 @@ class _Run:
             self._best = loss, {name: tensor.detach().clone() for name, tensor in state.items()}
         return loss > WORSE * self._best[0]
 
+    @torch.no_grad()
+    def _take_masters(self) -> None:
+        for parameter, master in zip(self._parameters, self._masters, strict=True):
+            parameter.copy_(master)
+
     def _rest(self) -> None:
         if self._courtesy is not None:
             self._courtesy.rest()
@@ -226,7 +236,7 @@ class _Run:
     def _save(self) -> None:
         self._means.checkpoints.save(
             {
-                "adapter": get_peft_model_state_dict(self._model),
+                "adapter": self._masters,
                 "optimiser": self._optimiser.state_dict(),
                 "losses": self._losses,
                 "divergences": self._divergences,
@@ -240,7 +250,9 @@ class _Run:
         state = self._means.checkpoints.load()
         if state is None:
             return
-        set_peft_model_state_dict(self._model, state["adapter"])
+        for master, saved in zip(self._masters, state["adapter"], strict=True):
+            master.copy_(saved)
+        self._take_masters()
         self._optimiser.load_state_dict(state["optimiser"])
         self._losses, self._divergences = state["losses"], state["divergences"]
         self._tokens, self._spent_s, self._best = state["tokens"], state["spent_s"], state["best"]
