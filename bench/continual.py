@@ -5,14 +5,13 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from bench.domains import Row, batches
-from bench.instance import Instance, instance
-from bench.learn import SYSTEM
+from bench.instance import instance
+from bench.learn import SYSTEM, accuracy, correction
 from bench.machine import describe_machine
 
 Preset = Literal["quick", "standard", "full"]
@@ -88,16 +87,16 @@ def _apprentice(folder: Path, stream: Sequence[tuple[list[Row], list[Row]]], siz
     with instance(folder, **settings) as running:
         for number, (learn, _) in enumerate(stream):
             rows = folder / "rows.jsonl"
-            rows.write_text("".join(json.dumps(_correction(row)) + "\n" for row in learn))
+            rows.write_text("".join(json.dumps(correction(*row)) + "\n" for row in learn))
             running.command("feedback", "import", str(rows))
             began = time.monotonic()
             said = running.command("refresh", "--now").strip().splitlines()
             costs.append(round(time.monotonic() - began, 1))
             outcomes.append(said[-1])
             running.wait("serving follows", lambda: running.live() is not None, 60)
-            accuracies.append([_asked(running, ask) for _, ask in stream])
+            accuracies.append([accuracy(running, ask) for _, ask in stream])
             say(f"apprentice, refresh {number + 1}: {_shown(accuracies[-1])} in {costs[-1]:.0f} s; {said[-1]}")
-        with_retrieval = [_asked(running, ask, retrieval=True) for _, ask in stream]
+        with_retrieval = [accuracy(running, ask, retrieval=True) for _, ask in stream]
     return {
         "accuracies": accuracies,
         **summary(accuracies),
@@ -105,24 +104,6 @@ def _apprentice(folder: Path, stream: Sequence[tuple[list[Row], list[Row]]], siz
         "refresh_s": costs,
         "outcomes": outcomes,
     }
-
-
-def _correction(row: Row) -> dict[str, Any]:
-    messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": row[0]}]
-    return {"messages": messages, "chosen": row[1], "rejected": "I am not sure where this belongs."}
-
-
-def _asked(running: Instance, rows: Sequence[Row], retrieval: bool = False) -> float:
-    """The share of rows that get exactly their label."""
-
-    def right(row: Row) -> bool:
-        extra = {"retrieval": retrieval, "record": False}
-        messages = _correction(row)["messages"]
-        answer = running.ask("", messages=messages, max_tokens=24, apprentice=extra)
-        return answer["choices"][0]["message"]["content"].strip() == row[1]
-
-    with ThreadPoolExecutor(8) as pool:
-        return sum(pool.map(right, rows)) / len(rows)
 
 
 def _others(folder: Path, stream: Sequence[tuple[list[Row], list[Row]]], seed: int, say: Say) -> dict[str, Any]:
@@ -146,7 +127,8 @@ def _others(folder: Path, stream: Sequence[tuple[list[Row], list[Row]]], seed: i
     }
 
 
-def _items(base: Any, rows: Sequence[Row]) -> list[Any]:
+def items_of(base: Any, rows: Sequence[Row]) -> list[Any]:
+    """Messages with their labels as items to answer, or, as examples, to learn."""
     from adapters.base import load_tokenizer
     from core.prompt import Renderer
     from core.records import Message
@@ -174,7 +156,7 @@ def _tuned(base: Any, rows: Sequence[Row], draft: Path, seed: int) -> Path:
     how = replace(Hyperparameters(), seed=seed)
     with Journal(folder, draft.name, Settings(data_dir=folder), resumes=False) as journal:
         means = Means(device, dtype, draft, Checkpoints(folder, draft.name), journal)
-        train(base.folder, Material(as_examples(_items(base, rows))), how, means, lambda stage, done, total: None)
+        train(base.folder, Material(as_examples(items_of(base, rows))), how, means, lambda stage, done, total: None)
     return draft
 
 
@@ -201,7 +183,7 @@ def _accuracies(
     from workers.judging import open_judge
 
     version = BASE if adapter is None else "tuned"
-    asked = [_items(base, ask) for _, ask in stream]
+    asked = [items_of(base, ask) for _, ask in stream]
     settings = Settings(data_dir=folder, streams=16)
 
     async def answered() -> list[list[Any]]:

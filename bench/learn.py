@@ -30,10 +30,10 @@ def run(data: Path, say: Callable[[str], None] = lambda line: None) -> dict[str,
         tempfile.TemporaryDirectory() as folder,
         instance(Path(folder), APPRENTICE_REFRESH_MIN_ITEMS="100000") as running,
     ):
-        before = _accuracy(running, test)
+        before = accuracy(running, test)
         say(f"before: {before:.0%} of {len(test)} messages get their label")
         rows = Path(folder) / "corrections.jsonl"
-        rows.write_text("".join(json.dumps(_correction(text, label)) + "\n" for text, label in train))
+        rows.write_text("".join(json.dumps(correction(text, label)) + "\n" for text, label in train))
         began = time.monotonic()
         running.command("feedback", "import", str(rows))
         imported = time.monotonic()
@@ -41,7 +41,7 @@ def run(data: Path, say: Callable[[str], None] = lambda line: None) -> dict[str,
         say(report)
         live = running.wait("the new version is live", lambda: running.live() != "base" and running.live(), 30)
         refreshed = time.monotonic()
-        after = _accuracy(running, test, live)
+        after = accuracy(running, test, live)
         say(f"after: {after:.0%}")
     return {
         "intents": INTENTS,
@@ -78,15 +78,16 @@ def _messages(text: str) -> list[dict[str, str]]:
     return [{"role": "system", "content": SYSTEM}, {"role": "user", "content": text}]
 
 
-def _correction(text: str, label: str) -> dict[str, Any]:
+def correction(text: str, label: str) -> dict[str, Any]:
+    """A message and its label as a row of corrections to import."""
     return {"messages": _messages(text), "chosen": label, "rejected": "I am not sure where this belongs."}
 
 
-def _accuracy(running: Instance, rows: Sequence[Row], expected: str | None = None) -> float:
-    """Exact matches, asked with retrieval off, so that it is the weights that answer."""
+def accuracy(running: Instance, rows: Sequence[Row], expected: str | None = None, retrieval: bool = False) -> float:
+    """The share of rows that get exactly their label; with retrieval off, so that it is the weights that answer."""
 
     def right(row: Row) -> bool:
-        extra = {"retrieval": False, "record": False}
+        extra = {"retrieval": retrieval, "record": False}
         answer = running.ask("", messages=_messages(row[0]), max_tokens=24, apprentice=extra)
         assert expected in (None, answer["model"]), f"{answer['model']} answered instead of {expected}"
         return answer["choices"][0]["message"]["content"].strip() == row[1]

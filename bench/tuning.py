@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.learn import SYSTEM
+from bench.continual import items_of
 from bench.machine import describe_machine
 from core.errors import InvalidInput
 
@@ -59,27 +59,17 @@ def _in_a_process(way: str, data: Path) -> dict[str, Any]:
 def _measured(way: str, data: Path, folder: Path) -> dict[str, Any]:
     import torch
 
-    from adapters.base import load_tokenizer, prepare_base
+    from adapters.base import prepare_base
     from adapters.numerics import training_dtype
-    from core.prompt import Renderer
-    from core.records import Message
-    from training.examples import Example
+    from training.examples import as_examples
     from training.train import Hyperparameters
 
     base = prepare_base(None, folder)
-    renderer = Renderer(load_tokenizer(base), base.tokenizer_hash, 1536)
     how = Hyperparameters(epochs=1)
     with (data / "banking77" / "train.csv").open(encoding="utf-8", newline="") as file:
         rows = [(row["text"].strip(), row["category"]) for row in csv.DictReader(file)]
     chosen = random.Random(77).sample(rows, STEPS * how.batch + HELD_OUT)
-    examples = [
-        Example(
-            renderer.render([Message("system", SYSTEM), Message("user", text)]).ids,
-            tuple(renderer.reply_ids(label)),
-            str(number),
-        )
-        for number, (text, label) in enumerate(chosen)
-    ]
+    examples = as_examples(items_of(base, chosen))
     learn, held_out = examples[HELD_OUT:], examples[:HELD_OUT]
     _, dtype = training_dtype("cpu", folder)
     torch.manual_seed(0)

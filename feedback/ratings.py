@@ -109,21 +109,18 @@ class Ratings:
 
     def signals(self, turn_ids: Sequence[str]) -> dict[str, set[Signal]]:
         """What people have said against turns, in one round trip."""
-        with durable(), self._store.pipeline(transaction=False) as pipe:
-            for turn_id in turn_ids:
-                pipe.hvals(keys.votes(turn_id))
-                pipe.exists(keys.corrections(turn_id))
-                pipe.exists(keys.regenerations(turn_id))
-            answers = pipe.execute()
-        found: dict[str, set[Signal]] = {turn_id: set() for turn_id in turn_ids}
-        for turn_id, votes, corrected, again in zip(turn_ids, answers[::3], answers[1::3], answers[2::3], strict=True):
-            if any(from_json(Rating, text).value < 0 for text in votes):
-                found[turn_id].add("down")
-            if corrected:
-                found[turn_id].add("corrected")
-            if again:
-                found[turn_id].add("regenerated")
-        return found
+        return {
+            turn_id: {
+                signal
+                for signal, given in (
+                    ("down", any(vote.value < 0 for vote in said.votes)),
+                    ("corrected", bool(said.corrections)),
+                    ("regenerated", bool(said.regenerations)),
+                )
+                if given
+            }
+            for turn_id, said in zip(turn_ids, self.said_about(turn_ids), strict=True)
+        }
 
     def await_correction(self, chat: str, author: str, turn_id: str) -> None:
         """This author's next message in the chat corrects the turn."""

@@ -182,15 +182,18 @@ class Reviews:
         top = "+inf" if until_ms is None else until_ms
         with durable():
             ids = self._store.zrangebyscore(keys.APPROVED, f"({since_ms}", top)
-            texts = self._store.mget([keys.review(t) for t in ids]) if ids else []
-        return [from_json(Review, text) for text in texts if text]
+        return self._in_force(ids)
 
     def rejected(self) -> list[Review]:
         """Rejections for everyone in force, oldest first, of turns that are still kept."""
         with durable():
             self._store.zremrangebyscore(keys.REJECTED, "-inf", now_ms() - 1000 * self._turns.retention_s)
             ids = self._store.zrange(keys.REJECTED, 0, -1)
-            texts = self._store.mget([keys.review(t) for t in ids]) if ids else []
+        return self._in_force(ids)
+
+    def _in_force(self, turn_ids: Sequence[str]) -> list[Review]:
+        with durable():
+            texts = self._store.mget([keys.review(t) for t in turn_ids]) if turn_ids else []
         return [from_json(Review, text) for text in texts if text]
 
     def count_for_everyone(self, since_ms: int = 0) -> int:

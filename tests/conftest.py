@@ -14,6 +14,9 @@ import redis  # noqa: E402
 
 from core.identity import Pseudonyms  # noqa: E402
 from core.store import Store, connect  # noqa: E402
+from feedback.ratings import Ratings  # noqa: E402
+from feedback.reviews import Reviews  # noqa: E402
+from feedback.turns import Turns  # noqa: E402
 
 pytest_plugins = ["tests.serving_process"]
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,6 +67,24 @@ def store(valkey_url) -> Store:
 def pseudonyms(tmp_path) -> Pseudonyms:
     """Pseudonyms under a fresh key."""
     return Pseudonyms.of_installation(tmp_path)
+
+
+@pytest.fixture
+def turns(store):
+    """The record of turns, in clean data."""
+    return Turns(store, retention_days=90)
+
+
+@pytest.fixture
+def ratings(store, turns):
+    """The feedback about them."""
+    return Ratings(store, turns)
+
+
+@pytest.fixture
+def reviews(store, turns, ratings, pseudonyms):
+    """The decisions about them."""
+    return Reviews(store, turns, ratings, pseudonyms)
 
 
 @pytest.fixture(scope="session")

@@ -14,25 +14,9 @@ from core.store import connect
 from feedback.people import People
 from feedback.progress import read_progress
 from feedback.ratings import Ratings
-from feedback.reviews import Reviews
 from feedback.rows import export_rows, import_rows
 from feedback.shown import approvable
 from feedback.turns import Turns, messages
-
-
-@pytest.fixture
-def turns(store):
-    return Turns(store, retention_days=90)
-
-
-@pytest.fixture
-def ratings(store, turns):
-    return Ratings(store, turns)
-
-
-@pytest.fixture
-def reviews(store, turns, ratings, pseudonyms):
-    return Reviews(store, turns, ratings, pseudonyms)
 
 
 def answered(turns: Turns, question: str, reply: str, **fields) -> Turn:

@@ -18,21 +18,11 @@ TOLD, TORN, NEW, REST = REASONS
 
 
 @pytest.fixture
-def turns(store):
-    return Turns(store, retention_days=90)
-
-
-@pytest.fixture
 def ratings(store, turns, monkeypatch):
     """Whose events are a millisecond apart, as people's are."""
     instants = count(now_ms())
     monkeypatch.setattr("feedback.ratings.now_ms", lambda: next(instants))
     return Ratings(store, turns)
-
-
-@pytest.fixture
-def reviews(store, turns, ratings, pseudonyms):
-    return Reviews(store, turns, ratings, pseudonyms)
 
 
 def answered(turns: Turns, question: str, **fields) -> Turn:

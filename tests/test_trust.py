@@ -7,31 +7,14 @@ import pytest
 from core import keys
 from core.records import Message, Rating, Turn, new_id, now_ms, to_json
 from feedback.people import People
-from feedback.ratings import Ratings
-from feedback.reviews import Reviews
 from feedback.rows import IMPORTER
 from feedback.trust import ALWAYS_ALLOWED, COMPARED, Candidate, Trust, cap, collapse
 from feedback.turns import Turns
 
 
 @pytest.fixture
-def turns(store):
-    return Turns(store, retention_days=90)
-
-
-@pytest.fixture
-def ratings(store, turns):
-    return Ratings(store, turns)
-
-
-@pytest.fixture
 def people(store):
     return People(store)
-
-
-@pytest.fixture
-def reviews(store, turns, ratings, pseudonyms):
-    return Reviews(store, turns, ratings, pseudonyms)
 
 
 @pytest.fixture
