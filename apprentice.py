@@ -109,10 +109,10 @@ def serve() -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", "5000")
     settings = _process_settings()
     from adapters.base import prepare_base
+    from core.threads import compute_with
     from serving.app import run
-    from serving.threads import compute_alone
 
-    compute_alone()
+    compute_with()
     with _progress() as progress:
         base = prepare_base(settings.model, settings.data_dir, progress)
     run(settings, base)

@@ -16,6 +16,7 @@ from core.prompt import Renderer
 from core.records import new_id
 from core.settings import Settings
 from core.store import connect
+from core.threads import compute_with
 from feedback.ratings import Ratings
 from feedback.reviews import Reviews
 from feedback.turns import Turns
@@ -29,7 +30,6 @@ from serving.engines import make_engine
 from serving.follow import Follower
 from serving.knowledge import Knowledge
 from serving.metrics import Metrics
-from serving.threads import compute_alone
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ def build(settings: Settings, base: Base, engine: Engine) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette):
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(initializer=compute_alone))
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(initializer=compute_with))
         await engine.start()
         following = asyncio.create_task(follower.run())
         try:

@@ -24,7 +24,7 @@ from training.journal import Journal
 from training.objectives import log_probabilities, rows_of, token_logits, total_loss
 from training.packing import pack, packed_tokens
 from training.plan import rate_share
-from training.room import NotEnoughMemory, affordable_tokens
+from training.room import NotEnoughMemory, affordable
 from training.train import Hyperparameters, Material, Means, train
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -286,11 +286,11 @@ def test_memory_that_runs_out_in_the_middle_is_a_sentence(tiny, tmp_path, monkey
 
 
 def test_memory_is_checked_before_it_is_taken(base):
-    assert affordable_tokens(base.folder, 1024, 2**36, 4, 300) == 1024
-    few = affordable_tokens(base.folder, 1024, 3 * 2**30, 4, 200)
+    assert affordable(base.folder, 1024, 2**36, 4, 300, 2) == (1024, 2)
+    few, _ = affordable(base.folder, 1024, 3 * 2**30, 4, 200)
     assert 256 <= few < 1024
+    assert affordable(base.folder, 1024, 3 * 2**30, 4, few, 2) == (few, 1)
     with pytest.raises(NotEnoughMemory, match="GiB are free"):
-        affordable_tokens(base.folder, 1024, 2**29, 4, 200)
+        affordable(base.folder, 1024, 2**29, 4, 200)
     with pytest.raises(NotEnoughMemory, match="GiB are free"):
-        affordable_tokens(base.folder, 1024, 3 * 2**30, 4, few + 1)
-    assert affordable_tokens(base.folder, 1024, 3 * 2**30, 4, few) == few
+        affordable(base.folder, 1024, 3 * 2**30, 4, few + 1)

@@ -1,17 +1,20 @@
 """The KL budget: how far from the base model a tuned one may go on prompts that nobody's feedback is about."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import cycle, islice
 
 import torch
 from peft import PeftModel
 
+from training.hands import Hands
 from training.objectives import token_logits
 from training.packing import Packed, Row, pack
 
 EVERY, ROWS = 4, 2
 """One optimiser step in EVERY is held to ROWS general prompts: a pass over them costs as much as one over a batch."""
 WEIGHT = float(EVERY)
+Gradients = Sequence[torch.Tensor]
 
 
 class Budget:
@@ -31,16 +34,28 @@ class Budget:
         for _ in islice(self._rows, ROWS * -(-steps // EVERY)):
             pass
 
-    def loss(self, model: PeftModel) -> tuple[torch.Tensor, float]:
-        """WEIGHT times the excess of the divergence, and the divergence itself in nats a token."""
-        packed = pack(list(islice(self._rows, ROWS))).to(self._device)
-        divergence = divergence_from_base(model, packed)
-        return WEIGHT * (divergence - self._nats).clamp(min=0), float(divergence.detach())
+    def look(self, model: PeftModel, parameters: Sequence[torch.Tensor], hands: Hands) -> tuple[float, list[Gradients]]:
+        """The divergence on the next prompts (nats a token); over the budget, the gradients of WEIGHT times it too."""
+        packed = [pack([row]).to(self._device) for row in islice(self._rows, ROWS)]
+        tokens = sum(len(each.targets) for each in packed)
+        with model.disable_adapter():
+            base = hands.map(partial(_log_probs, model), packed)
+
+        def part(pair: tuple[torch.Tensor, Packed]) -> torch.Tensor:
+            return divergence(pair[0], token_logits(model, pair[1])) / tokens
+
+        parts = hands.map(part, zip(base, packed, strict=True))
+        total = sum(float(each.detach()) for each in parts)
+        if total <= self._nats:
+            return total, []
+        return total, hands.map(lambda each: torch.autograd.grad(WEIGHT * each, parameters), parts)
 
 
-def divergence_from_base(model: PeftModel, packed: Packed) -> torch.Tensor:
-    """The mean over reply tokens of KL(base || tuned), in nats."""
-    with torch.no_grad(), model.disable_adapter():
-        base = token_logits(model, packed).log_softmax(-1)
-    tuned = token_logits(model, packed).log_softmax(-1)
-    return (base.exp() * (base - tuned)).sum(-1).mean()
+def divergence(base_log_probs: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+    """The sum over tokens of KL(base || tuned), in nats, from both models' outputs [tokens, vocabulary]."""
+    return (base_log_probs.exp() * (base_log_probs - logits.log_softmax(-1))).sum()
+
+
+@torch.no_grad()
+def _log_probs(model: PeftModel, packed: Packed) -> torch.Tensor:
+    return token_logits(model, packed).log_softmax(-1)

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 import torch
+from peft import PeftModel
 from torch.nn import functional
+from transformers import PreTrainedModel
 
 from training.examples import Example
 from training.packing import Packed, Row, pack
@@ -23,12 +25,13 @@ def rows_of(examples: Sequence[Example]) -> list[Row]:
     return [row for example in examples for row in example_rows(example)]
 
 
-def token_logits(model: torch.nn.Module, packed: Packed) -> torch.Tensor:
+def token_logits(model: PreTrainedModel | PeftModel, packed: Packed) -> torch.Tensor:
     """Logits [R, vocabulary] in float32 that predict each reply token."""
+    hidden = torch.zeros(packed.mask.shape, dtype=model.dtype, device=packed.mask.device)
     return model(
         input_ids=packed.ids,
         position_ids=packed.positions,
-        attention_mask=packed.mask,
+        attention_mask=hidden.masked_fill_(~packed.mask, -torch.inf),
         logits_to_keep=packed.places,
         use_cache=False,
     ).logits[0].float()  # fmt: skip
@@ -41,7 +44,7 @@ def log_probabilities(logits: torch.Tensor, packed: Packed, count: int) -> torch
 
 
 @torch.no_grad()
-def references(model: torch.nn.Module, examples: Sequence[Example], device: str) -> list[float]:
+def references(model: PreTrainedModel | PeftModel, examples: Sequence[Example], device: str) -> list[float]:
     """Log-probabilities of the examples' rows under a model, in their order."""
     rows = rows_of(examples)
     packed = pack(rows).to(device)

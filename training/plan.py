@@ -29,6 +29,17 @@ def batches(examples: Sequence[Example], size: int, order: random.Random) -> lis
     return found
 
 
+def shares(batch: Sequence[int], examples: Sequence[Example], count: int, limit: int) -> list[list[int]]:
+    """A batch in at least `count` parts of about the same length, if it has as many examples, each for one pass."""
+    piles: list[list[int]] = [[] for _ in range(min(count, len(batch)))]
+    lengths = [0] * len(piles)
+    for number in sorted(batch, key=lambda n: _length(examples[n]), reverse=True):
+        least = lengths.index(min(lengths))
+        piles[least].append(number)
+        lengths[least] += _length(examples[number])
+    return [part for pile in piles for part in parts(pile, examples, limit)]
+
+
 def parts(batch: Sequence[int], examples: Sequence[Example], limit: int) -> list[list[int]]:
     """A batch in parts that are read in one pass each, of at most `limit` tokens as they are packed."""
     found: list[list[int]] = [[]]

@@ -34,8 +34,10 @@ def enough_memory() -> Iterator[None]:
         raise
 
 
-def affordable_tokens(model_folder: Path, wished: int, free_bytes: int, item_bytes: int, longest: int) -> int:
-    """Tokens of a forward pass, at most `wished`, that fit into free memory beside the model.
+def affordable(
+    model_folder: Path, wished: int, free_bytes: int, item_bytes: int, longest: int, passes: int = 1
+) -> tuple[int, int]:
+    """Tokens of a forward pass, at most `wished`, and how many passes, at most `passes`, fit beside the model at once.
 
     The longest example is a pass of its own, and must fit too.
 
@@ -49,16 +51,17 @@ def affordable_tokens(model_folder: Path, wished: int, free_bytes: int, item_byt
     inner = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
     per_token = config.num_hidden_layers * (20 * config.hidden_size + 8 * inner) * item_bytes + 12 * config.vocab_size
     fitting, least = int((0.8 * free_bytes - weights) / per_token), max(MIN_BATCH_TOKENS, longest)
-    tokens = min(wished, fitting)
     if fitting < least:
         needed = (weights + least * per_token) / 0.8
         raise NotEnoughMemory(
             f"training needs about {needed / 2**30:.1f} GiB of free memory and {free_bytes / 2**30:.1f} GiB are free; "
             "close other programs, or train on another machine."
         )
+    passes = min(passes, fitting // least)
+    tokens = min(wished, fitting // passes)
     if tokens < wished:
         log.warning("memory is short: %d tokens a pass instead of %d", tokens, wished)
-    return tokens
+    return tokens, passes
 
 
 def free_bytes(device: str) -> int:

@@ -6,24 +6,28 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from statistics import median
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors import SafetensorError
+from torch.nn import functional
 from transformers import AutoModelForCausalLM
 
 from core.errors import DiskFull
 from training.checkpoints import Checkpoints
-from training.divergence import Budget
+from training.divergence import Budget, Gradients
 from training.examples import Example
+from training.hands import Hands, useful_hands
 from training.journal import Journal
 from training.objectives import example_rows, log_probabilities, references, rows_of, token_logits, total_loss
 from training.packing import Row, pack, packed_tokens
-from training.plan import batches, parts, rate_share
-from training.room import affordable_tokens, enough_memory, free_bytes
+from training.passes import take_over
+from training.plan import batches, rate_share, shares
+from training.room import affordable, enough_memory, free_bytes
 from training.sharing import Courtesy
 
 log = logging.getLogger(__name__)
@@ -98,16 +102,19 @@ def train(model_folder: Path, material: Material, how: Hyperparameters, means: M
     """
     torch.manual_seed(how.seed)
     longest = max(packed_tokens(rows_of([e])) for e in [*material.learn, *material.watch])
-    with enough_memory():
-        free = free_bytes(means.device)
-        limit = affordable_tokens(model_folder, how.batch_tokens, free, means.dtype.itemsize, longest)
+    free, item_bytes = free_bytes(means.device), means.dtype.itemsize
+    most = useful_hands(means.device)
+    limit, count = affordable(model_folder, how.batch_tokens, free, item_bytes, longest, most)
+    with enough_memory(), Hands(count) as hands:
         model = AutoModelForCausalLM.from_pretrained(model_folder, dtype=means.dtype, local_files_only=True)
         config = LoraConfig(
             r=how.rank, lora_alpha=how.alpha, use_rslora=True, target_modules="all-linear", task_type="CAUSAL_LM"
         )
         tuned = get_peft_model(model.to(means.device), config, autocast_adapter_dtype=False)
         tuned.train()
-        trained = _Run(tuned, material, how, means, limit).to_its_end(progress)
+        if means.device == "cpu":
+            take_over(tuned)
+        trained = _Run(tuned, material, how, means, limit, hands).to_its_end(progress)
     try:
         tuned.save_pretrained(means.draft, safe_serialization=True)
     except (OSError, SafetensorError) as error:
@@ -120,8 +127,11 @@ def train(model_folder: Path, material: Material, how: Hyperparameters, means: M
 class _Run:
     """One training: the state that its optimiser steps move on."""
 
-    def __init__(self, model: PeftModel, material: Material, how: Hyperparameters, means: Means, limit: int):
+    def __init__(
+        self, model: PeftModel, material: Material, how: Hyperparameters, means: Means, limit: int, hands: Hands
+    ):
         self._model, self._material, self._how, self._means, self._limit = model, material, how, means, limit
+        self._hands = hands
         self._parameters = [p for p in model.parameters() if p.requires_grad]
         self._masters = [p.detach().float() for p in self._parameters]
         """The adapter in float32, which the optimiser moves: steps are too small for the number type of a pass."""
@@ -164,23 +174,22 @@ class _Run:
 
     def _step(self, batch: Sequence[int], share: float) -> None:
         """One optimiser step on the examples with these numbers."""
-        total = 0.0
-        for part in parts(batch, self._material.learn, self._limit):
-            loss = self._loss(part) / len(batch)
-            loss.backward()
-            total += loss.item()
-            self._tokens += sum(len(p) + len(r) for n in part for p, r in rows_of([self._material.learn[n]]))
-            self._rest()
+        learn = self._material.learn
+        pieces = shares(batch, learn, self._hands.count, self._limit)
+        self._know_base(pieces)
+        made = self._hands.map(partial(self._learn, count=len(batch)), pieces)
+        total = sum(loss for loss, _ in made)
+        gradients = [each for _, each in made]
+        self._tokens += sum(len(p) + len(r) for p, r in rows_of([learn[n] for n in batch]))
+        self._rest()
         figures = {"loss": total, "learning rate": share * self._how.learning_rate}
         if self._budget is not None and self._budget.applies(len(self._losses)):
-            excess, divergence = self._budget.loss(self._model)
-            excess.backward()
-            self._divergences.append(divergence)
-            figures["divergence"] = divergence
+            figures["divergence"], excess = self._budget.look(self._model, self._parameters, self._hands)
+            self._divergences.append(figures["divergence"])
+            gradients += excess
             self._rest()
-        for parameter, master in zip(self._parameters, self._masters, strict=True):
-            master.grad = parameter.grad.float()
-            parameter.grad = None
+        for master, *parts in zip(self._masters, *gradients, strict=True):
+            master.grad = sum(part.float() for part in parts)
         torch.nn.utils.clip_grad_norm_(self._masters, self._how.max_gradient_norm)
         for group in self._optimiser.param_groups:
             group["lr"] = figures["learning rate"]
@@ -189,40 +198,45 @@ class _Run:
         self._losses.append(total)
         self._means.journal.note(len(self._losses), **figures)
 
-    def _loss(self, part: Sequence[int]) -> torch.Tensor:
-        examples = [self._material.learn[n] for n in part]
+    def _learn(self, piece: Sequence[int], count: int) -> tuple[float, Gradients]:
+        """The loss of some of a batch's `count` examples, as a part of the batch's mean, and its gradients."""
+        examples = [self._material.learn[n] for n in piece]
         rows = rows_of(examples)
         packed = pack(rows).to(self._means.device)
         log_probs = log_probabilities(token_logits(self._model, packed), packed, len(rows))
-        return total_loss(examples, log_probs, self._base_log_probs(part))
+        loss = total_loss(examples, log_probs, [each for n in piece for each in self._base.get(n, [0.0])]) / count
+        return loss.item(), torch.autograd.grad(loss, self._parameters)
 
-    def _base_log_probs(self, part: Sequence[int]) -> list[float]:
-        """Those of the examples' rows under the base model, computed once; zeros where their loss reads none."""
-        missing = [n for n in part if n not in self._base and self._material.learn[n].objective != "sft"]
-        if missing:
-            examples = [self._material.learn[n] for n in missing]
-            with self._model.disable_adapter():
-                found = iter(references(self._model, examples, self._means.device))
-            for number, example in zip(missing, examples, strict=True):
-                self._base[number] = list(islice(found, len(example_rows(example))))
-        return [each for n in part for each in self._base.get(n, [0.0])]
+    def _know_base(self, pieces: Sequence[Sequence[int]]) -> None:
+        """Have the log-probabilities under the base model of what is compared with it, computed once."""
+        learn = self._material.learn
+        unknown = [[n for n in piece if n not in self._base and learn[n].objective != "sft"] for piece in pieces]
+        unknown = [numbers for numbers in unknown if numbers]
+        if not unknown:
+            return
+        examples = [[learn[n] for n in numbers] for numbers in unknown]
+        with self._model.disable_adapter():
+            found = self._hands.map(lambda those: references(self._model, those, self._means.device), examples)
+        for numbers, those, log_probs in zip(unknown, examples, found, strict=True):
+            left = iter(log_probs)
+            self._base |= {n: list(islice(left, len(example_rows(e)))) for n, e in zip(numbers, those, strict=True)}
 
     def _grew_worse(self, step: int) -> bool:
         """Whether the median token loss of what is watched is above the best so far; what is best is kept."""
         if not self._material.watch:
             return False
-        losses = []
-        for example in self._material.watch:
-            packed = pack(rows_of([example])[:1]).to(self._means.device)
-            with torch.no_grad():
-                chosen = token_logits(self._model, packed).log_softmax(-1).gather(1, packed.targets[:, None])
-            losses += (-chosen[:, 0]).tolist()
-        loss = median(losses)
+        loss = median(chain.from_iterable(self._hands.map(self._token_losses, self._material.watch)))
         self._means.journal.note(step, **{"watched loss": loss})
         if self._best is None or loss < self._best[0]:
             state = get_peft_model_state_dict(self._model)
             self._best = loss, {name: tensor.detach().clone() for name, tensor in state.items()}
         return loss > WORSE * self._best[0]
+
+    @torch.no_grad()
+    def _token_losses(self, example: Example) -> list[float]:
+        packed = pack(rows_of([example])[:1]).to(self._means.device)
+        logits = token_logits(self._model, packed)
+        return functional.cross_entropy(logits, packed.targets, reduction="none").tolist()
 
     @torch.no_grad()
     def _take_masters(self) -> None:
