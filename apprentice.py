@@ -434,7 +434,7 @@ def bench_learn(
     """Corrections in, refreshes: how much better are the answers, and is anything forgotten?"""
     from bench import continual, learn
 
-    _report(learn.run(data, _say) if preset == "once" else continual.run(data, preset, _say), file)
+    _report(learn.run(data, _say) if preset == "once" else continual.run(data, preset, file, _say), file)
 
 
 @bench.command("train")

@@ -8,6 +8,8 @@ from core.errors import InvalidInput
 
 Row = tuple[str, str]
 """A message, and the intent that it should be answered with."""
+Batch = tuple[list[Row], list[Row]]
+"""Messages to learn from, and others that are asked."""
 DOMAINS = {
     "banking": (
         "freeze_account routing pin_change bill_due pay_bill account_blocked interest_rate min_payment "
@@ -55,9 +57,7 @@ DOMAINS = {
 }
 
 
-def batches(
-    data: Path, count: int, domains: int, corrections: int, asked: int, seed: int
-) -> list[tuple[list[Row], list[Row]]]:
+def batches(data: Path, count: int, domains: int, corrections: int, asked: int, seed: int) -> list[Batch]:
     """`count` batches of `domains` domains each, none twice: messages to learn from, and others that are asked.
 
     Raises: InvalidInput where the data is missing, or not what it should be.

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.continual import items_of
+from bench.arms import items_of
 from bench.machine import describe_machine
 from core.errors import InvalidInput
 

@@ -1,10 +1,13 @@
 """How learning is measured: the stream of batches, and figures of accuracies made by hand."""
 
+import json
+import math
 from pathlib import Path
 
 import pytest
 
-from bench.continual import SIZES, summary
+from bench.arms import summary
+from bench.continual import SIZES, conclusions, run
 from bench.domains import DOMAINS, batches
 from core.errors import InvalidInput
 
@@ -41,3 +44,27 @@ def test_ten_domains_have_fifteen_intents_each():
 def test_missing_data_is_a_sentence(tmp_path):
     with pytest.raises(InvalidInput, match="data_small.json is missing"):
         batches(tmp_path, 1, 1, 10, 10, 0)
+
+
+def seed_of(average, joint, general):
+    mine = {"average": average, "backward_transfer": 0.01, "general": general, "with_retrieval": average + 0.1}
+    return {"apprentice": mine, "joint": {"average": joint}, "none": {"general": -2.0}}
+
+
+def test_what_follows_from_several_seeds_stands_beside_the_bars():
+    found = conclusions([seed_of(0.96, 1.0, -2.0), seed_of(0.88, 0.9, -2.1)])
+    figures = {bar["name"]: (bar["figure"], bar["reached"]) for bar in found["bars"]}
+    assert figures["of joint"] == (pytest.approx((0.96 + 0.88 / 0.9) / 2, abs=1e-4), True)
+    assert figures["backward transfer"] == (0.01, True) and figures["gain of retrieval"] == (0.1, True)
+    assert figures["general perplexity over base"] == (pytest.approx((1 + math.exp(0.1)) / 2, abs=1e-4), False)
+    low, high = found["intervals"]["of joint"]
+    assert low < 0.9689 < high and "intervals" in conclusions([seed_of(0.9, 1.0, -2.0)])
+
+
+def test_seeds_that_were_measured_before_are_not_measured_again(tmp_path):
+    file = tmp_path / "learn.json"
+    runs = [seed_of(0.9, 1.0, -2.0)] * SIZES["full"].seeds
+    file.write_text(json.dumps({"preset": "full", "runs": runs}))
+    assert run(tmp_path / "no data", "full", file)["runs"] == runs
+    with pytest.raises(InvalidInput, match="data_small.json is missing"):
+        run(tmp_path / "no data", "standard", file)

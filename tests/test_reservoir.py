@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from training.reservoir import NEW, SLICES, sample, slice_of
 
 
-def of(count, name):
-    return [(name, f"{name}-{n}") for n in range(count)]
+def of(count, name, answer=""):
+    return [(name, f"{name}-{answer}-{n}", answer or f"{name}-{n}") for n in range(count)]
 
 
 def sampled(items, most):
-    return sample(items, most, lambda item: item[0], lambda item: item[1])
+    return sample(items, most, lambda item: item[0], lambda item: item[1], lambda item: item[2])
 
 
 def test_slices_are_named_by_age():
@@ -30,20 +30,31 @@ def test_what_fits_is_read_whole():
     assert sampled(items, 50) == items
 
 
-def test_new_ones_take_half_and_the_ages_share_the_rest():
+def test_every_age_has_the_same_room_and_what_one_does_not_need_goes_to_the_others():
     items = [*of(10, "older 3"), *of(200, "older 2"), *of(500, "older 1"), *of(300, NEW)]
-    found = Counter(name for name, _ in sampled(items, 200))
-    assert found == {"older 3": 10, "older 2": 45, "older 1": 45, NEW: 100}
-    few = Counter(name for name, _ in sampled([*of(500, "older 1"), *of(20, NEW)], 200))
-    assert few == {"older 1": 180, NEW: 20}, "what one slice does not need goes to the others"
+    found = Counter(name for name, *_ in sampled(items, 190))
+    assert found == {"older 3": 10, "older 2": 60, "older 1": 60, NEW: 60}
+    few = Counter(name for name, *_ in sampled([*of(500, "older 1"), *of(20, NEW)], 200))
+    assert few == {"older 1": 180, NEW: 20}
     assert len(sampled(of(500, NEW), 200)) == 200
+
+
+def test_rare_answers_stay_beside_common_ones_and_equal_ones_stay_alike():
+    answers = {"a": 100, "b": 100, "c": 4, "d": 1}
+    items = [item for answer, count in answers.items() for item in of(count, NEW, answer)]
+    found = Counter(answer for *_, answer in sampled(items, 46))
+    assert set(found) == set(answers) and abs(found["a"] - found["b"]) <= 1 and found["c"] == 4
+    alike = [item for n in range(30) for item in of(8, NEW, f"label {n}")]
+    assert set(Counter(answer for *_, answer in sampled(alike, 90)).values()) <= {2, 3, 4}
+    said_once = [*of(400, NEW), *of(400, NEW, "common")]
+    assert 3 < Counter(answer for *_, answer in sampled(said_once, 100))["common"] < 7
 
 
 @given(
     st.lists(st.tuples(st.sampled_from([NEW, "older 1", "older 2", "older 3"]), st.integers(1, 60))), st.integers(1, 99)
 )
 def test_no_room_is_wasted_and_a_smaller_sample_is_part_of_a_larger_one(sizes, most):
-    items = [(name, f"{name}-{n}-{m}") for n, (name, count) in enumerate(sizes) for m in range(count)]
+    items = [(name, f"{name}-{n}-{m}", f"{m % 7}") for n, (name, count) in enumerate(sizes) for m in range(count)]
     found = sampled(items, most)
     assert len(found) == min(most, len(items)) and found == [item for item in items if item in set(found)]
     assert set(found) <= set(sampled(items, most + 40))

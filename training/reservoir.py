@@ -1,6 +1,7 @@
 """The reservoir: what a refresh learns from when there is more than it may read, a sample of every age."""
 
 import hashlib
+import math
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -21,24 +22,41 @@ def slice_of(at: int, bounds: Sequence[int]) -> str:
     return f"older {min(age, SLICES)}" if age else NEW
 
 
-def sample(items: Iterable[T], most: int, slice_name: Callable[[T], str], key: Callable[[T], str]) -> list[T]:
-    """At most `most` items, in their order: the new ones take up to half, the older slices share the rest equally.
+def sample(
+    items: Iterable[T],
+    most: int,
+    slice_name: Callable[[T], str],
+    key: Callable[[T], str],
+    says: Callable[[T], str],
+) -> list[T]:
+    """At most `most` items, in their order: slices have equal room, and leave to others what they do not need.
 
-    What one slice does not need goes to the others. Which items of a slice stay is decided by a hash of their keys,
-    so that a sample of fewer is part of a sample of more, and nobody's choice.
+    Within a slice an answer that n items give (`says`) has room in proportion to the square root of n, so that rare
+    answers stay beside common ones, and neither crowds out what is said once. Which items stay is decided by a hash of
+    their keys, so that a sample of fewer is part of a sample of more, and nobody's choice.
     """
     given = list(items)
     slices: defaultdict[str, list[T]] = defaultdict(list)
     for item in given:
         slices[slice_name(item)].append(item)
-    older = [name for name in slices if name != NEW]
-    rooms = _shares([len(slices[name]) for name in older], most - min(len(slices[NEW]), most // 2 if older else most))
-    room = dict(zip(older, rooms, strict=True))
-    room[NEW] = most - sum(rooms)
+    rooms = _shares([len(members) for members in slices.values()], most)
     chosen: set[str] = set()
-    for name, members in slices.items():
-        chosen.update(sorted(map(key, members), key=_lot)[: room[name]])
+    for members, room in zip(slices.values(), rooms, strict=True):
+        chosen.update(_in_order([(says(item), key(item)) for item in members])[:room])
     return [item for item in given if key(item) in chosen]
+
+
+def _in_order(members: Iterable[tuple[str, str]]) -> list[str]:
+    """The keys of (answer, key) pairs, those first that stay longest."""
+    by_answer: defaultdict[str, list[str]] = defaultdict(list)
+    for answer, key in members:
+        by_answer[answer].append(key)
+    places = {
+        key: (rank + _lot("".join(keys))) / math.sqrt(len(keys))
+        for keys in (sorted(those, key=_lot) for those in by_answer.values())
+        for rank, key in enumerate(keys)
+    }
+    return sorted(places, key=lambda key: places[key])
 
 
 def _shares(sizes: Sequence[int], room: int) -> list[int]:
@@ -52,5 +70,6 @@ def _shares(sizes: Sequence[int], room: int) -> list[int]:
     return found
 
 
-def _lot(key: str) -> bytes:
-    return hashlib.sha256(key.encode()).digest()
+def _lot(key: str) -> float:
+    """A number in [0, 1) that nobody chose."""
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:6]) / 2**48

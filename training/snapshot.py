@@ -11,6 +11,7 @@ from core.errors import PromptTooLong
 from core.privacy import scrub
 from core.prompt import Renderer
 from core.records import APPROVED_PASSAGE, BASE, Message, ReviewPolicy
+from feedback.likeness import normalised
 from feedback.rows import IMPORTER
 from feedback.turns import messages
 from training.examples import EvaluationItem, Example
@@ -74,7 +75,7 @@ def build(record: Record, renderer: Renderer, recipe: Recipe) -> Snapshot:
         def age(pair: tuple[Source, Example | EvaluationItem]) -> str:
             return slice_of(pair[0].at, recipe.learned)
 
-        kept = sample(rendered, most, age, lambda pair: pair[0].turn.id)
+        kept = sample(rendered, most, age, lambda pair: pair[0].turn.id, lambda pair: normalised(pair[0].reply))
         counts["beyond the reservoir"] += len(rendered) - len(kept)
         used += [source for source, _ in kept]
         items += [item for _, item in kept]

@@ -1,0 +1,118 @@
+"""What the product is compared with: no tuning, tuning of the last model on what is new, and joint training."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from adapters.base import Base, load_tokenizer, prepare_base
+from adapters.numerics import training_dtype
+from bench.domains import Batch, Row
+from bench.learn import SYSTEM
+from core.prompt import Renderer
+from core.records import BASE, Message
+from core.settings import Settings
+from training.checkpoints import Checkpoints
+from training.examples import EvaluationItem, as_examples, general_slice
+from training.journal import Journal
+from training.train import Hyperparameters, Material, Means, train
+from workers.judging import open_judge
+
+PROMPT_TOKENS = 1536
+
+
+def summary(accuracies: Sequence[Sequence[float]]) -> dict[str, float]:
+    """Average performance, backward transfer (Lopez-Paz and Ranzato 2017) and forgetting (Chaudhry et al. 2018).
+
+    `accuracies` [refreshes][batches]: row t was measured after refresh t. Backward transfer is the mean over earlier
+    batches of the last accuracy less the one right after their own refresh, forgetting of the best ever less the last.
+    """
+    last, earlier = accuracies[-1], range(len(accuracies) - 1)
+    return {
+        "average": sum(last) / len(last),
+        "backward_transfer": sum(last[b] - accuracies[b][b] for b in earlier) / max(1, len(earlier)),
+        "forgetting": sum(max(row[b] for row in accuracies[b:]) - last[b] for b in earlier) / max(1, len(earlier)),
+    }
+
+
+def shown(accuracies: Sequence[float]) -> str:
+    """Accuracies for a line of progress."""
+    return " ".join(f"{accuracy:.0%}" for accuracy in accuracies)
+
+
+def others(folder: Path, stream: Sequence[Batch], seed: int, say: Callable[[str], None]) -> dict[str, Any]:
+    """The other arms on a stream: averages, accuracies of each batch, and log-likelihoods of the general slice."""
+    base = prepare_base(None, folder)
+    every = [row for learn, _ in stream for row in learn]
+    none, in_general = measured(base, None, stream, folder)
+    say(f"none: {shown(none)}")
+    joint, of_joint = measured(base, tuned(base, every, folder / "joint", seed), stream, folder)
+    say(f"joint: {shown(joint)}")
+    naive, at, of_naive = [], base, in_general
+    for number, (learn, _) in enumerate(stream):
+        at = _merged(at, tuned(at, learn, folder / f"naive-{number}", seed), folder / f"model-{number}", folder)
+        accuracies, of_naive = measured(at, None, stream, folder)
+        naive.append(accuracies)
+        say(f"naive, refresh {number + 1}: {shown(accuracies)}")
+    return {
+        "none": {"average": sum(none) / len(none), "general": in_general},
+        "joint": {"average": sum(joint) / len(joint), "accuracies": joint, "general": of_joint},
+        "naive": {"accuracies": naive, **summary(naive), "general": of_naive},
+    }
+
+
+def items_of(base: Base, rows: Sequence[Row]) -> list[EvaluationItem]:
+    """Messages with their labels as items to answer, or, as examples, to learn."""
+    renderer = Renderer(load_tokenizer(base), base.tokenizer_hash, PROMPT_TOKENS)
+    found = []
+    for number, (text, label) in enumerate(rows):
+        prompt = renderer.render([Message("system", SYSTEM), Message("user", text)])
+        found.append(EvaluationItem(str(number), prompt.ids, tuple(renderer.reply_ids(label)), label))
+    return found
+
+
+def tuned(base: Base, rows: Sequence[Row], draft: Path, seed: int) -> Path:
+    """An adapter on nothing but these rows, tuned as the product does, in the folder `draft`."""
+    folder = draft.parent
+    device, dtype = training_dtype("cpu", folder)
+    how = replace(Hyperparameters(), seed=seed)
+    with Journal(folder, draft.name, Settings(data_dir=folder), resumes=False) as journal:
+        means = Means(device, dtype, draft, Checkpoints(folder, draft.name), journal)
+        train(base.folder, Material(as_examples(items_of(base, rows))), how, means, lambda stage, done, total: None)
+    return draft
+
+
+def measured(base: Base, adapter: Path | None, stream: Sequence[Batch], folder: Path) -> tuple[list[float], float]:
+    """Exact matches of a model's answers, batch by batch, by the engine that serves; and the mean log-likelihood of the
+    general slice's answers (nats a token)."""
+    version = BASE if adapter is None else "measured"
+    asked = [items_of(base, ask) for _, ask in stream]
+    settings = Settings(data_dir=folder, streams=16)
+    renderer = Renderer(load_tokenizer(base), base.tokenizer_hash, PROMPT_TOKENS)
+    general = general_slice("general_gate", renderer, settings.system_prompt)
+
+    async def ask() -> tuple[list[list[Any]], list[float]]:
+        folders = {version: adapter} if adapter else {}
+        async with open_judge(settings, base, folders, sum(map(len, asked)) + len(general)) as judging:
+            answers = [await asyncio.to_thread(judging.generate, version, items) for items in asked]
+            return answers, await asyncio.to_thread(judging.score, version, general)
+
+    answers, likelihoods = asyncio.run(ask())
+    right = [
+        sum(answer.text.strip() == item.reference for answer, item in zip(given, items, strict=True)) / len(items)
+        for given, items in zip(answers, asked, strict=True)
+    ]
+    return right, sum(likelihoods) / len(likelihoods)
+
+
+def _merged(base: Base, adapter: Path, target: Path, folder: Path) -> Base:
+    """The base model with an adapter in its weights, as a base of its own."""
+    model = AutoModelForCausalLM.from_pretrained(base.folder, dtype=torch.float32, local_files_only=True)
+    PeftModel.from_pretrained(model, adapter).merge_and_unload().to(torch.bfloat16).save_pretrained(target)
+    AutoTokenizer.from_pretrained(base.folder).save_pretrained(target)
+    return prepare_base(str(target), folder)
