@@ -15,7 +15,8 @@ from feedback.rows import IMPORTER
 from feedback.turns import messages
 from training.examples import EvaluationItem, Example
 from training.reservoir import sample, slice_of
-from training.sources import Record, Source, decided, vouched_for, weigh, why_not
+from training.sources import Record, Source, decided, has_answer, opinion, vouched_for, weigh, why_not
+from training.verdict import THUMBS
 
 MAX_REPLY_TOKENS = 1024
 MAX_FROZEN = 400
@@ -144,6 +145,8 @@ def _item(source: Source, renderer: Renderer, recipe: Recipe, counts: Counter[st
         counts["too long"] += 1
         return None
     if source.split == "evaluation":
+        if not has_answer(source):
+            return EvaluationItem(turn.id, prompt_ids, reply, "", turn.kind, THUMBS, opinion(source))
         age = slice_of(source.at, recipe.learned)
         return EvaluationItem(turn.id, prompt_ids, reply, source.reply, turn.kind, age)
     return Example(prompt_ids, reply, turn.id, turn.author or "", source.weight, source.objective, rejected)
