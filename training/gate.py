@@ -72,14 +72,12 @@ def judge(
     checked: Sequence[EvaluationItem] = (),
     learned: Sequence[EvaluationItem] = (),
     rebuild: bool = False,
-    divergence: float | None = None,
 ) -> GateReport:
     """Compare a candidate with the version that is live.
 
     `evaluation` holds the frozen prompts of the new and of every older slice, thumbs and passages; `general` and
     `checked` (safety, refusals and format) what ships with the package; `learned` some of the candidate's own training
-    prompts. With `rebuild` the candidate replaces a version that must go, and need only be no worse. `divergence` is
-    what its training measured, for the report.
+    prompts. With `rebuild` the candidate replaces a version that must go, and need only be no worse.
     """
     slices, vetoes = _compare(candidate, against, evaluation, general, checked, generate, score)
     scores = {name: part.scores for name, part in slices.items()}
@@ -101,7 +99,6 @@ def judge(
         summary=summary,
         created_at=now_ms(),
         frozen=frozen_hash(item.id for part in slices.values() for item in part.items),
-        divergence=divergence,
         learned=taught,
         learned_changed=changed,
         rebuild=rebuild,
