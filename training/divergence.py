@@ -21,6 +21,7 @@ class Budget:
     """Adds to the loss of some steps what the divergence on the next general prompts exceeds the budget by."""
 
     def __init__(self, rows: Sequence[Row], nats: float, device: str):
+        self._all = rows
         self._rows: Iterator[Row] = cycle(rows)
         self._nats = nats
         self._device = device
@@ -36,19 +37,34 @@ class Budget:
 
     def look(self, model: PeftModel, parameters: Sequence[torch.Tensor], hands: Hands) -> tuple[float, list[Gradients]]:
         """The divergence on the next prompts (nats a token); over the budget, the gradients of WEIGHT times it too."""
-        packed = [pack([row]).to(self._device) for row in islice(self._rows, ROWS)]
+        parts = self._parts(list(islice(self._rows, ROWS)), model, hands, True)
+        total = sum(float(each.detach()) for each in parts)
+        if total <= self._nats:
+            return total, []
+        return total, hands.map(lambda each: torch.autograd.grad(WEIGHT * each, parameters), parts)
+
+    def measure(self, model: PeftModel, hands: Hands) -> float:
+        """The divergence on all general prompts (nats a token)."""
+        total, tokens = 0.0, 0
+        for start in range(0, len(self._all), ROWS):
+            rows = self._all[start : start + ROWS]
+            replied = sum(len(reply) for _, reply in rows)
+            total += replied * sum(float(each) for each in self._parts(rows, model, hands, False))
+            tokens += replied
+        return total / tokens
+
+    def _parts(self, rows: Sequence[Row], model: PeftModel, hands: Hands, learns: bool) -> list[torch.Tensor]:
+        """Each row's part of the divergence on these; with gradients where it `learns`."""
+        packed = [pack([row]).to(self._device) for row in rows]
         tokens = sum(len(each.targets) for each in packed)
         with model.disable_adapter():
             base = hands.map(partial(_log_probs, model), packed)
 
         def part(pair: tuple[torch.Tensor, Packed]) -> torch.Tensor:
-            return divergence(pair[0], token_logits(model, pair[1])) / tokens
+            with torch.set_grad_enabled(learns):
+                return divergence(pair[0], token_logits(model, pair[1])) / tokens
 
-        parts = hands.map(part, zip(base, packed, strict=True))
-        total = sum(float(each.detach()) for each in parts)
-        if total <= self._nats:
-            return total, []
-        return total, hands.map(lambda each: torch.autograd.grad(WEIGHT * each, parameters), parts)
+        return hands.map(part, zip(base, packed, strict=True))
 
 
 def divergence(base_log_probs: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
