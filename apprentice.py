@@ -443,11 +443,18 @@ def bench_learn(
         typer.Option(help="One refresh on 300 corrections, or a stream of refreshes: quick, standard or full."),
     ] = "once",
     file: ToFile = None,
+    plot: Annotated[Path | None, typer.Option(help="Also draw a stream here, as SVG.")] = None,
 ) -> None:
     """Corrections in, refreshes: how much better are the answers, and is anything forgotten?"""
     from bench import continual, learn
+    from bench.curve import draw
 
-    _report(learn.run(data, _say) if preset == "once" else continual.run(data, preset, file, _say), file)
+    if preset == "once":
+        _report(learn.run(data, _say), file)
+        return
+    result = continual.run(data, preset, file, _say)
+    _report(result, file)
+    _write(draw(result), plot)
 
 
 @bench.command("train")

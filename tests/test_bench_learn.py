@@ -3,11 +3,13 @@
 import json
 import math
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from bench.arms import summary
 from bench.continual import SIZES, conclusions, run
+from bench.curve import draw
 from bench.domains import DOMAINS, batches
 from core.errors import InvalidInput
 
@@ -68,3 +70,14 @@ def test_seeds_that_were_measured_before_are_not_measured_again(tmp_path):
     assert run(tmp_path / "no data", "full", file)["runs"] == runs
     with pytest.raises(InvalidInput, match="data_small.json is missing"):
         run(tmp_path / "no data", "standard", file)
+
+
+def test_a_stream_is_drawn_with_every_arm():
+    ours = {"accuracies": [[0.8, 0.0], [0.7, 0.9]]}
+    one = {"apprentice": ours, "naive": {"accuracies": [[0.8, 0.0], [0.1, 0.9]]}}
+    picture = draw({"reservoir": 100, "runs": [one | {"joint": {"average": 0.85}, "none": {"average": 0.01}}]})
+    root = ElementTree.fromstring(picture)
+    ends = [line.get("points").split()[-1] for line in root.iter("{http://www.w3.org/2000/svg}polyline")]
+    assert len(ends) == 4 and len({end.split(",")[0] for end in ends}) == 1
+    words = " ".join(root.itertext())
+    assert all(said in words for said in ("apprentice 80%", "naive 50%", "joint 85%", "none 1%", "40%, 80%"))
