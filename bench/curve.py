@@ -32,7 +32,7 @@ def draw(result: dict[str, Any]) -> str:
             for share in (0, 0.25, 0.5, 0.75, 1)
         ),
         *(
-            f'  <text class="what" x="{_x(n, count):.1f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">{n + 1}</text>'
+            f'  <text class="what" x="{_x(n, count):.1f}" y="{HEIGHT - 28}" text-anchor="middle">{n + 1}</text>'
             for n in range(count)
         ),
         *(_drawn(name, values) for name, values in lines.items()),
