@@ -143,7 +143,7 @@ class Reviews:
         at = now_ms()
         splits = self.splits([d.turn for d in decisions])
         reviews = [
-            Review(d.turn.id, d.decision, d.scope, _approved_text(d), reviewer, d.why, _correctors(d), split, at)
+            Review(d.turn.id, d.decision, d.scope, _approved_text(d), reviewer, scrub(d.why), _correctors(d), split, at)
             for d, split in zip(decisions, splits, strict=True)
         ]
         with durable(), self._store.pipeline() as pipe:

@@ -20,10 +20,11 @@ from core.records import Message
 from core.settings import Settings
 from training.checkpoints import Checkpoints
 from training.examples import Example
+from training.hands import Hands
 from training.journal import Journal
 from training.objectives import log_probabilities, rows_of, token_logits, total_loss
 from training.packing import pack, packed_tokens
-from training.plan import rate_share
+from training.plan import rate_share, shares
 from training.room import NotEnoughMemory, affordable
 from training.train import Hyperparameters, Material, Means, train
 
@@ -294,3 +295,34 @@ def test_memory_is_checked_before_it_is_taken(base):
         affordable(base.folder, 1024, 2**29, 4, 200)
     with pytest.raises(NotEnoughMemory, match="GiB are free"):
         affordable(base.folder, 1024, 3 * 2**30, 4, few + 1)
+
+
+def test_pieces_made_side_by_side_are_steps_of_the_whole(tiny, tmp_path, monkeypatch):
+    """However many hands there are, each step learns the mean over its batch."""
+    examples = examples_for(tiny)
+    found = []
+    for count in (1, 3):
+        monkeypatch.setattr("training.train.useful_hands", lambda device, count=count: count)
+        found.append(on_cpu(tiny, examples, tmp_path / str(count)))
+    one, three = (read_tensors(tmp_path / name / "adapter_model.safetensors") for name in "13")
+    assert found[0].losses == pytest.approx(found[1].losses, rel=1e-5)
+    for name, tensor in one.items():
+        a, b = (torch.frombuffer(bytearray(t.data), dtype=torch.float32) for t in (tensor, three[name]))
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
+
+
+def test_what_goes_wrong_in_a_piece_is_raised():
+    def fail(piece):
+        raise RuntimeError(f"{piece} failed")
+
+    with Hands(2) as hands, pytest.raises(RuntimeError, match="a failed"):
+        hands.map(fail, "ab")
+
+
+def test_a_batch_is_shared_out_evenly_and_nothing_twice(tiny):
+    examples = [replace(examples_for(tiny)[0], reply_ids=tuple(range(n))) for n in (1, 40, 3, 20, 25, 2)]
+    pieces = shares(range(6), examples, 2, 10_000)
+    assert sorted(n for piece in pieces for n in piece) == list(range(6)) and len(pieces) == 2
+    lengths = [sum(len(examples[n].reply_ids) for n in piece) for piece in pieces]
+    assert abs(lengths[0] - lengths[1]) <= 15
+    assert all(len(piece) == 1 for piece in shares(range(6), examples, 2, 1))

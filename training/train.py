@@ -25,7 +25,6 @@ from training.hands import Hands, useful_hands
 from training.journal import Journal
 from training.objectives import example_rows, log_probabilities, references, rows_of, token_logits, total_loss
 from training.packing import Row, pack, packed_tokens
-from training.passes import take_over
 from training.plan import Stages, batches, shares
 from training.room import affordable, enough_memory, free_bytes
 from training.sharing import Courtesy
@@ -115,8 +114,6 @@ def train(model_folder: Path, material: Material, how: Hyperparameters, means: M
         )
         tuned = get_peft_model(model.to(means.device), config, autocast_adapter_dtype=False)
         tuned.train()
-        if means.device == "cpu":
-            take_over(tuned)
         trained = _Run(tuned, material, how, means, limit, hands).to_its_end(progress)
     try:
         tuned.save_pretrained(means.draft, safe_serialization=True)
