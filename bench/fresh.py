@@ -5,7 +5,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from bench.domains import Row, batches
 from bench.instance import Instance, instance
 from bench.learn import accuracy, routed
 from bench.machine import describe_machine
+from bench.people import react
 from bench.search import PARAPHRASES
 from core import keys
 from core.records import ApprovedAnswer
@@ -21,7 +21,7 @@ from retrieval.embedder import Embedder
 from retrieval.memory import Memory
 from workers.context import Context, open_context
 
-CORRECTIONS, ASKED, PEOPLE = 200, 45, 20
+CORRECTIONS, ASKED = 200, 45
 QUESTIONS = 20
 OPERATOR = "operator"
 REFRESH_S = 3600
@@ -93,7 +93,7 @@ def measure_batch(folder: Path, learn: Sequence[Row], ask: Sequence[Row], say: S
     with instance(folder, APPRENTICE_REFRESH_MIN_ITEMS=str(len(learn))) as running:
         context = open_context(running.settings)
         before = accuracy(running, ask)
-        correct_all(running, learn)
+        react(running, [routed(text) for text, _ in learn], lambda n, _: {"correction": learn[n][1]}, max_tokens=24)
         say(f"{context.reviews.waiting()} corrections wait")
         began = time.monotonic()
         for item in context.reviews.queue(len(learn)):
@@ -110,22 +110,6 @@ def measure_batch(folder: Path, learn: Sequence[Row], ask: Sequence[Row], say: S
         }
     say(f"{len(learn)} approved corrections: {json.dumps(found)}")
     return found
-
-
-def correct_all(running: Instance, rows: Sequence[Row]) -> None:
-    """Ask every message and correct its answer; several people do, and all consent."""
-    people = [f"person {n}" for n in range(PEOPLE)]
-    for person in people:
-        running.consent(person)
-
-    def correct(number: int) -> None:
-        (text, label), person = rows[number], people[number % PEOPLE]
-        extra = {"chat": person, "author": person}
-        turn = running.ask("", messages=routed(text), max_tokens=24, apprentice=extra)["apprentice"]["turn_id"]
-        running.feedback(turn, person, correction=label)
-
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(correct, range(len(rows))))
 
 
 def parts(moments: dict[str, float]) -> dict[str, float]:
