@@ -473,6 +473,30 @@ def bench_review(data: Data, file: ToFile = None) -> None:
     _report(run(data, _say), file)
 
 
+@bench.command("poison")
+def bench_poison(data: Data, file: ToFile = None) -> None:
+    """What can one malicious author do to a refresh, with the defences and without?"""
+    from bench.poison import run
+
+    _report(run(data, _say), file)
+
+
+@bench.command("thumbs")
+def bench_thumbs(data: Data, file: ToFile = None) -> None:
+    """Do thumbs alone, without a correction, make more of the answers right?"""
+    from bench.thumbs import run
+
+    _report(run(data, _say), file)
+
+
+@bench.command("fresh")
+def bench_fresh(data: Data, file: ToFile = None) -> None:
+    """How soon do approved corrections answer: many by a refresh, one by memory?"""
+    from bench.fresh import run
+
+    _report(run(data, _say), file)
+
+
 @bench.command("gate")
 def bench_gate(
     scores: Annotated[

@@ -120,8 +120,7 @@ def _cited(running: Instance) -> dict[str, Any] | None:
 
 
 def _correct_and_approve(running: Instance, turn_id: str) -> dict[str, Any]:
-    body = {"turn_id": turn_id, "author": CHAT, "rating": -1, "correction": CORRECTION}
-    running.http.post(f"{running.api}/v1/feedback", json=body).raise_for_status()
+    running.feedback(turn_id, CHAT, rating=-1, correction=CORRECTION)
     context = open_context(running.settings)
     context.reviews.decide(turn_id, "edit", "demo", scope="everyone", text=CORRECTION)
     return running.ask(SAME_QUESTION, apprentice={"chat": "somebody else", "author": "somebody else"})

@@ -62,13 +62,7 @@ def batches(data: Path, count: int, domains: int, corrections: int, asked: int, 
 
     Raises: InvalidInput where the data is missing, or not what it should be.
     """
-    path = data / "clinc150" / "data_small.json"
-    if not path.is_file():
-        raise InvalidInput(f"{path} is missing; `--data` names the folder with clinc150/ in it.")
-    given = json.loads(path.read_text(encoding="utf-8"))
-    known = {intent for names in DOMAINS.values() for intent in names.split()}
-    if known != {intent for _, intent in given["train"]}:
-        raise InvalidInput(f"{path} has other intents than CLINC150.")
+    given = {part: rows(data, part) for part in ("train", "test")}
     order = random.Random(seed)
     names = order.sample(sorted(DOMAINS), count * domains)
     found = []
@@ -79,9 +73,24 @@ def batches(data: Path, count: int, domains: int, corrections: int, asked: int, 
     return found
 
 
-def _even(rows: list[Row], count: int, order: random.Random) -> list[Row]:
-    """`count` rows, of every intent as many, give or take one."""
-    shuffled = order.sample(rows, len(rows))
+def rows(data: Path, part: str) -> list[Row]:
+    """All messages of a part (`train` or `test`).
+
+    Raises: InvalidInput where the data is missing, or not what it should be.
+    """
+    path = data / "clinc150" / "data_small.json"
+    if not path.is_file():
+        raise InvalidInput(f"{path} is missing; `--data` names the folder with clinc150/ in it.")
+    given = json.loads(path.read_text(encoding="utf-8"))
+    known = {intent for names in DOMAINS.values() for intent in names.split()}
+    if known != {intent for _, intent in given["train"]}:
+        raise InvalidInput(f"{path} has other intents than CLINC150.")
+    return [(text, intent) for text, intent in given[part]]
+
+
+def _even(given: list[Row], count: int, order: random.Random) -> list[Row]:
+    """`count` of the rows, of every intent as many, give or take one."""
+    shuffled = order.sample(given, len(given))
     turn: dict[str, int] = {}
     ranked = []
     for row in shuffled:

@@ -15,7 +15,9 @@ from typing import Any
 import httpx
 
 from core.errors import ApprenticeError
+from core.identity import Pseudonyms
 from core.settings import Settings, load_settings
+from workers.context import open_context
 
 READY_S = 300
 
@@ -55,6 +57,18 @@ class Instance:
         if answer.is_error:
             raise InstanceFailed(answer.text)
         return answer.json()
+
+    def feedback(self, turn_id: str, author: str, **said: Any) -> None:
+        """Say something about an answer: a `rating`, a `correction`, or both."""
+        answer = self.http.post(f"{self.api}/v1/feedback", json={"turn_id": turn_id, "author": author, **said})
+        if answer.is_error:
+            raise InstanceFailed(answer.text)
+
+    def consent(self, author: str) -> str:
+        """Note that an author of the API lets the assistant learn from them; returns their pseudonym."""
+        pseudonym = Pseudonyms.of_installation(self.settings.data_dir).author(author)
+        open_context(self.settings).people.set_consent(pseudonym, "yes")
+        return pseudonym
 
     def command(self, *words: str, timeout_s: float = 1800) -> str:
         """Run `apprentice ...` in this installation and return what it printed.

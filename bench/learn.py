@@ -74,23 +74,36 @@ def _balanced(rows: Sequence[Row], intents: Sequence[str], count: int, order: ra
     return order.sample(chosen, len(chosen))
 
 
-def _messages(text: str) -> list[dict[str, str]]:
+def routed(text: str) -> list[dict[str, str]]:
+    """A message under the system line that asks for its label."""
     return [{"role": "system", "content": SYSTEM}, {"role": "user", "content": text}]
 
 
 def correction(text: str, label: str) -> dict[str, Any]:
     """A message and its label as a row of corrections to import."""
-    return {"messages": _messages(text), "chosen": label, "rejected": "I am not sure where this belongs."}
+    return {"messages": routed(text), "chosen": label, "rejected": "I am not sure where this belongs."}
 
 
 def accuracy(running: Instance, rows: Sequence[Row], expected: str | None = None, retrieval: bool = False) -> float:
     """The share of rows that get exactly their label; with retrieval off, so that it is the weights that answer."""
+    said = answers(running, [routed(text) for text, _ in rows], 24, expected, retrieval)
+    return sum(text == label for text, (_, label) in zip(said, rows, strict=True)) / len(rows)
 
-    def right(row: Row) -> bool:
+
+def answers(
+    running: Instance,
+    asked: Sequence[list[dict[str, str]]],
+    max_tokens: int,
+    expected: str | None = None,
+    retrieval: bool = False,
+) -> list[str]:
+    """What each list of messages gets as an answer, without a trace in the record; of one version, if one is named."""
+
+    def ask(messages: list[dict[str, str]]) -> str:
         extra = {"retrieval": retrieval, "record": False}
-        answer = running.ask("", messages=_messages(row[0]), max_tokens=24, apprentice=extra)
+        answer = running.ask("", messages=messages, max_tokens=max_tokens, apprentice=extra)
         assert expected in (None, answer["model"]), f"{answer['model']} answered instead of {expected}"
-        return answer["choices"][0]["message"]["content"].strip() == row[1]
+        return answer["choices"][0]["message"]["content"].strip()
 
     with ThreadPoolExecutor(8) as pool:
-        return sum(pool.map(right, rows)) / len(rows)
+        return list(pool.map(ask, asked))

@@ -67,13 +67,15 @@ def cap(
 ) -> tuple[list[Candidate], list[str]]:
     """Those that stay, in their order, and the ids of what authors have beyond max(10, share of all candidates).
 
-    Authors that are `exempt` have no limit. In a circle so small that an even share comes near to it, the share is
-    EVEN times an even one. Of what an author has the reviewed stay first, then the newest.
+    Authors that are `exempt` have no limit. In a circle so small that an even share of what the others have comes near
+    to it, the limit is EVEN times that, less what the exempt bring: a refresh that they fill starves of no cap. Of what
+    an author has the reviewed stay first, then the newest.
     """
     given = list(candidates)
-    even = EVEN / max(1, len({candidate.author for candidate in given}))
-    limit = max(ALWAYS_ALLOWED, math.floor(max(share, even) * len(given)))
     excepted = {author: exempt(author) for author in {candidate.author for candidate in given}}
+    limited = [candidate for candidate in given if not excepted[candidate.author]]
+    even = EVEN * len(limited) / max(1, len({candidate.author for candidate in limited}))
+    limit = max(ALWAYS_ALLOWED, math.floor(max(share * len(given), even - (len(given) - len(limited)))))
     had: Counter[str] = Counter()
     stay = set()
     for candidate in sorted(given, key=_first_choice):

@@ -106,6 +106,14 @@ def test_in_a_small_circle_everybody_may_have_their_part():
     assert len(cap(few, 0.1, lambda author: False)[0]) == ALWAYS_ALLOWED + 20
 
 
+def test_who_is_alone_beside_imports_is_no_small_circle():
+    def of_mallory(imported: int) -> int:
+        given = [candidate(n, "") for n in range(imported)] + [candidate(n, "mallory") for n in range(imported, 150)]
+        return sum(c.author == "mallory" for c in cap(given, 0.1, lambda author: author == "")[0])
+
+    assert (of_mallory(120), of_mallory(90), of_mallory(60), of_mallory(10)) == (15, 15, 75, 140)
+
+
 def test_a_malicious_author_with_a_fifth_of_all_events_is_held_to_the_cap(turns, ratings, reviews, trust):
     """40 guests like 10 answers each; one author likes 100 insults, many of them nearly the same."""
     for guest in range(40):
