@@ -5,6 +5,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,18 @@ from bench.compare import Say
 from bench.figures import Bar
 from core.errors import InvalidInput
 from core.records import GateReport, from_json
-from training.statistics import sign_test
-from training.verdict import ALPHA, GENERAL, NEW, Paired, checked_vetoes, decide
+from training.statistics import TIE, sign_test
+from training.verdict import (
+    ALPHA,
+    DOMAIN,
+    GENERAL,
+    LIKELIHOOD_TIE,
+    NEW,
+    THUMBS,
+    Paired,
+    checked_vetoes,
+    decide,
+)
 
 SWAPS, TRIALS = 10_000, 2_000
 DISCORDANT = (20, 50, 100, 200, 400)
@@ -25,8 +36,11 @@ WIN_SHARE = 0.65
 OLDER, OLDER_ITEMS, GENERAL_ITEMS = 3, 25, 30
 GENERAL_NOISE = 0.02
 """Spread of one general prompt's log-likelihood between two seeds (nats a token)."""
+OTHER_ITEMS, OTHER_NOISE = 48, 0.05
+"""Frozen thumbs, and passages kept aside, and the same spread of theirs, which is more than a tie."""
 FORGOTTEN = (0.1, 0.2, 0.3, 0.4)
 MOST_FALSE, LEAST_DISCORDANT = 0.055, 0.2
+TIES = {THUMBS: LIKELIHOOD_TIE, DOMAIN: LIKELIHOOD_TIE}
 Slices = Mapping[str, Paired]
 
 
@@ -39,10 +53,12 @@ def run(say: Say = lambda line: None, recorded: Path | None = None) -> dict[str,
     """
     chance = random.Random(0)
     pair = read_pair(recorded) if recorded else None
-    swapped, power = [], []
+    swapped, others, power = [], [], []
     for size in DISCORDANT:
         say(f"{size} discordant prompts: {SWAPS} label swaps, then {TRIALS} candidates that win {WIN_SHARE:.0%}")
-        swapped.append({"discordant": size} | swaps(even_pair(size, chance), chance))
+        pair_of_size = even_pair(size, chance)
+        swapped.append({"discordant": size} | swaps(pair_of_size, chance))
+        others.append({"discordant": size} | swaps({**pair_of_size, **other_evidence(chance)}, chance))
         outcomes = _shares(lambda size=size: decide(better(size, chance))[0], TRIALS)
         power.append({"discordant": size, "exact": sign_test_power(size, WIN_SHARE)} | outcomes)
     say("candidates that have forgotten a part of one older slice")
@@ -53,6 +69,7 @@ def run(say: Say = lambda line: None, recorded: Path | None = None) -> dict[str,
     rows = [*swapped, {"recorded": str(recorded)} | swaps(pair, chance)] if pair else swapped
     bars = [
         Bar("false promotions under label swaps, at most", max(row["promote"] for row in rows), most=MOST_FALSE),
+        Bar("the same with thumbs and passages as well", max(row["promote"] for row in others), most=MOST_FALSE),
         Bar("discordant answers of the A/A pairs", min(r["discordant_share"] for r in rows), least=LEAST_DISCORDANT),
     ]
     return {
@@ -61,6 +78,7 @@ def run(say: Say = lambda line: None, recorded: Path | None = None) -> dict[str,
         "win_share": WIN_SHARE,
         "older_slices": {"slices": OLDER, "items": OLDER_ITEMS},
         "false_promotions": rows,
+        "false_promotions_of_three": others,
         "power": power,
         "forgetting": forgotten,
         "bars": [bar.as_dict() for bar in bars],
@@ -85,6 +103,15 @@ def even_pair(discordant: int, chance: random.Random) -> Slices:
         slices[f"older {age}"] = _even(round(OLDER_ITEMS * DISCORDANT_SHARE), OLDER_ITEMS, chance)
     before = [-2.0] * GENERAL_ITEMS
     return slices | {GENERAL: Paired(before, [chance.gauss(score, GENERAL_NOISE) for score in before])}
+
+
+def other_evidence(chance: random.Random) -> Slices:
+    """Thumbs and passages of which two equally good versions think a little otherwise."""
+    before = [-2.0] * OTHER_ITEMS
+    return {
+        name: Paired(before, [chance.gauss(score, OTHER_NOISE) for score in before], LIKELIHOOD_TIE)
+        for name in (THUMBS, DOMAIN)
+    }
 
 
 def better(discordant: int, chance: random.Random) -> Slices:
@@ -121,7 +148,10 @@ def read_pair(file: Path) -> Slices:
     except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
         hint = "give what `apprentice adapters show ID --json` printed"
         raise InvalidInput(f"{file} holds no gate report ({type(error).__name__}); {hint}.") from error
-    pair = {s.name: Paired([i.before for i in s.scores], [i.after for i in s.scores]) for s in report.slices}
+    pair = {
+        s.name: Paired([i.before for i in s.scores], [i.after for i in s.scores], TIES.get(s.name, TIE))
+        for s in report.slices
+    }
     if not pair.get(NEW, Paired((), ())).before or GENERAL not in pair:
         raise InvalidInput(
             f"the report in {file} holds no scores; it was made by an earlier release, or on no prompts."
@@ -140,7 +170,7 @@ def _swap(paired: Paired, chance: random.Random) -> Paired:
         (new, old) if chance.random() < 0.5 else (old, new)
         for old, new in zip(paired.before, paired.after, strict=True)
     ]
-    return Paired([old for old, _ in turned], [new for _, new in turned])
+    return replace(paired, before=[old for old, _ in turned], after=[new for _, new in turned])
 
 
 def _shares(one: Callable[[], str], times: int) -> dict[str, float]:

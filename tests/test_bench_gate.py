@@ -27,6 +27,14 @@ def test_equal_versions_are_promoted_in_one_case_of_twenty_at_most(monkeypatch):
     assert found["promote"] + found["reject"] + found["not enough evidence"] == pytest.approx(1)
 
 
+def test_three_kinds_of_evidence_promote_equal_versions_no_more_often(monkeypatch):
+    monkeypatch.setattr(gate, "SWAPS", 2000)
+    chance = random.Random(0)
+    pair = {**gate.even_pair(50, chance), **gate.other_evidence(chance)}
+    assert all(sum(pair[name].counts) > 20 for name in ("thumbs", "domain"))
+    assert 0.01 < gate.swaps(pair, chance)["promote"] <= gate.MOST_FALSE
+
+
 def test_power_is_that_of_the_binomial():
     # Five discordant prompts: only five wins are significant, 0.65**5.
     assert gate.sign_test_power(5, 0.65) == pytest.approx(0.65**5)
