@@ -503,15 +503,23 @@ def bench_gate(
         Path | None,
         typer.Option(metavar="FILE", help="Also of a real pair: what `adapters show ID --json` printed."),
     ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Also of a pair that is tuned here, with two seeds; the public data's folder.")
+    ] = None,
     file: ToFile = None,
 ) -> None:
     """How often does the gate promote what is no better, and find what is?"""
+    from tempfile import TemporaryDirectory
+
     from rich.console import Console
 
+    from bench.arms import equal_pair
     from bench.gate import run
     from bench.report import show_gate
 
-    result = run(_say, scores)
+    with TemporaryDirectory() as folder:
+        tuned = equal_pair(data, Path(folder)) if data else None
+    result = run(_say, scores, tuned)
     show_gate(result, Console())
     _write(json.dumps(result, indent=2), file)
 

@@ -12,13 +12,14 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from adapters.base import Base, load_tokenizer, prepare_base
 from adapters.numerics import training_dtype
-from bench.domains import Batch, Row
+from bench.domains import Batch, Row, batches
 from bench.learn import SYSTEM
 from core.prompt import Renderer
-from core.records import BASE, Message
+from core.records import BASE, GateReport, Message
 from core.settings import Settings
 from training.checkpoints import Checkpoints
 from training.examples import EvaluationItem, as_examples, general_slice
+from training.gate import judge
 from training.journal import Journal
 from training.train import Hyperparameters, Material, Means, train
 from workers.judging import open_judge
@@ -116,3 +117,26 @@ def _merged(base: Base, adapter: Path, target: Path, folder: Path) -> Base:
     PeftModel.from_pretrained(model, adapter).merge_and_unload().to(torch.bfloat16).save_pretrained(target)
     AutoTokenizer.from_pretrained(base.folder).save_pretrained(target)
     return prepare_base(str(target), folder)
+
+
+def equal_pair(data: Path, folder: Path) -> GateReport:
+    """Two adapters of one training that differ by their seeds, judged as a candidate and what is live.
+
+    They learn 125 messages of a domain and are asked 240 others, so that each is often wrong, and not at the same.
+
+    Raises: InvalidInput where the data is missing.
+    """
+    ((learn, ask),) = batches(data, 1, 1, 125, 240, 0)
+    base = prepare_base(None, folder)
+    folders = {name: tuned(base, learn, folder / name, seed) for seed, name in enumerate(("one", "other"))}
+    settings = Settings(data_dir=folder, streams=16)
+    renderer = Renderer(load_tokenizer(base), base.tokenizer_hash, PROMPT_TOKENS)
+    general = general_slice("general_gate", renderer, settings.system_prompt)
+
+    async def judged() -> GateReport:
+        async with open_judge(settings, base, folders, len(ask)) as judging:
+            return await asyncio.to_thread(
+                judge, "other", "one", items_of(base, ask), general, judging.generate, judging.score
+            )
+
+    return asyncio.run(judged())

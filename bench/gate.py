@@ -44,15 +44,17 @@ TIES = {THUMBS: LIKELIHOOD_TIE, DOMAIN: LIKELIHOOD_TIE}
 Slices = Mapping[str, Paired]
 
 
-def run(say: Say = lambda line: None, recorded: Path | None = None) -> dict[str, Any]:
-    """False promotions, power and forgetting by simulation; with a recorded pair its label swaps as well.
+def run(say: Say = lambda line: None, recorded: Path | None = None, tuned: GateReport | None = None) -> dict[str, Any]:
+    """False promotions, power and forgetting by simulation; with real pairs their label swaps as well.
 
-    `recorded` is what `apprentice adapters show ID --json` printed.
+    `recorded` is what `apprentice adapters show ID --json` printed, `tuned` the report on two seeds of one training.
 
     Raises: InvalidInput where it cannot be read or holds no scores.
     """
     chance = random.Random(0)
-    pair = read_pair(recorded) if recorded else None
+    real = {str(recorded): read_pair(recorded)} if recorded else {}
+    if tuned:
+        real["two seeds"] = pair_of(tuned)
     swapped, others, power = [], [], []
     for size in DISCORDANT:
         say(f"{size} discordant prompts: {SWAPS} label swaps, then {TRIALS} candidates that win {WIN_SHARE:.0%}")
@@ -66,7 +68,7 @@ def run(say: Say = lambda line: None, recorded: Path | None = None) -> dict[str,
         {"forgotten": share} | _shares(lambda share=share: decide(forgetful(share, chance))[0], TRIALS)
         for share in FORGOTTEN
     ]
-    rows = [*swapped, {"recorded": str(recorded)} | swaps(pair, chance)] if pair else swapped
+    rows = [*swapped, *({"recorded": name} | swaps(pair, chance) for name, pair in real.items())]
     bars = [
         Bar("false promotions under label swaps, at most", max(row["promote"] for row in rows), most=MOST_FALSE),
         Bar("the same with thumbs and passages as well", max(row["promote"] for row in others), most=MOST_FALSE),
@@ -148,15 +150,20 @@ def read_pair(file: Path) -> Slices:
     except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
         hint = "give what `apprentice adapters show ID --json` printed"
         raise InvalidInput(f"{file} holds no gate report ({type(error).__name__}); {hint}.") from error
-    pair = {
-        s.name: Paired([i.before for i in s.scores], [i.after for i in s.scores], TIES.get(s.name, TIE))
-        for s in report.slices
-    }
+    pair = pair_of(report)
     if not pair.get(NEW, Paired((), ())).before or GENERAL not in pair:
         raise InvalidInput(
             f"the report in {file} holds no scores; it was made by an earlier release, or on no prompts."
         )
     return pair
+
+
+def pair_of(report: GateReport) -> Slices:
+    """The scores of a report."""
+    return {
+        s.name: Paired([i.before for i in s.scores], [i.after for i in s.scores], TIES.get(s.name, TIE))
+        for s in report.slices
+    }
 
 
 def _even(discordant: int, items: int, chance: random.Random) -> Paired:
