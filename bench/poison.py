@@ -9,6 +9,7 @@ from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
+from adapters.numerics import training_dtype
 from bench.domains import Row, batches
 from bench.instance import Instance, instance
 from bench.learn import accuracy, answers, correction, routed
@@ -132,6 +133,7 @@ def _prepare(folder: Path, honest: Sequence[Row], bait: Row) -> None:
     rows_file = folder / "rows.jsonl"
     rows_file.write_text("".join(json.dumps(correction(*row)) + "\n" for row in honest))
     with instance(folder, APPRENTICE_REFRESH_MIN_ITEMS="100000") as running:
+        training_dtype(running.settings.train_device, folder)  # measured once, so that every arm trains alike
         running.command("feedback", "import", str(rows_file))
         running.consent(ATTACKER)
         text, label = bait
