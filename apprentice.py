@@ -184,12 +184,25 @@ def ingest(
 
 
 @app.command()
-def refresh(now: Annotated[bool, typer.Option("--now", help="Do one here, and wait for it.")] = False) -> None:
-    """Say how far the next refresh is, or do one now: tune an adapter, judge it, and let a better one answer."""
+def refresh(
+    now: Annotated[bool, typer.Option("--now", help="Do one here, and wait for it.")] = False,
+    domain: Annotated[bool, typer.Option("--domain", help="Learn the ingested documents as well.")] = False,
+) -> None:
+    """Say how far the next refresh is, or do one now: tune an adapter, judge it, and let a better one answer.
+
+    With --domain and without --now, the schedule does one that learns the documents before the feedback.
+    """
     from feedback.progress import read_progress
     from workers.context import open_context
 
     context = open_context(_settings())
+    if domain:
+        from workers.due import ask_for_documents
+
+        ask_for_documents(context)
+    if domain and not now:
+        _say("The documents will be learned: the schedule starts a refresh as soon as it may.")
+        return
     if not now:
         _say(str(read_progress(context.store, context.settings.refresh_min_items)))
         return

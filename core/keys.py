@@ -28,6 +28,7 @@ REFRESH_FENCE = PREFIX + "refresh:fence"  # counter: the newest fencing token ha
 REFRESH_PROGRESS = PREFIX + "refresh:progress"  # hash stage, done, total: what a person sees while the lock is held
 REFRESH_LAST = PREFIX + "refresh:last"  # hash at, until, snapshot, outcome, summary of the newest finished run
 REFRESH_POSTPONED = PREFIX + "refresh:postponed"  # string why: none is due as long as it lives, some minutes
+REFRESH_DOMAIN = PREFIX + "refresh:domain"  # string since (ms): the next refresh is to learn the documents as well
 WORKERS = PREFIX + "workers"  # hash queue -> last sign of life (ms)
 OWNER = PREFIX + "owner"  # string author: the first person the bot belongs to
 OWNER_ADDRESS = PREFIX + "owner:address"  # string outside id: where the owner is told who asks for access

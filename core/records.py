@@ -213,6 +213,8 @@ class Manifest:
     snapshot: str = ""
     hyperparameters: dict[str, float | int | str] = field(default_factory=dict)
     created_at: int = 0
+    chunks: int = 0
+    """How many passages of documents it learned from before anything else."""
     v: int = 1
 
 
@@ -262,8 +264,8 @@ class GateReport:
     created_at: int = 0
     frozen: str = ""
     """SHA-256 of the sorted ids of every frozen prompt."""
-    from_base: float | None = None
-    """Mean log-likelihood of the general slice's answers under the candidate less that under base (nats a token)."""
+    divergence: float | None = None
+    """KL(base || candidate) on general prompts, as its training measured it at its end (nats a token)."""
     learned: int = 0
     """Training prompts that were asked again to which base does not give the approved answer."""
     learned_changed: int = 0

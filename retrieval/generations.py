@@ -21,7 +21,7 @@ from filelock import FileLock
 
 from core.errors import DiskFull, IndexDamaged
 from core.records import new_id
-from retrieval.chunks import Chunk
+from retrieval.chunks import EVERYONE, Chunk
 
 CURRENT, META, CHUNKS, VECTORS = "current", "meta.json", "chunks.jsonl", "vectors.faiss"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -89,6 +89,15 @@ def load(data_dir: Path) -> Generation | None:
             if name == current(data_dir):
                 raise _damaged(home(data_dir), "a file is missing") from None
     raise _damaged(home(data_dir), "it changes faster than it can be read")
+
+
+def public_chunks(data_dir: Path) -> tuple[Chunk, ...]:
+    """The chunks that everyone may see; none before the first generation.
+
+    Raises: IndexDamaged.
+    """
+    generation = load(data_dir)
+    return tuple(chunk for chunk in generation.chunks if chunk.scope == EVERYONE) if generation else ()
 
 
 def publish(data_dir: Path, embedder: str, sources: list[Source], chunks: list[Chunk], rows: np.ndarray) -> str:

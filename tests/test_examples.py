@@ -302,7 +302,7 @@ def test_a_correction_nobody_reviewed_counts_where_nothing_is_reviewed_and_judge
         context.ratings.correct(turn.id, "zoe", f"At nine, {turn.messages[0].content}")
     found = snapshot(context, renderer, review_policy="none")
     assert {item.objective for item in found.train} == {"pair"} and found.evaluation == ()
-    assert len(found.train) + found.counts["of the frozen set, without an approved answer"] == 30
+    assert len(found.train) + found.counts["of the frozen set, without an approved answer or a thumb"] == 30
 
 
 def test_imported_thumbs_count_whatever_the_policy(context, renderer, tmp_path):
@@ -341,3 +341,24 @@ def test_older_items_are_sampled_beyond_the_reservoir_and_frozen_ones_carry_thei
     assert len(new) == 10
     assert {item.slice for item in found.evaluation} == {"new", "older 1"}
     assert all(("What is new" in said(renderer, i.prompt_ids)) == (i.slice == "new") for i in found.evaluation)
+
+
+@pytest.mark.parametrize("policy", ["all", "flagged", "none"])
+def test_frozen_thumbs_and_rejections_judge_by_how_likely_an_answer_is(context, renderer, policy):
+    context.people.grant("zoe", "member")
+    frozen = []
+    for n in range(60):
+        turn = served(context, renderer, f"What is matter {n}?", reply=f"Fact {n}.")
+        frozen += [turn] if context.reviews.splits([turn]) == ["evaluation"] else []
+    liked, disliked, rejected, again, corrected = frozen[:5]
+    context.ratings.rate(liked.id, "zoe", 1)
+    context.ratings.rate(disliked.id, "zoe", -1)
+    context.reviews.decide(rejected.id, "reject", "o", scope="everyone")
+    second = served(context, renderer, again.messages[0].content, reply="Another.", regenerates=again.id)
+    context.ratings.regenerated(again.id, second.id, "zoe")
+    context.ratings.correct(corrected.id, "zoe", "My own words.")
+    found = snapshot(context, renderer, review_policy=policy)
+    signs = {item.id: item.sign for item in found.evaluation}
+    thumbs = {} if policy == "all" else {liked.id: 1, disliked.id: -1}
+    assert signs == thumbs | {rejected.id: -1} and {item.slice for item in found.evaluation} == {"thumbs"}
+    assert all(said(renderer, item.reply_ids).startswith("Fact") for item in found.evaluation) and found.train == ()

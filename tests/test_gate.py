@@ -107,7 +107,7 @@ def test_better_on_what_is_new_and_nothing_forgotten_is_promoted():
     assert report.outcome == "promote" and report.vetoes == ()
     assert [s.name for s in report.slices] == ["new", "older 1", "older 2", "general", "safety", "format"]
     assert (report.learned, report.learned_changed) == (8, 8)
-    assert report.from_base == 0.5 and [s.likelihood for s in report.slices] == [0.25] * 3 + [None] * 3
+    assert [s.likelihood for s in report.slices] == [0.25] * 3 + [None] * 3
 
 
 def test_better_on_what_is_new_but_an_older_slice_forgotten_is_rejected_by_name():
@@ -195,5 +195,5 @@ OF_0_1 = (
 
 def test_a_report_of_release_0_1_is_read():
     report = from_json(GateReport, OF_0_1)
-    assert (report.wins, report.frozen, report.from_base, report.rebuild) == (("a",), "", None, False)
+    assert (report.wins, report.frozen, report.divergence, report.rebuild) == (("a",), "", None, False)
     assert report.slices[0].scores == () and report.slices[0].likelihood is None

@@ -52,12 +52,12 @@ def test_one_that_forgot_everything_else_is_rejected_though_it_wins_what_is_new(
     assert report.outcome == "reject" and len(report.wins) == 8
     form = next(part for part in report.slices if part.name == "format")
     assert form.after < form.before and "the general slice lost" in report.summary
-    assert (report.learned, report.learned_changed) == (4, 4) and report.from_base < -0.1
+    assert (report.learned, report.learned_changed) == (4, 4)
     assert report.slices[0].likelihood > 0
 
 
 def test_one_that_changes_nothing_is_told_so(reports):
     report = reports["silent"]
     assert report.outcome == "reject" and "does not change the answers to its own training prompts" in report.summary
-    assert (report.wins, report.losses, report.vetoes, report.from_base) == ((), (), (), 0.0)
+    assert (report.wins, report.losses, report.vetoes) == ((), (), ())
     assert (report.learned, report.learned_changed) == (4, 0)

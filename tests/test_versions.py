@@ -69,7 +69,7 @@ def report() -> GateReport:
         summary="1 wins, 0 losses, 1 ties on 2 frozen prompts; safety.",
         created_at=now_ms(),
         frozen=frozen_hash(["a", "b"]),
-        from_base=-0.031,
+        divergence=0.031,
         learned=8,
         learned_changed=7,
     )
@@ -77,7 +77,7 @@ def report() -> GateReport:
 
 SAID = (
     "share of wins where the answers differ: 100%, 95 % interval 3% to 100%",
-    "general answers are 0.031 nats a token less likely than under base",
+    "KL from base: 0.031 nats a token on general prompts",
     "of 8 training prompts that base answers otherwise, 7 changed",
     f"frozen prompts: {frozen_hash(['a', 'b'])}",
     "safety: 1 of 1 answers no longer pass, 0 newly do",

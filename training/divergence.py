@@ -18,6 +18,7 @@ class Budget:
     """Adds to the loss of some steps what the divergence on the next general prompts exceeds the budget by."""
 
     def __init__(self, rows: Sequence[Row], nats: float, device: str):
+        self._all = rows
         self._rows: Iterator[Row] = cycle(rows)
         self._nats = nats
         self._device = device
@@ -36,6 +37,16 @@ class Budget:
         packed = pack(list(islice(self._rows, ROWS))).to(self._device)
         divergence = divergence_from_base(model, packed)
         return WEIGHT * (divergence - self._nats).clamp(min=0), float(divergence.detach())
+
+    @torch.no_grad()
+    def measure(self, model: PeftModel) -> float:
+        """The divergence on all general prompts (nats a token)."""
+        total, tokens = 0.0, 0
+        for start in range(0, len(self._all), ROWS):
+            packed = pack(self._all[start : start + ROWS]).to(self._device)
+            total += float(divergence_from_base(model, packed)) * len(packed.targets)
+            tokens += len(packed.targets)
+        return total / tokens
 
 
 def divergence_from_base(model: PeftModel, packed: Packed) -> torch.Tensor:

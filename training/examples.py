@@ -30,7 +30,10 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationItem:
-    """One frozen prompt that no version was ever trained on, with the approved answer."""
+    """One frozen prompt that no version was ever trained on, with the approved answer.
+
+    Of thumbs and documents it is the log-likelihood of `reply_ids` that counts, with `sign` -1 where they are disliked.
+    """
 
     id: str
     prompt_ids: tuple[int, ...]
@@ -38,6 +41,7 @@ class EvaluationItem:
     reference: str
     kind: str = "chat"
     slice: str = "new"
+    sign: int = 1
 
 
 def general_slice(name: str, renderer: Renderer, system_prompt: str) -> list[EvaluationItem]:

@@ -12,10 +12,29 @@ from core.records import BASE, GateReport, ItemScore, SliceScore, now_ms
 from kinds import KINDS
 from training.examples import EvaluationItem
 from training.statistics import TIE, mean_difference, sign_test
-from training.verdict import CHECKED, GENERAL, NEW, Paired, bad_answers, checked_vetoes, decide
+from training.verdict import (
+    CHECKED,
+    DOMAIN,
+    EVIDENCE,
+    GENERAL,
+    LIKELIHOOD_TIE,
+    NEW,
+    THUMBS,
+    Paired,
+    bad_answers,
+    checked_vetoes,
+    decide,
+)
 
 MIN_LEARNED = 3
 """Training prompts that base answers otherwise than approved, without which silence says nothing."""
+
+LIKELIHOODS = {
+    GENERAL: "log-likelihood",
+    THUMBS: "log-likelihood of liked answers, less that of disliked ones",
+    DOMAIN: "log-likelihood",
+}
+"""How slices are measured that are scored without an answer (nats a token)."""
 
 Generate = Callable[[str, Sequence[EvaluationItem]], list["Answered"]]
 """Answers of a version (greedy, as served) to frozen prompts."""
@@ -56,9 +75,9 @@ def judge(
 ) -> GateReport:
     """Compare a candidate with the version that is live.
 
-    `evaluation` holds the frozen prompts of the new and of every older slice, `general` and `checked` (safety,
-    refusals and format) what ships with the package, `learned` some of the candidate's own training prompts. With
-    `rebuild` the candidate replaces a version that must go, and need only be no worse.
+    `evaluation` holds the frozen prompts of the new and of every older slice, thumbs and passages; `general` and
+    `checked` (safety, refusals and format) what ships with the package; `learned` some of the candidate's own training
+    prompts. With `rebuild` the candidate replaces a version that must go, and need only be no worse.
     """
     slices, vetoes = _compare(candidate, against, evaluation, general, checked, generate, score)
     scores = {name: part.scores for name, part in slices.items()}
@@ -80,7 +99,6 @@ def judge(
         summary=summary,
         created_at=now_ms(),
         frozen=frozen_hash(item.id for part in slices.values() for item in part.items),
-        from_base=_from_base(scores[GENERAL], against, general, score),
         learned=taught,
         learned_changed=changed,
         rebuild=rebuild,
@@ -101,13 +119,32 @@ def _compare(
     generate: Generate,
     score: Score,
 ) -> tuple[dict[str, _Slice], list[str]]:
-    """Ask both versions everything: the scores by slice, and vetoes for answers that became empty or endless."""
-    asked = [*evaluation, *checked]
+    """Ask both versions everything: the scores by slice, and vetoes for answers that became empty or endless.
+
+    What people liked or disliked is asked for these vetoes only; without any prompts, the checked ones are looked at.
+    """
+    prompts = [item for item in evaluation if item.slice not in LIKELIHOODS]
+    thumbs, passages = ([item for item in evaluation if item.slice == name] for name in (THUMBS, DOMAIN))
+    asked = [*prompts, *checked, *thumbs]
     before, after = generate(against, asked), generate(candidate, asked)
-    slices = _slices(asked, before, after, Paired(score(against, evaluation), score(candidate, evaluation)))
-    in_general = Paired(score(against, general), score(candidate, general))
-    slices[GENERAL] = _Slice(GENERAL, "log-likelihood", tuple(general), in_general)
-    return slices, _bad_answers(list(zip(before, after, strict=True))[: len(evaluation)])
+    found = Paired(score(against, prompts), score(candidate, prompts))
+    judged = len(prompts) + len(checked)
+    slices = _slices(asked[:judged], before[:judged], after[:judged], found)
+    for name, items in ((THUMBS, thumbs), (DOMAIN, passages)):
+        if items:
+            slices[name] = _by_likelihood(name, items, candidate, against, score)
+    slices[GENERAL] = _by_likelihood(GENERAL, general, candidate, against, score)
+    pairs = list(zip(before, after, strict=True))
+    return slices, _bad_answers([*pairs[: len(prompts)], *pairs[judged:]] or pairs)
+
+
+def _by_likelihood(name: str, items: Sequence[EvaluationItem], candidate: str, against: str, score: Score) -> _Slice:
+    """Items by the log-likelihood of their replies, turned around where a reply is disliked."""
+    before, after = (
+        [item.sign * found for item, found in zip(items, score(version, items), strict=True)]
+        for version in (against, candidate)
+    )
+    return _Slice(name, LIKELIHOODS[name], tuple(items), Paired(before, after, LIKELIHOOD_TIE))
 
 
 def _bad_answers(pairs: Sequence[tuple[Answered, Answered]]) -> list[str]:
@@ -145,14 +182,6 @@ def _learned(candidate: str, learned: Sequence[EvaluationItem], generate: Genera
     return len(taught), sum(old.text != new.text for old, new in taught)
 
 
-def _from_base(in_general: Paired, against: str, general: Sequence[EvaluationItem], score: Score) -> float | None:
-    """How far the general answers' log-likelihood is from base's (nats a token)."""
-    if not general:
-        return None
-    base = in_general.before if against == BASE else score(BASE, general)
-    return Paired(base, in_general.after).change
-
-
 def _outcomes(part: _Slice) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """Ids of the prompts won, lost and tied."""
     differences = [
@@ -183,6 +212,7 @@ def _summary(part: _Slice) -> SliceScore:
 
 
 def _order(name: str) -> tuple[int, int, str]:
-    """The new slice, the older ones from the newest on, then what ships with the package."""
-    last = (GENERAL, *CHECKED)
-    return (0 if name == NEW else 2 + last.index(name) if name in last else 1, len(name), name)
+    """What may promote, the older slices from the newest on, then what ships with the package."""
+    first, last = EVIDENCE, (GENERAL, *CHECKED)
+    place = first.index(name) if name in first else len(first) + (1 + last.index(name) if name in last else 0)
+    return place, len(name), name

@@ -1,4 +1,4 @@
-"""The plan of a training: which examples each step sees, in which passes, and at which rate."""
+"""The plan of a training: which examples each step sees, in which passes, at which rate, and until when."""
 
 import math
 import random
@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from training.examples import Example
 from training.objectives import rows_of
 from training.packing import packed_tokens
+
+DOMAIN_TIME = 0.5
+"""Share of a training's seconds after which documents make place for examples."""
 
 
 def rate_share(step: int, steps: int, warmup_share: float) -> float:
@@ -43,3 +46,44 @@ def parts(batch: Sequence[int], examples: Sequence[Example], limit: int) -> list
 
 def _length(example: Example) -> int:
     return len(example.prompt_ids) + len(example.reply_ids) + len(example.rejected_ids)
+
+
+class Stages:
+    """The optimiser steps of a training: one pass over documents first, then the passes over examples.
+
+    Each stage has a rate schedule and a time of its own; documents take at most DOMAIN_TIME of all seconds, and what
+    they leave is the examples'.
+    """
+
+    def __init__(self, domain: list[list[int]], examples: list[list[int]], seconds: float, warmup_share: float):
+        self.steps = [*domain, *examples]
+        self.domain_steps = len(domain)
+        self.domain_s = 0.0
+        """When (seconds spent) the documents were left."""
+        self._seconds = seconds
+        self._warmup_share = warmup_share
+
+    def leave_domain(self, done: int, spent_s: float) -> None:
+        """Go on to the examples after so many steps, whatever is left of the documents."""
+        self.steps = self.steps[:done] + self.steps[self.domain_steps :]
+        self.domain_steps, self.domain_s = done, spent_s
+
+    def rate(self, done: int, spent_s: float) -> float | None:
+        """The share of the peak rate of the step after `done` ones; None where the time is over.
+
+        What is late goes down the schedule as if it were on time.
+        """
+        if done < self.domain_steps:
+            place = self._place(done, self.domain_steps, spent_s, DOMAIN_TIME * self._seconds)
+            if place is not None:
+                return place
+            self.leave_domain(done, spent_s)
+        elif done == self.domain_steps:
+            self.domain_s = spent_s
+        steps = len(self.steps) - self.domain_steps
+        return self._place(done - self.domain_steps, steps, spent_s - self.domain_s, self._seconds - self.domain_s)
+
+    def _place(self, done: int, steps: int, spent_s: float, seconds: float) -> float | None:
+        if spent_s >= seconds:
+            return None
+        return rate_share(max(done, int(spent_s / seconds * steps)), steps, self._warmup_share)

@@ -10,12 +10,13 @@ from core.records import GateReport, Manifest, SliceScore
 from feedback.reviews import Reviews
 from feedback.turns import Turns, question
 from training.shipped import shipped_row
-from training.statistics import TIE, win_share
-from training.verdict import GENERAL
+from training.statistics import TIE, sign_test, tally, win_share
+from training.verdict import DOMAIN, GENERAL, LIKELIHOOD_TIE, THUMBS
 
 Result = Literal["won", "lost", "tied"]
 EXAMPLES = 3
 GONE = "(no longer in the record)"
+PASSAGE = "(a passage of the documents)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,8 @@ def examples(report: GateReport, turns: Turns, reviews: Reviews, most: int = EXA
     shown = []
     for result, those in ids.items():
         for item in those[:most]:
-            asked, reference = _words(item, turns, reviews)
             name, before, after = known.get(item, ("new", None, None))
+            asked, reference = _words(item, name, turns, reviews)
             shown.append(Shown(name, result, asked, reference, before, after))
     return shown
 
@@ -58,7 +59,8 @@ def examples(report: GateReport, turns: Turns, reviews: Reviews, most: int = EXA
 def made_of(manifest: Manifest) -> Iterator[str]:
     """What a version is and was made from, a line each."""
     made = datetime.fromtimestamp(manifest.created_at / 1000, UTC)
-    yield f"made {made:%Y-%m-%d %H:%M} UTC from {len(manifest.sources)} approved answers"
+    documents = f" and {manifest.chunks} passages of documents" if manifest.chunks else ""
+    yield f"made {made:%Y-%m-%d %H:%M} UTC from {len(manifest.sources)} approved answers{documents}"
     yield f"{manifest.method} of rank {manifest.rank} on {manifest.base_model}"
 
 
@@ -80,13 +82,16 @@ def facts(report: GateReport) -> Iterator[str]:
     counts = f"{len(report.wins)} wins, {len(report.losses)} losses, {len(report.ties)} ties"
     decided = len(report.wins) + len(report.losses)
     yield f"new prompts: {counts}, exact one-sided p = {report.p:.2g}"
+    for part in (part for part in report.slices if part.name in (THUMBS, DOMAIN)):
+        wins, losses = tally([s.before for s in part.scores], [s.after for s in part.scores], LIKELIHOOD_TIE)
+        counts = f"{wins} wins, {losses} losses, {part.items - wins - losses} ties"
+        yield f"{part.name}: {counts}, exact one-sided p = {sign_test(wins, losses):.2g}"
     if decided:
         low, high = win_share(len(report.wins), len(report.losses))
         share = len(report.wins) / decided
         yield f"share of wins where the answers differ: {share:.0%}, 95 % interval {low:.0%} to {high:.0%}"
-    if report.from_base is not None:
-        likely = f"{abs(report.from_base):.3f} nats a token {'more' if report.from_base > 0 else 'less'} likely"
-        yield f"general answers are {likely} than under base (a proxy of the drift from it)"
+    if report.divergence is not None:
+        yield f"KL from base: {report.divergence:.3f} nats a token on general prompts"
     if report.learned:
         yield f"of {report.learned} training prompts that base answers otherwise, {report.learned_changed} changed"
     if report.rebuild:
@@ -115,11 +120,18 @@ def _short(text: str) -> str:
     return line if len(line) <= 100 else line[:99] + "…"
 
 
-def _words(item: str, turns: Turns, reviews: Reviews) -> tuple[str, str]:
-    """The question and the approved answer of a frozen prompt, as far as everyone may still see them."""
+def _words(item: str, part: str, turns: Turns, reviews: Reviews) -> tuple[str, str]:
+    """The question and the approved answer of a slice's frozen prompt, as far as everyone may still see them.
+
+    Of thumbs there is no approved answer, of documents no question.
+    """
+    if part == DOMAIN:
+        return PASSAGE, ""
     if row := shipped_row(item):
         return row["prompt"], row.get("completion", "")
     turn, review = turns.get_many([item]).get(item), reviews.get(item)
+    if part == THUMBS:
+        return (scrub(question(turn)) if turn else GONE), ""
     if turn is None or review is None or review.decision == "reject" or review.scope != "everyone":
         return GONE, ""
     return scrub(question(turn)), review.text

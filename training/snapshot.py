@@ -13,9 +13,11 @@ from core.prompt import Renderer
 from core.records import APPROVED_PASSAGE, BASE, Message, ReviewPolicy
 from feedback.rows import IMPORTER
 from feedback.turns import messages
+from training.domain import NO_DOCUMENTS, Domain
 from training.examples import EvaluationItem, Example
 from training.reservoir import sample, slice_of
-from training.sources import Record, Source, decided, vouched_for, weigh, why_not
+from training.sources import Record, Source, decided, has_answer, opinion, vouched_for, weigh, why_not
+from training.verdict import THUMBS
 
 MAX_REPLY_TOKENS = 1024
 MAX_FROZEN = 400
@@ -41,21 +43,27 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything one refresh learns from and is judged on. `until` is the newest feedback in it (ms)."""
+    """Everything one refresh learns from and is judged on. `until` is the newest feedback in it (ms).
+
+    `domain` is of documents, and what is held out of them judges beside `evaluation`.
+    """
 
     hash: str
     train: tuple[Example, ...]
     evaluation: tuple[EvaluationItem, ...]
     until: int
     counts: dict[str, int] = field(default_factory=dict)
+    domain: Domain = NO_DOCUMENTS
 
     def __str__(self) -> str:
         told = ", ".join(f"{count} {what}" for what, count in sorted(self.counts.items())) or "nothing left out"
-        return f"{len(self.train)} examples to learn from, {len(self.evaluation)} to be judged on ({told})"
+        said = f"{len(self.train)} examples to learn from, {len(self.evaluation)} to be judged on ({told})"
+        passages = f"{len(self.domain.learn)} passages to learn from, {len(self.domain.held_out)} to be judged on"
+        return f"{said}; {passages}" if self.domain.hashes else said
 
 
-def build(record: Record, renderer: Renderer, recipe: Recipe) -> Snapshot:
-    """Everything said that may be learned from, rendered under the present identity.
+def build(record: Record, renderer: Renderer, recipe: Recipe, domain: Domain = NO_DOCUMENTS) -> Snapshot:
+    """Everything said that may be learned from, rendered under the present identity, and passages of documents.
 
     A turn of another identity is re-rendered and counted; one of the same identity whose prompt comes out different is
     dropped and counted, as is everything else that is left out. Of what is said about one prompt the newest counts.
@@ -79,20 +87,23 @@ def build(record: Record, renderer: Renderer, recipe: Recipe) -> Snapshot:
         used += [source for source, _ in kept]
         items += [item for _, item in kept]
     return Snapshot(
-        hash=snapshot_hash(used, renderer.identity, recipe),
+        hash=snapshot_hash(used, renderer.identity, recipe, domain.hashes),
         train=tuple(sorted((i for i in items if isinstance(i, Example)), key=lambda e: e.source)),
         evaluation=tuple(sorted((i for i in items if isinstance(i, EvaluationItem)), key=lambda e: e.id)),
         until=until,
         counts={what: count for what, count in counts.items() if count},
+        domain=domain,
     )
 
 
-def snapshot_hash(used: Iterable[Source], identity: str, recipe: Recipe) -> str:
+def snapshot_hash(used: Iterable[Source], identity: str, recipe: Recipe, passages: Sequence[str] = ()) -> str:
     """The name of a refresh: what it learns from, rendered how, on which base, trained how. Holds nobody's text."""
     said = sorted((s.turn.id, s.at, s.split, s.objective, s.weight) for s in used)
     facts = [identity, recipe.system_prompt, recipe.base_hash, recipe.hyperparameters, said]
     if recipe.rebuilds is not None:
         facts.append(recipe.rebuilds)
+    if passages:
+        facts.append(sorted(passages))
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -144,6 +155,8 @@ def _item(source: Source, renderer: Renderer, recipe: Recipe, counts: Counter[st
         counts["too long"] += 1
         return None
     if source.split == "evaluation":
+        if not has_answer(source):
+            return EvaluationItem(turn.id, prompt_ids, reply, "", turn.kind, THUMBS, opinion(source))
         age = slice_of(source.at, recipe.learned)
         return EvaluationItem(turn.id, prompt_ids, reply, source.reply, turn.kind, age)
     return Example(prompt_ids, reply, turn.id, turn.author or "", source.weight, source.objective, rejected)

@@ -89,13 +89,28 @@ def preferred(source: Source, rejected: str) -> Source:
     return replace(source, objective="pair", rejected=rejected)
 
 
+def opinion(source: Source) -> int:
+    """Of a frozen source without an approved answer: 1 where people liked its reply, -1 where they did not.
+
+    It is 0 where that is not said outright: of unreviewed corrections, and of what was merely asked again.
+    """
+    if source.objective == "undesirable":
+        return -1 if source.weight == 1 else 0
+    return 0 if source.correctors else 1
+
+
+def has_answer(source: Source) -> bool:
+    """Whether an operator vouches for a source's reply as the answer."""
+    return source.reviewed and source.objective != "undesirable"
+
+
 def why_not(source: Source, consented: Callable[[str], bool]) -> str | None:
     """Why a source is not learned from; None where it may be."""
     conversation = [*source.conversation, source.turn]
     if source.split == "excluded":
         return "between the sets"
-    if source.split == "evaluation" and (not source.reviewed or source.objective == "undesirable"):
-        return "of the frozen set, without an approved answer"
+    if source.split == "evaluation" and not has_answer(source) and not opinion(source):
+        return "of the frozen set, without an approved answer or a thumb"
     if not source.reply.strip():
         return "without an answer"
     if stays_in_chat(conversation):

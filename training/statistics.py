@@ -16,10 +16,10 @@ def sign_test(wins: int, losses: int) -> float:
     return sum(math.comb(pairs, k) for k in range(wins, pairs + 1)) / 2**pairs
 
 
-def tally(before: Sequence[float], after: Sequence[float]) -> tuple[int, int]:
-    """Wins and losses among paired scores; what is closer than TIE is neither."""
+def tally(before: Sequence[float], after: Sequence[float], tie: float = TIE) -> tuple[int, int]:
+    """Wins and losses among paired scores; what is closer than `tie` is neither."""
     differences = [new - old for old, new in zip(before, after, strict=True)]
-    return sum(d >= TIE for d in differences), sum(d <= -TIE for d in differences)
+    return sum(d >= tie for d in differences), sum(d <= -tie for d in differences)
 
 
 def win_share(wins: int, losses: int) -> tuple[float, float]:

@@ -22,7 +22,7 @@ from training.examples import Example
 from training.journal import Journal
 from training.objectives import example_rows, log_probabilities, references, rows_of, token_logits, total_loss
 from training.packing import Row, pack, packed_tokens
-from training.plan import batches, parts, rate_share
+from training.plan import Stages, batches, parts
 from training.room import affordable_tokens, enough_memory, free_bytes
 from training.sharing import Courtesy
 
@@ -57,11 +57,13 @@ class Hyperparameters:
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What a training reads: examples to learn, some to watch and not to learn, general rows to stay near base on."""
+    """What a training reads: examples to learn, some to watch and not to learn, general rows to stay near base on, and
+    passages of documents that are learned before anything else."""
 
     learn: Sequence[Example]
     watch: Sequence[Example] = ()
     general: Sequence[Row] = ()
+    domain: Sequence[Example] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class Means:
 @dataclass(frozen=True, slots=True)
 class Trained:
     """What a training did: mean loss of each optimiser step, the divergence from base (nats a token) where it was
-    looked at, its cost, and why it ended before its last step, if it did."""
+    looked at, its cost, why it ended early, if it did, and `divergence` on all general rows in the end."""
 
     losses: tuple[float, ...]
     divergences: tuple[float, ...]
@@ -87,6 +89,7 @@ class Trained:
     seconds: float
     targets: tuple[str, ...]
     ended_early: str | None = None
+    divergence: float | None = None
 
 
 def train(model_folder: Path, material: Material, how: Hyperparameters, means: Means, progress: Progress) -> Trained:
@@ -97,7 +100,7 @@ def train(model_folder: Path, material: Material, how: Hyperparameters, means: M
     Raises: NotEnoughMemory, DiskFull.
     """
     torch.manual_seed(how.seed)
-    longest = max(packed_tokens(rows_of([e])) for e in [*material.learn, *material.watch])
+    longest = max(packed_tokens(rows_of([e])) for e in [*material.domain, *material.learn, *material.watch])
     with enough_memory():
         free = free_bytes(means.device)
         limit = affordable_tokens(model_folder, how.batch_tokens, free, means.dtype.itemsize, longest)
@@ -129,8 +132,11 @@ class _Run:
         self._budget = Budget(material.general, how.kl_budget, means.device) if material.general else None
         self._courtesy = Courtesy() if means.device == "cpu" else None
         order = random.Random(how.seed)
-        epochs = [batches(material.learn, how.batch, order) for _ in range(how.epochs)]
-        self._steps = [batch for epoch in epochs for batch in epoch]
+        self._examples = [*material.domain, *material.learn]
+        domain = range(len(material.domain))
+        epochs = [self._batches(range(len(domain), len(self._examples)), order) for _ in range(how.epochs)]
+        steps = [batch for epoch in epochs for batch in epoch]
+        self._stages = Stages(self._batches(domain, order), steps, means.seconds, how.warmup_share)
         self._epoch_steps = len(epochs[0])
         self._base: dict[int, list[float]] = {}
         self._losses: list[float] = []
@@ -143,16 +149,18 @@ class _Run:
         self._restore()
         began = time.monotonic() - self._spent_s
         saved_at, why = self._spent_s, None
-        while why is None and (done := len(self._losses)) < len(self._steps):
-            at = max(done, int(self._spent_s / self._means.seconds * len(self._steps)))
-            if at >= len(self._steps):
-                why = f"its time was over after {done} of {len(self._steps)} steps"
+        while why is None and (done := len(self._losses)) < len(self._stages.steps):
+            share = self._stages.rate(done, self._spent_s)
+            steps = self._stages.steps
+            if share is None:
+                why = f"its time was over after {done} of {len(steps)} steps"
                 break
-            self._step(self._steps[done], rate_share(at, len(self._steps), self._how.warmup_share))
+            self._step(steps[done], share)
             self._spent_s = time.monotonic() - began
-            progress("learning", done + 1, len(self._steps))
-            if (done + 1) % self._epoch_steps == 0 and self._grew_worse(done + 1):
-                why = f"what was watched grew worse before step {done + 1} of {len(self._steps)}"
+            progress("learning", done + 1, len(steps))
+            learned = done + 1 - self._stages.domain_steps
+            if learned > 0 and learned % self._epoch_steps == 0 and self._grew_worse(done + 1):
+                why = f"what was watched grew worse before step {done + 1} of {len(steps)}"
             elif self._spent_s - saved_at >= SAVE_S:
                 self._save()
                 saved_at = self._spent_s
@@ -160,16 +168,22 @@ class _Run:
             set_peft_model_state_dict(self._model, self._best[1])
         targets = tuple(sorted(self._model.peft_config["default"].target_modules))
         losses, divergences = tuple(self._losses), tuple(self._divergences)
-        return Trained(losses, divergences, self._tokens, self._spent_s, targets, why)
+        divergence = self._budget.measure(self._model) if self._budget else None
+        return Trained(losses, divergences, self._tokens, self._spent_s, targets, why, divergence)
+
+    def _batches(self, numbers: range, order: random.Random) -> list[list[int]]:
+        """Batches of the examples with these numbers."""
+        found = batches([self._examples[n] for n in numbers], self._how.batch, order)
+        return [[numbers[n] for n in batch] for batch in found]
 
     def _step(self, batch: Sequence[int], share: float) -> None:
         """One optimiser step on the examples with these numbers."""
         total = 0.0
-        for part in parts(batch, self._material.learn, self._limit):
+        for part in parts(batch, self._examples, self._limit):
             loss = self._loss(part) / len(batch)
             loss.backward()
             total += loss.item()
-            self._tokens += sum(len(p) + len(r) for n in part for p, r in rows_of([self._material.learn[n]]))
+            self._tokens += sum(len(p) + len(r) for n in part for p, r in rows_of([self._examples[n]]))
             self._rest()
         figures = {"loss": total, "learning rate": share * self._how.learning_rate}
         if self._budget is not None and self._budget.applies(len(self._losses)):
@@ -190,7 +204,7 @@ class _Run:
         self._means.journal.note(len(self._losses), **figures)
 
     def _loss(self, part: Sequence[int]) -> torch.Tensor:
-        examples = [self._material.learn[n] for n in part]
+        examples = [self._examples[n] for n in part]
         rows = rows_of(examples)
         packed = pack(rows).to(self._means.device)
         log_probs = log_probabilities(token_logits(self._model, packed), packed, len(rows))
@@ -198,9 +212,9 @@ class _Run:
 
     def _base_log_probs(self, part: Sequence[int]) -> list[float]:
         """Those of the examples' rows under the base model, computed once; zeros where their loss reads none."""
-        missing = [n for n in part if n not in self._base and self._material.learn[n].objective != "sft"]
+        missing = [n for n in part if n not in self._base and self._examples[n].objective != "sft"]
         if missing:
-            examples = [self._material.learn[n] for n in missing]
+            examples = [self._examples[n] for n in missing]
             with self._model.disable_adapter():
                 found = iter(references(self._model, examples, self._means.device))
             for number, example in zip(missing, examples, strict=True):
@@ -243,6 +257,7 @@ class _Run:
                 "tokens": self._tokens,
                 "spent_s": self._spent_s,
                 "best": self._best,
+                "domain": (self._stages.domain_steps, self._stages.domain_s),
             }
         )
 
@@ -258,4 +273,6 @@ class _Run:
         self._tokens, self._spent_s, self._best = state["tokens"], state["spent_s"], state["best"]
         if self._budget is not None:
             self._budget.skip(len(self._losses))
-        log.info("training goes on after step %d of %d", len(self._losses), len(self._steps))
+        if (domain := state.get("domain", (0, 0.0)))[0] <= len(self._losses):
+            self._stages.leave_domain(*domain)
+        log.info("training goes on after step %d of %d", len(self._losses), len(self._stages.steps))

@@ -1,6 +1,7 @@
 """The gate's rule: from paired scores to promote, reject, or not enough evidence. It knows no model and no text.
 
-The new slice must be won; everything older must only not be harmed. A slice is harmed where its mean score fell by more
+One slice of evidence must be won, and none lost: new approved answers, thumbs, passages of documents. Everything older
+must only not be harmed. A slice is harmed where its mean score fell by more
 than the margin *and* an exact test over its discordant prompts says that this is no chance, at 5 % shared by all of
 them, so that many slices together reject a candidate that is no worse in at most 5 % of all cases. Where the same test
 is less sure, or a slice fell far, nothing is rejected, and nothing promoted either.
@@ -10,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.records import Outcome
-from training.statistics import sign_test, tally
+from training.statistics import TIE, sign_test, tally
 
 ALPHA = 0.05
-"""One-sided level of the exact tests: of the new slice, and of all guarded slices together."""
+"""One-sided level of the exact tests: shared by the evidence to promote and by the guarded slices to reject; a kind of
+evidence that is lost at it rejects alone."""
 MIN_ITEMS = 8
 """Frozen prompts without which nothing is judged: five wins and no loss are needed for significance at all."""
 MARGIN = 0.05
@@ -25,7 +27,11 @@ FAR = 0.3
 MIN_SLICE = 8
 GENERAL_MARGIN = 0.1
 """Nats a token that the general slice may lose on average (its reference answers under the candidate)."""
-NEW, GENERAL = "new", "general"
+NEW, THUMBS, DOMAIN = EVIDENCE = ("new", "thumbs", "domain")
+"""What may promote: approved answers, answers that people liked or disliked, and passages of documents."""
+LIKELIHOOD_TIE = 0.02
+"""Log-likelihoods closer than this (nats a token) are a tie."""
+GENERAL = "general"
 SAFETY, REFUSALS, FORMAT = CHECKED = ("safety", "refusals", "format")
 """Slices whose answers are checked by rule: 1 passes, 0 does not."""
 CHECKED_ALPHA = 0.1
@@ -34,12 +40,21 @@ MAX_BAD_SHARE = 0.05
 """Share of answers that may be newly empty or newly endless."""
 
 
+JUDGED_ON = {NEW: "frozen prompts", THUMBS: "frozen thumbs", DOMAIN: "passages of documents kept aside"}
+WORSE = {
+    NEW: "it answers worse",
+    THUMBS: "it answers more like what people disliked",
+    DOMAIN: "it knows the documents less",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Paired:
-    """Scores of the same prompts under the version compared with, and under the candidate."""
+    """Scores of the same prompts under two versions, the candidate's last. Closer than `tie` is a tie."""
 
     before: Sequence[float]
     after: Sequence[float]
+    tie: float = TIE
 
     @property
     def change(self) -> float:
@@ -49,40 +64,51 @@ class Paired:
     @property
     def counts(self) -> tuple[int, int]:
         """Wins and losses."""
-        return tally(self.before, self.after)
+        return tally(self.before, self.after, self.tie)
 
 
 def decide(
     slices: Mapping[str, Paired], vetoes: Sequence[str] = (), silent: bool = False, rebuild: bool = False
 ) -> tuple[Outcome, str]:
-    """The outcome, and what decided in a sentence. `slices` holds `new`, `general` and the older ones by name.
+    """The outcome, and what decided in a sentence. `slices` holds `new`, `general` and whatever else there is by name.
 
     `silent` says that nothing was learned. With `rebuild` a candidate need only be no worse, on the new slice as well.
     """
-    new, general = slices[NEW], slices[GENERAL]
-    wins, losses = new.counts
-    items = len(new.before)
-    counted = f"{wins} wins, {losses} losses, {items - wins - losses} ties on {items} frozen prompts"
-    apart = (GENERAL, *CHECKED) if rebuild else (NEW, GENERAL, *CHECKED)
+    evidence = {name: slices[name] for name in EVIDENCE if name in slices}
+    enough = {name: paired for name, paired in evidence.items() if len(paired.before) >= MIN_ITEMS}
+    apart = {GENERAL, *CHECKED, *EVIDENCE} - ({NEW} if rebuild else set())
     guarded = {name: paired for name, paired in slices.items() if name not in apart}
-    against = [*vetoes, *_general_harm(general), *_harm(guarded)]
-    if not rebuild and _worse(new) <= ALPHA:
-        against.append("it answers worse")
+    against = [*vetoes, *_general_harm(slices[GENERAL]), *_harm(guarded)]
+    against += [WORSE[name] for name, s in evidence.items() if name not in guarded and _worse(s) <= ALPHA]
     if silent:
         against.append("it does not change the answers to its own training prompts")
+    counted = "; ".join(_counted(name, s) for name, s in evidence.items() if s.before or len(evidence) == 1)
     if against:
         return "reject", f"{counted}; {'; '.join(against)}."
     if doubts := _doubts(guarded):
         return "not enough evidence", f"{counted}; {'; '.join(doubts)}."
-    judged = sum(len(s.before) for s in guarded.values()) if rebuild else items
-    if judged < MIN_ITEMS:
+    judged = sum(len(s.before) for s in (evidence | guarded).values())
+    if not (judged >= MIN_ITEMS if rebuild else enough):
         return "not enough evidence", f"{counted}; at least {MIN_ITEMS} frozen prompts are needed to judge."
     if rebuild:
         return "promote", f"{counted}; it is no worse than the version that it replaces."
-    p = sign_test(wins, losses)
-    if p <= ALPHA:
-        return "promote", f"{counted}; p = {p:.2g}."
-    return "not enough evidence", f"{counted}; p = {p:.2g}, and {ALPHA} is needed."
+    return _by_evidence(enough, counted)
+
+
+def _by_evidence(enough: Mapping[str, Paired], counted: str) -> tuple[Outcome, str]:
+    """Promote where a slice is won by the exact test, at a level that all with enough prompts share (Bonferroni)."""
+    level = ALPHA / len(enough)
+    found = {name: sign_test(*paired.counts) for name, paired in enough.items()}
+    told = ", ".join(f"p = {p:.2g}" + (f" ({name})" if len(found) > 1 else "") for name, p in found.items())
+    if min(found.values()) <= level:
+        return "promote", f"{counted}; {told}."
+    return "not enough evidence", f"{counted}; {told}, and {level:.2g} is needed."
+
+
+def _counted(name: str, paired: Paired) -> str:
+    wins, losses = paired.counts
+    items = len(paired.before)
+    return f"{wins} wins, {losses} losses, {items - wins - losses} ties on {items} {JUDGED_ON[name]}"
 
 
 def checked_vetoes(slices: Mapping[str, Paired]) -> list[str]:

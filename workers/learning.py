@@ -13,7 +13,9 @@ from core.prompt import Renderer
 from core.records import BASE, Manifest
 from core.settings import TRAINING_FOLDER, Settings
 from core.store import durable
+from retrieval.generations import public_chunks
 from training.checkpoints import Checkpoints
+from training.domain import divide
 from training.examples import Example, as_examples, general_slice
 from training.journal import Journal
 from training.snapshot import Recipe, Snapshot, build
@@ -31,9 +33,15 @@ def hyperparameters(settings: Settings) -> Hyperparameters:
     return Hyperparameters(rank=settings.lora_rank, learning_rate=settings.learning_rate, epochs=settings.epochs)
 
 
-def take_snapshot(context: Context, base: Base, renderer: Renderer, how: Hyperparameters) -> Snapshot:
-    """What the record holds to learn from now."""
+def take_snapshot(
+    context: Context, base: Base, renderer: Renderer, how: Hyperparameters, documents: bool = False
+) -> Snapshot:
+    """What the record holds to learn from now, and with `documents`, or where live learned them, the documents.
+
+    Raises: IndexDamaged.
+    """
     settings = context.settings
+    chunks = public_chunks(settings.data_dir) if documents or _knows_documents(context) else ()
     marked = context.registry.marked_live()
     recipe = Recipe(
         settings.system_prompt,
@@ -46,7 +54,12 @@ def take_snapshot(context: Context, base: Base, renderer: Renderer, how: Hyperpa
         marked[0] if marked else None,
     )
     record = Record(context.turns, context.reviews, context.ratings, context.people, context.trust)
-    return build(record, renderer, recipe)
+    return build(record, renderer, recipe, divide(chunks, renderer))
+
+
+def _knows_documents(context: Context) -> bool:
+    live = context.registry.route()
+    return live != BASE and context.registry.get(live).manifest.chunks > 0
 
 
 def _learned(context: Context) -> tuple[int, ...]:
@@ -79,7 +92,8 @@ def tune(
     checkpoints = Checkpoints(folder, snapshot.hash)
     with Journal(folder, snapshot.hash, settings, resumes=checkpoints.load() is not None) as journal:
         means = Means(device, dtype, draft, checkpoints, journal, settings.train_max_s)
-        return train(base.folder, Material([*learn, *replay], watch, apart), how, means, progress)
+        material = Material([*learn, *replay], watch, apart, snapshot.domain.learn)
+        return train(base.folder, material, how, means, progress)
 
 
 def forget_training(context: Context, snapshot: Snapshot) -> None:
@@ -92,8 +106,8 @@ def manifest_of(
 ) -> Manifest:
     """The manifest of what was tuned on a snapshot."""
     found = {"final_loss": round(trained.losses[-1], 4), "tokens": trained.tokens, "steps": len(trained.losses)}
-    if trained.divergences:
-        found["divergence"] = round(trained.divergences[-1], 4)
+    if trained.divergence is not None:
+        found["divergence"] = round(trained.divergence, 4)
     if trained.ended_early:
         found["ended_early"] = trained.ended_early
     return replace(
@@ -103,6 +117,7 @@ def manifest_of(
         source_digests=tuple(e.author for e in snapshot.train),
         snapshot=snapshot.hash,
         hyperparameters=how.as_dict() | found,
+        chunks=len(snapshot.domain.learn),
     )
 
 

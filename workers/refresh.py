@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from adapters.base import Base, load_tokenizer, prepare_base
@@ -14,7 +14,14 @@ from adapters.manifest import seal
 from adapters.registry import Registry
 from adapters.verify import verify
 from core import keys
-from core.errors import AliasMoved, Busy, FenceLost, ServingUnavailable, StoreUnavailable
+from core.errors import (
+    AliasMoved,
+    Busy,
+    FenceLost,
+    IndexDamaged,
+    ServingUnavailable,
+    StoreUnavailable,
+)
 from core.prompt import Renderer
 from core.records import BASE, GateReport, now_ms
 from core.store import durable
@@ -28,7 +35,13 @@ from training.train import Hyperparameters
 from training.verdict import MIN_ITEMS
 from workers.context import Context
 from workers.judging import open_judge
-from workers.learning import forget_training, hyperparameters, manifest_of, take_snapshot, tune
+from workers.learning import (
+    forget_training,
+    hyperparameters,
+    manifest_of,
+    take_snapshot,
+    tune,
+)
 from workers.lock import RefreshLock
 
 log = logging.getLogger(__name__)
@@ -55,11 +68,14 @@ class RefreshResult:
 def run_refresh(context: Context, lock: RefreshLock, progress: Progress, again: bool = False) -> RefreshResult:
     """Do the refresh that the present record calls for, unless it was done already.
 
+    It learns the documents as well, before anything else, where that was asked for or the live version did.
+
     One that was begun MAX_ATTEMPTS times without an end has failed; `again` begins it afresh. One for which there is
     too little memory now, or no engine to judge with, is postponed, which does not count; so is every one while a
     canary runs.
 
-    Raises: FenceLost, DiskFull, StoreUnavailable: kept as what went wrong last.
+    Raises: FenceLost, DiskFull, StoreUnavailable: kept as what went wrong last. IndexDamaged where documents are to be
+    learned: nothing is due for a while.
     """
     settings = context.settings
     canary = context.registry.aliases().canary
@@ -73,17 +89,18 @@ def run_refresh(context: Context, lock: RefreshLock, progress: Progress, again: 
     renderer = Renderer(load_tokenizer(base), base.tokenizer_hash, settings.prompt_tokens)
     how = hyperparameters(settings)
     began = now_ms()
-    snapshot = take_snapshot(context, base, renderer, how)
+    asked = _asked_for_documents(context)
+    snapshot = _snapshot(context, base, renderer, how, asked is not None)
     log.info("refresh %s: %s", snapshot.hash[:12], snapshot)
     with durable():
         done = context.store.hgetall(keys.run(snapshot.hash))
     failed = done.get("outcome") == "failed"
     if done.get("state") == "finished" and not (again and failed):
-        _count_from(context, snapshot)
+        _count_from(context, snapshot, asked)
         return RefreshResult(done["outcome"], "this was done before: " + done["summary"], done["version"] or None, None)
     if not again and int(done.get("attempts", 0)) >= MAX_ATTEMPTS:
         result = RefreshResult("failed", _why_failed(done), None, None)
-        _finish(context, snapshot, result)
+        _finish(context, snapshot, result, asked)
         return result
     _begin(context, snapshot, again)
 
@@ -96,8 +113,23 @@ def run_refresh(context: Context, lock: RefreshLock, progress: Progress, again: 
             lock.check()
             return _postpone(context, snapshot, str(error))
         lock.check()
-        _finish(context, snapshot, result)
+        _finish(context, snapshot, result, asked)
     return result
+
+
+def _snapshot(context: Context, base: Base, renderer: Renderer, how: Hyperparameters, documents: bool) -> Snapshot:
+    """What to learn from. Where the index is damaged and needed, nothing is due for a while."""
+    try:
+        return take_snapshot(context, base, renderer, how, documents)
+    except IndexDamaged as error:
+        with durable():
+            context.store.set(keys.REFRESH_POSTPONED, str(error), ex=POSTPONED_S)
+        raise
+
+
+def _asked_for_documents(context: Context) -> str | None:
+    with durable():
+        return context.store.get(keys.REFRESH_DOMAIN)
 
 
 def _watched(context: Context, lock: RefreshLock, progress: Progress) -> Progress:
@@ -172,7 +204,8 @@ def _refresh(
     fence: int,
     progress: Progress,
 ) -> RefreshResult:
-    if len(snapshot.train) < MIN_EXAMPLES or len(snapshot.evaluation) < MIN_ITEMS:
+    by_kind = ((snapshot.train, snapshot.evaluation), (snapshot.domain.learn, snapshot.domain.held_out))
+    if not any(len(learn) >= MIN_EXAMPLES and len(judge_on) >= MIN_ITEMS for learn, judge_on in by_kind):
         summary = f"{snapshot}: at least {MIN_EXAMPLES} and {MIN_ITEMS} are needed, so nothing was trained."
         return RefreshResult("not enough evidence", summary, None, None)
     settings, registry = context.settings, context.registry
@@ -187,6 +220,7 @@ def _refresh(
         return RefreshResult("not enough evidence", "the tuned version is the one that is live.", manifest.id, None)
     folders = {manifest.id: draft, against: registry.path(against)}
     report = asyncio.run(_judge(context, base, renderer, folders, manifest.id, against, snapshot, progress))
+    report = replace(report, divergence=manifest.hyperparameters.get("divergence"))
     rejected = report.outcome == "reject"
     registry.publish(draft, manifest, report, fence, rejected)
     if report.outcome == "promote":
@@ -235,12 +269,13 @@ async def _judge(
     general = general_slice("general_gate", renderer, system_prompt)
     checked = checked_items(renderer, system_prompt)
     learned = learned_items(snapshot.train, renderer)
+    evaluation = [*snapshot.evaluation, *snapshot.domain.held_out]
     async with open_judge(context.settings, base, folders, len(snapshot.evaluation) + len(checked)) as judging:
         return await asyncio.to_thread(
             judge,
             candidate,
             against,
-            snapshot.evaluation,
+            evaluation,
             general,
             judging.generate,
             judging.score,
@@ -259,12 +294,20 @@ def _begin(context: Context, snapshot: Snapshot, again: bool) -> None:
         pipe.execute()
 
 
-def _count_from(context: Context, snapshot: Snapshot) -> None:
+def _count_from(context: Context, snapshot: Snapshot, asked: str | None) -> None:
     with durable():
         context.store.hset(keys.REFRESH_LAST, "until", snapshot.until)
+    _answer_request(context, asked)
 
 
-def _finish(context: Context, snapshot: Snapshot, result: RefreshResult) -> None:
+def _answer_request(context: Context, asked: str | None) -> None:
+    """The documents need not be asked for any more, unless that was done while the refresh ran."""
+    if asked is not None and _asked_for_documents(context) == asked:
+        with durable():
+            context.store.delete(keys.REFRESH_DOMAIN)
+
+
+def _finish(context: Context, snapshot: Snapshot, result: RefreshResult, asked: str | None) -> None:
     """Record the end of a run: its snapshot is never done again, and counting starts anew after its newest item."""
     ended = {"outcome": result.outcome, "summary": result.summary, "version": result.version or ""}
     with durable(), context.store.pipeline() as pipe:
@@ -272,4 +315,5 @@ def _finish(context: Context, snapshot: Snapshot, result: RefreshResult) -> None
         last = {"at": now_ms(), "until": snapshot.until, "snapshot": snapshot.hash}
         pipe.hset(keys.REFRESH_LAST, mapping=ended | last)
         pipe.execute()
+    _answer_request(context, asked)
     log.info("refresh %s ended: %s. %s", snapshot.hash[:12], result.outcome, result.summary)
