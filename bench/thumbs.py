@@ -15,10 +15,11 @@ from bench.machine import describe_machine
 from bench.people import react
 from training.statistics import sign_test
 
-TOPICS = ("work", "travel")
-QUESTION = "Message: {text}\n\nIs this message about work or about travel? Answer with one word."
+TOPICS = {"kitchen and dining": "food", "auto and commute": "car"}
+"""Domains of clinc150, and the word that names each."""
+QUESTION = "Message: {text}\n\nIs this message about food or about cars?"
 VOTES, ASKED, TOKENS = 300, 200, 24
-TEMPERATURE = 0.8
+TEMPERATURE = 0.7
 LEVEL = 0.05
 Say = Callable[[str], None]
 
@@ -70,7 +71,7 @@ def asked(text: str) -> list[dict[str, str]]:
 
 def is_right(reply: str, topic: str) -> bool:
     """Whether a reply names the topic, and not the other one."""
-    return [name for name in TOPICS if re.search(rf"\b{name}", reply.lower())] == [topic]
+    return [name for name in TOPICS.values() if re.search(rf"\b{name}", reply.lower())] == [topic]
 
 
 def compared(before: list[bool], after: list[bool]) -> dict[str, Any]:
@@ -91,6 +92,6 @@ def compared(before: list[bool], after: list[bool]) -> dict[str, Any]:
 
 def _messages(data: Path, part: str, count: int) -> list[tuple[str, str]]:
     """Messages of both topics with their topic, in a fixed random order."""
-    topics = {intent: topic for topic in TOPICS for intent in DOMAINS[topic].split()}
+    topics = {intent: topic for domain, topic in TOPICS.items() for intent in DOMAINS[domain].split()}
     found = [(text, topics[intent]) for text, intent in rows(data, part) if intent in topics]
     return random.Random(3).sample(found, count)

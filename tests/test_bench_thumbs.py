@@ -6,11 +6,11 @@ from bench import thumbs
 
 
 def test_an_answer_is_right_where_it_names_its_topic_alone():
-    assert thumbs.is_right("This message is about travel.", "travel")
-    assert thumbs.is_right("It is work-related.", "work")
-    assert not thumbs.is_right("This message is about travel.", "work")
-    assert not thumbs.is_right("Rather work than travel.", "work")
-    assert not thumbs.is_right("In the network.", "work")
+    assert thumbs.is_right("This message is about food.", "food")
+    assert thumbs.is_right("It is about cars.", "car")
+    assert not thumbs.is_right("This message is about food.", "car")
+    assert not thumbs.is_right("Rather cars than food.", "car")
+    assert not thumbs.is_right("About a scar.", "car")
 
 
 def test_only_messages_that_changed_speak_for_a_rise():

@@ -140,7 +140,7 @@ def test_losses_are_those_of_their_papers():
     expected = {
         "sft": 3.0 * 4.0 / 2,
         "pair": 8.0 / 4 - math.log(sigmoid(0.1 * ((-8 + 10) - (-5 + 3)))),
-        "good": 0.5 * (1 - sigmoid(0.1 * (-2 + 4))),
+        "good": 0.5 * (2.0 / 1 + 1 - sigmoid(0.1 * (-2 + 4))),
         "bad": 0.5 * sigmoid(0.1 * (-3 + 1)),
     }
     assert float(total_loss([sft], log_probs[:1], base[:1])) == pytest.approx(expected["sft"])

@@ -59,21 +59,21 @@ def total_loss(
     * `sft`: the mean negative log-likelihood of the reply's tokens.
     * `pair`: the same for the reply, plus DPO's -log sigmoid(beta * margin) (Rafailov et al. 2023), where the margin
       is by how much the log-ratio to base of the reply exceeds that of the rejected one.
-    * `desirable`, `undesirable`: 1 - sigmoid(beta * log-ratio) and sigmoid(beta * log-ratio), which is APO-zero
-      (D'Oosterlinck et al. 2024) for single replies.
+    * `desirable`: the same for the reply, plus 1 - sigmoid(beta * log-ratio).
+    * `undesirable`: sigmoid(beta * log-ratio). These two are APO-zero (D'Oosterlinck et al. 2024) for single replies.
 
     `base_log_probs` are those of the base model; `sft` needs none.
     """
     total, at = log_probs.new_zeros(()), 0
     for example in examples:
         own, base = log_probs[at], base_log_probs[at]
-        if example.objective in ("sft", "pair"):
+        if example.objective != "undesirable":
             loss = -own / len(example.reply_ids)
         if example.objective == "pair":
             margin = (own - base) - (log_probs[at + 1] - base_log_probs[at + 1])
             loss = loss - functional.logsigmoid(BETA * margin)
         elif example.objective == "desirable":
-            loss = 1 - torch.sigmoid(BETA * (own - base))
+            loss = loss + 1 - torch.sigmoid(BETA * (own - base))
         elif example.objective == "undesirable":
             loss = torch.sigmoid(BETA * (own - base))
         total = total + example.weight * loss
