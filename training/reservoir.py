@@ -5,12 +5,27 @@ import math
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from dataclasses import dataclass
+
+import numpy as np
 
 NEW = "new"
 SLICES = 8
 """Slices of what was learned before; all that is older than these is in the last one."""
-T = TypeVar("T")
+REPRESENTED = 64
+"""So many items of an answer are put in order by what they represent; those after them by lot."""
+Embed = Callable[[list[str]], np.ndarray]
+"""Unit vectors [n, d] of texts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What a sample looks at: an id, the age that it is of, what was asked, and the answer that it gives."""
+
+    id: str
+    slice: str
+    question: str
+    answer: str
 
 
 def slice_of(at: int, bounds: Sequence[int]) -> str:
@@ -22,41 +37,53 @@ def slice_of(at: int, bounds: Sequence[int]) -> str:
     return f"older {min(age, SLICES)}" if age else NEW
 
 
-def sample(
-    items: Iterable[T],
-    most: int,
-    slice_name: Callable[[T], str],
-    key: Callable[[T], str],
-    says: Callable[[T], str],
-) -> list[T]:
-    """At most `most` items, in their order: slices have equal room, and leave to others what they do not need.
+def sample(items: Sequence[Item], most: int, embed: Embed | None = None) -> set[str]:
+    """The ids of at most `most` items: slices have equal room, and leave to others what they do not need.
 
-    Within a slice an answer that n items give (`says`) has room in proportion to the square root of n, so that rare
-    answers stay beside common ones, and neither crowds out what is said once. Which items stay is decided by a hash of
-    their keys, so that a sample of fewer is part of a sample of more, and nobody's choice.
+    Within a slice an answer that n items give has room in proportion to the square root of n, so that rare answers stay
+    beside common ones, and neither crowds out what is said once. Of one answer those stay that represent the others
+    best, or, without `embed`, those with the lowest hash of their ids. A sample of fewer is part of a sample of more.
     """
-    given = list(items)
-    slices: defaultdict[str, list[T]] = defaultdict(list)
-    for item in given:
-        slices[slice_name(item)].append(item)
+    if len(items) <= most:
+        return {item.id for item in items}
+    slices: defaultdict[str, list[Item]] = defaultdict(list)
+    for item in items:
+        slices[item.slice].append(item)
     rooms = _shares([len(members) for members in slices.values()], most)
     chosen: set[str] = set()
     for members, room in zip(slices.values(), rooms, strict=True):
-        chosen.update(_in_order([(says(item), key(item)) for item in members])[:room])
-    return [item for item in given if key(item) in chosen]
+        chosen.update(_in_order(members, embed)[:room])
+    return chosen
 
 
-def _in_order(members: Iterable[tuple[str, str]]) -> list[str]:
-    """The keys of (answer, key) pairs, those first that stay longest."""
-    by_answer: defaultdict[str, list[str]] = defaultdict(list)
-    for answer, key in members:
-        by_answer[answer].append(key)
-    places = {
-        key: (rank + _lot("".join(keys))) / math.sqrt(len(keys))
-        for keys in (sorted(those, key=_lot) for those in by_answer.values())
-        for rank, key in enumerate(keys)
-    }
-    return sorted(places, key=lambda key: places[key])
+def _in_order(members: Iterable[Item], embed: Embed | None) -> list[str]:
+    """The ids of a slice, those first that stay longest."""
+    by_answer: defaultdict[str, list[Item]] = defaultdict(list)
+    for item in sorted(members, key=lambda item: _lot(item.id)):
+        by_answer[item.answer].append(item)
+    places = {}
+    for those in by_answer.values():
+        first = _representing(embed([item.question for item in those])) if embed and len(those) > 1 else []
+        order = [*first, *(n for n in range(len(those)) if n not in set(first))]
+        lot = _lot("".join(item.id for item in those))
+        places |= {those[n].id: (rank + lot) / math.sqrt(len(those)) for rank, n in enumerate(order)}
+    return sorted(places, key=lambda item: places[item])
+
+
+def _representing(vectors: np.ndarray) -> list[int]:
+    """The rows [n, d] of which each adds most to how near the nearest of those chosen is to every row.
+
+    Greedy facility location (Nemhauser, Wolsey and Fisher 1978), REPRESENTED rows at most.
+    """
+    likeness = vectors @ vectors.T
+    nearest = np.full(len(vectors), -1.0, dtype=likeness.dtype)
+    chosen: list[int] = []
+    for _ in range(min(REPRESENTED, len(vectors))):
+        gains = np.maximum(likeness - nearest, 0).sum(axis=1)
+        gains[chosen] = -1
+        chosen.append(int(gains.argmax()))
+        nearest = np.maximum(nearest, likeness[chosen[-1]])
+    return chosen
 
 
 def _shares(sizes: Sequence[int], room: int) -> list[int]:

@@ -13,10 +13,10 @@ from core.prompt import Renderer
 from core.records import APPROVED_PASSAGE, BASE, Message, ReviewPolicy
 from feedback.likeness import normalised
 from feedback.rows import IMPORTER
-from feedback.turns import messages
+from feedback.turns import messages, question
 from training.domain import NO_DOCUMENTS, Domain
 from training.examples import EvaluationItem, Example
-from training.reservoir import sample, slice_of
+from training.reservoir import Embed, Item, sample, slice_of
 from training.sources import Record, Source, decided, has_answer, opinion, vouched_for, weigh, why_not
 from training.verdict import THUMBS
 
@@ -63,8 +63,16 @@ class Snapshot:
         return f"{said}; {passages}" if self.domain.hashes else said
 
 
-def build(record: Record, renderer: Renderer, recipe: Recipe, domain: Domain = NO_DOCUMENTS) -> Snapshot:
+def build(
+    record: Record,
+    renderer: Renderer,
+    recipe: Recipe,
+    domain: Domain = NO_DOCUMENTS,
+    embed: Embed | None = None,
+) -> Snapshot:
     """Everything said that may be learned from, rendered under the present identity, and passages of documents.
+
+    Of more than the reservoir holds `embed` finds what represents the rest; the frozen set is a random one.
 
     A turn of another identity is re-rendered and counted; one of the same identity whose prompt comes out different is
     dropped and counted, as is everything else that is left out. Of what is said about one prompt the newest counts.
@@ -80,10 +88,11 @@ def build(record: Record, renderer: Renderer, recipe: Recipe, domain: Domain = N
         counts.update(dropped)
         rendered = _rendered(weighed, renderer, recipe, counts)
 
-        def age(pair: tuple[Source, Example | EvaluationItem]) -> str:
-            return slice_of(pair[0].at, recipe.learned)
-
-        kept = sample(rendered, most, age, lambda pair: pair[0].turn.id, lambda pair: normalised(pair[0].reply))
+        offered = [
+            Item(s.turn.id, slice_of(s.at, recipe.learned), question(s.turn), normalised(s.reply)) for s, _ in rendered
+        ]
+        chosen = sample(offered, most, embed if split == "train" else None)
+        kept = [(source, item) for source, item in rendered if source.turn.id in chosen]
         counts["beyond the reservoir"] += len(rendered) - len(kept)
         used += [source for source, _ in kept]
         items += [item for _, item in kept]

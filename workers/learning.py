@@ -3,7 +3,10 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+
+import numpy as np
 
 from adapters.base import Base
 from adapters.manifest import describe
@@ -13,6 +16,7 @@ from core.prompt import Renderer
 from core.records import BASE, Manifest
 from core.settings import TRAINING_FOLDER, Settings
 from core.store import durable
+from retrieval.embedder import Embedder
 from retrieval.generations import public_chunks
 from training.checkpoints import Checkpoints
 from training.domain import divide
@@ -54,7 +58,16 @@ def take_snapshot(
         marked[0] if marked else None,
     )
     record = Record(context.turns, context.reviews, context.ratings, context.people, context.trust)
-    return build(record, renderer, recipe, divide(chunks, renderer))
+
+    def embed(questions: list[str]) -> np.ndarray:
+        return _embedder(settings.embedder).embed(questions)
+
+    return build(record, renderer, recipe, divide(chunks, renderer), embed)
+
+
+@cache
+def _embedder(name: str | None) -> Embedder:
+    return Embedder.load(name)
 
 
 def _knows_documents(context: Context) -> bool:
