@@ -18,8 +18,8 @@ from training.gate import Answered
 log = logging.getLogger(__name__)
 ROOM = 16
 """Tokens an answer may have beyond the reference's length times 1.5; more is endless."""
-CHECKED_TOKENS = 48
-"""Tokens of an answer that is checked by rule, without a reference."""
+LEAST_TOKENS = 48
+"""Tokens of an answer that is checked by rule or liked by people: nobody said how long it should be."""
 
 
 class Judge:
@@ -47,7 +47,9 @@ class Judge:
 
     async def _answer(self, version: str, item: EvaluationItem) -> Answered:
         """What a version says to an item; nothing, which never ends, to one that does not fit."""
-        wanted = int(1.5 * len(item.reply_ids)) + ROOM if item.reply_ids else CHECKED_TOKENS
+        wanted = int(1.5 * len(item.reply_ids)) + ROOM
+        if item.kind == "checked" or not item.reference:
+            wanted = max(wanted, LEAST_TOKENS)
         limit = min(wanted, self._context - len(item.prompt_ids))
         request = GenerationRequest(prompt_ids=item.prompt_ids, version=version, max_tokens=limit)
         text, ended = "", False
