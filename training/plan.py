@@ -8,7 +8,7 @@ from training.examples import Example
 from training.objectives import rows_of
 from training.packing import packed_tokens
 
-ENOUGH_STEPS, LEAST_PASSES, MOST_PASSES = 250, 3, 8
+ENOUGH_STEPS, LEAST_PASSES, MOST_PASSES = 130, 3, 8
 DOMAIN_TIME = 0.5
 """Share of a training's seconds after which documents make place for examples."""
 
