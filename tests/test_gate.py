@@ -8,6 +8,7 @@ import pytest
 from core.records import BASE, GateReport, from_json, to_json
 from training.examples import EvaluationItem
 from training.gate import Answered, judge
+from training.verdict import LIKELIHOOD_TIE, Paired, decide
 
 ITEMS = [EvaluationItem(f"i{n}", (1,), (2,), f"the right answer number {n}") for n in range(12)]
 GENERAL = [EvaluationItem(f"g{n}", (1,), (2,), "x") for n in range(10)]
@@ -172,6 +173,69 @@ def test_form_is_lost_when_more_answers_lose_it_than_by_chance():
     kept.popitem()
     report = compare(ALL, checked=CHECKED, says=obeyed | kept)
     assert report.outcome == "reject" and report.vetoes == ("format: 4 of 10 answers no longer pass, 0 newly do",)
+
+
+THUMBS = [EvaluationItem(f"thumb {n}", (1,), (2,), "", slice="thumbs", sign=1 if n % 2 else -1) for n in range(12)]
+
+
+def by_thumbs(change: float, evaluation=THUMBS, answer: str = "Yes.") -> GateReport:
+    """A gate over thumbs: by so much (nats a token) liked answers became likelier, and disliked ones less likely."""
+
+    def generate(version, asked):
+        return [Answered(answer if version == "new" else "Yes.", True) for _ in asked]
+
+    def score(version, asked):
+        return [-2.0 + (item.sign * change if version == "new" and item in THUMBS else 0.0) for item in asked]
+
+    return judge("new", "old", evaluation, GENERAL, generate, score)
+
+
+def test_thumbs_alone_promote_what_makes_liked_answers_likelier_and_reject_the_opposite():
+    better, worse, same = by_thumbs(0.1), by_thumbs(-0.1), by_thumbs(LIKELIHOOD_TIE / 2)
+    assert (better.outcome, better.summary) == (
+        "promote",
+        "12 wins, 0 losses, 0 ties on 12 frozen thumbs; p = 0.00024.",
+    )
+    assert [s.name for s in better.slices] == ["new", "thumbs", "general"]
+    assert better.slices[1].after - better.slices[1].before == pytest.approx(0.1)
+    assert worse.outcome == "reject" and "it answers more like what people disliked" in worse.summary
+    assert same.outcome == "not enough evidence" and "12 ties" in same.summary
+    assert by_thumbs(0.1, THUMBS[:7]).outcome == "not enough evidence"
+
+
+def test_what_thumbs_are_about_is_asked_again_for_answers_that_became_empty():
+    report = by_thumbs(0.1, answer="")
+    assert report.outcome == "reject" and report.vetoes == ("12 of 12 answers became empty",)
+
+
+def won(wins: int, losses: int = 0, items: int = 8) -> Paired:
+    return Paired([0.0] * items, [1.0] * wins + [-1.0] * losses + [0.0] * (items - wins - losses))
+
+
+FLAT = {"general": Paired([], [])}
+
+
+def test_evidence_shares_one_level_among_the_slices_that_have_enough():
+    alone = decide(FLAT | {"new": won(5)})
+    assert alone == ("promote", "5 wins, 0 losses, 3 ties on 8 frozen prompts; p = 0.031.")
+    outcome, why = decide(FLAT | {"new": won(5), "domain": won(0)})
+    assert outcome == "not enough evidence" and "p = 0.031 (new), p = 1 (domain), and 0.025 is needed" in why
+    assert decide(FLAT | {"new": won(5), "domain": won(0, items=7)})[0] == "promote", "seven passages are no evidence"
+    assert decide(FLAT | {"new": won(0, items=3), "domain": won(6), "thumbs": won(0)})[0] == "promote"
+
+
+def test_one_kind_of_evidence_that_is_lost_rejects_whatever_another_says():
+    for lost, told in (("new", "answers worse"), ("thumbs", "people disliked"), ("domain", "knows the documents less")):
+        slices = {name: won(8) for name in ("new", "thumbs", "domain")} | {lost: won(0, 5)}
+        outcome, why = decide(FLAT | slices)
+        assert outcome == "reject" and told in why
+
+
+def test_a_rebuild_may_lose_no_evidence_and_is_judged_on_documents_alone_where_nothing_else_is_left():
+    nothing = {"new": won(0, items=0)}
+    assert decide(FLAT | nothing | {"domain": won(0)}, rebuild=True)[0] == "promote"
+    assert decide(FLAT | nothing | {"domain": won(0, 5)}, rebuild=True)[0] == "reject"
+    assert decide(FLAT | nothing | {"domain": won(0, items=7)}, rebuild=True)[0] == "not enough evidence"
 
 
 def test_the_frozen_set_is_named_by_its_ids_in_any_order():
