@@ -14,8 +14,8 @@ from bench.compare import Say
 from bench.figures import Bar
 from core.errors import InvalidInput
 from core.records import GateReport, from_json
-from training.statistics import sign_test
-from training.verdict import ALPHA, GENERAL, NEW, Paired, checked_vetoes, decide
+from training.statistics import TIE, sign_test
+from training.verdict import ALPHA, DOMAIN, GENERAL, LIKELIHOOD_TIE, NEW, THUMBS, Paired, checked_vetoes, decide
 
 SWAPS, TRIALS = 10_000, 2_000
 DISCORDANT = (20, 50, 100, 200, 400)
@@ -25,6 +25,9 @@ WIN_SHARE = 0.65
 OLDER, OLDER_ITEMS, GENERAL_ITEMS = 3, 25, 30
 GENERAL_NOISE = 0.02
 """Spread of one general prompt's log-likelihood between two seeds (nats a token)."""
+LIKELIHOOD_NOISE = 0.05
+"""The same of one passage or rated answer, as two seeds of a training on documents were seen to differ."""
+THUMBS_ITEMS, DOMAIN_ITEMS = 40, 48
 FORGOTTEN = (0.1, 0.2, 0.3, 0.4)
 MOST_FALSE, LEAST_DISCORDANT = 0.055, 0.2
 Slices = Mapping[str, Paired]
@@ -37,7 +40,7 @@ def run(say: Say = lambda line: None, recorded: Path | None = None) -> dict[str,
 
     Raises: InvalidInput where it cannot be read or holds no scores.
     """
-    chance = random.Random(0)
+    chance, of_all_chance = random.Random(0), random.Random(1)
     pair = read_pair(recorded) if recorded else None
     swapped, power = [], []
     for size in DISCORDANT:
@@ -45,6 +48,11 @@ def run(say: Say = lambda line: None, recorded: Path | None = None) -> dict[str,
         swapped.append({"discordant": size} | swaps(even_pair(size, chance), chance))
         outcomes = _shares(lambda size=size: decide(better(size, chance))[0], TRIALS)
         power.append({"discordant": size, "exact": sign_test_power(size, WIN_SHARE)} | outcomes)
+    say("the same label swaps where thumbs and documents are evidence as well")
+    of_all = []
+    for size in DISCORDANT:
+        everything = with_likelihoods(even_pair(size, of_all_chance), of_all_chance)
+        of_all.append({"discordant": size} | swaps(everything, of_all_chance))
     say("candidates that have forgotten a part of one older slice")
     forgotten = [
         {"forgotten": share} | _shares(lambda share=share: decide(forgetful(share, chance))[0], TRIALS)
@@ -53,6 +61,7 @@ def run(say: Say = lambda line: None, recorded: Path | None = None) -> dict[str,
     rows = [*swapped, {"recorded": str(recorded)} | swaps(pair, chance)] if pair else swapped
     bars = [
         Bar("false promotions under label swaps, at most", max(row["promote"] for row in rows), most=MOST_FALSE),
+        Bar("the same with all three kinds of evidence", max(row["promote"] for row in of_all), most=MOST_FALSE),
         Bar("discordant answers of the A/A pairs", min(r["discordant_share"] for r in rows), least=LEAST_DISCORDANT),
     ]
     return {
@@ -61,6 +70,7 @@ def run(say: Say = lambda line: None, recorded: Path | None = None) -> dict[str,
         "win_share": WIN_SHARE,
         "older_slices": {"slices": OLDER, "items": OLDER_ITEMS},
         "false_promotions": rows,
+        "false_promotions_of_all_evidence": of_all,
         "power": power,
         "forgetting": forgotten,
         "bars": [bar.as_dict() for bar in bars],
@@ -85,6 +95,15 @@ def even_pair(discordant: int, chance: random.Random) -> Slices:
         slices[f"older {age}"] = _even(round(OLDER_ITEMS * DISCORDANT_SHARE), OLDER_ITEMS, chance)
     before = [-2.0] * GENERAL_ITEMS
     return slices | {GENERAL: Paired(before, [chance.gauss(score, GENERAL_NOISE) for score in before])}
+
+
+def with_likelihoods(pair: Slices, chance: random.Random) -> Slices:
+    """The same pair with thumbs and passages of documents, whose log-likelihoods differ by luck alone."""
+    found = dict(pair)
+    for name, items in ((THUMBS, THUMBS_ITEMS), (DOMAIN, DOMAIN_ITEMS)):
+        before = [-2.0] * items
+        found[name] = Paired(before, [chance.gauss(score, LIKELIHOOD_NOISE) for score in before], LIKELIHOOD_TIE)
+    return found
 
 
 def better(discordant: int, chance: random.Random) -> Slices:
@@ -121,7 +140,11 @@ def read_pair(file: Path) -> Slices:
     except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
         hint = "give what `apprentice adapters show ID --json` printed"
         raise InvalidInput(f"{file} holds no gate report ({type(error).__name__}); {hint}.") from error
-    pair = {s.name: Paired([i.before for i in s.scores], [i.after for i in s.scores]) for s in report.slices}
+    ties = {THUMBS: LIKELIHOOD_TIE, DOMAIN: LIKELIHOOD_TIE}
+    pair = {
+        s.name: Paired([i.before for i in s.scores], [i.after for i in s.scores], ties.get(s.name, TIE))
+        for s in report.slices
+    }
     if not pair.get(NEW, Paired((), ())).before or GENERAL not in pair:
         raise InvalidInput(
             f"the report in {file} holds no scores; it was made by an earlier release, or on no prompts."
@@ -140,7 +163,7 @@ def _swap(paired: Paired, chance: random.Random) -> Paired:
         (new, old) if chance.random() < 0.5 else (old, new)
         for old, new in zip(paired.before, paired.after, strict=True)
     ]
-    return Paired([old for old, _ in turned], [new for _, new in turned])
+    return Paired([old for old, _ in turned], [new for _, new in turned], paired.tie)
 
 
 def _shares(one: Callable[[], str], times: int) -> dict[str, float]:

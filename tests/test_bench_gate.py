@@ -27,6 +27,15 @@ def test_equal_versions_are_promoted_in_one_case_of_twenty_at_most(monkeypatch):
     assert found["promote"] + found["reject"] + found["not enough evidence"] == pytest.approx(1)
 
 
+def test_equal_versions_are_promoted_as_rarely_where_thumbs_and_documents_are_evidence_too(monkeypatch):
+    monkeypatch.setattr(gate, "SWAPS", 2000)
+    chance = random.Random(0)
+    pair = gate.with_likelihoods(gate.even_pair(50, chance), chance)
+    assert all(sum(pair[name].counts) > 20 for name in ("new", "thumbs", "domain"))
+    found = gate.swaps(pair, chance)
+    assert 0.01 < found["promote"] <= gate.MOST_FALSE
+
+
 def test_power_is_that_of_the_binomial():
     # Five discordant prompts: only five wins are significant, 0.65**5.
     assert gate.sign_test_power(5, 0.65) == pytest.approx(0.65**5)
