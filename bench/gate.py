@@ -5,7 +5,6 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +15,7 @@ from bench.figures import Bar
 from core.errors import InvalidInput
 from core.records import GateReport, from_json
 from training.statistics import TIE, sign_test
-from training.verdict import (
-    ALPHA,
-    DOMAIN,
-    GENERAL,
-    LIKELIHOOD_TIE,
-    NEW,
-    THUMBS,
-    Paired,
-    checked_vetoes,
-    decide,
-)
+from training.verdict import ALPHA, DOMAIN, GENERAL, LIKELIHOOD_TIE, NEW, THUMBS, Paired, checked_vetoes, decide
 
 SWAPS, TRIALS = 10_000, 2_000
 DISCORDANT = (20, 50, 100, 200, 400)
@@ -36,11 +25,11 @@ WIN_SHARE = 0.65
 OLDER, OLDER_ITEMS, GENERAL_ITEMS = 3, 25, 30
 GENERAL_NOISE = 0.02
 """Spread of one general prompt's log-likelihood between two seeds (nats a token)."""
-OTHER_ITEMS, OTHER_NOISE = 48, 0.05
-"""Frozen thumbs, and passages kept aside, and the same spread of theirs, which is more than a tie."""
+LIKELIHOOD_NOISE = 0.05
+"""The same of one passage or rated answer, as two seeds of a training on documents were seen to differ."""
+THUMBS_ITEMS, DOMAIN_ITEMS = 40, 48
 FORGOTTEN = (0.1, 0.2, 0.3, 0.4)
 MOST_FALSE, LEAST_DISCORDANT = 0.055, 0.2
-TIES = {THUMBS: LIKELIHOOD_TIE, DOMAIN: LIKELIHOOD_TIE}
 Slices = Mapping[str, Paired]
 
 
@@ -51,18 +40,21 @@ def run(say: Say = lambda line: None, recorded: Path | None = None, tuned: GateR
 
     Raises: InvalidInput where it cannot be read or holds no scores.
     """
-    chance = random.Random(0)
+    chance, of_all_chance = random.Random(0), random.Random(1)
     real = {str(recorded): read_pair(recorded)} if recorded else {}
     if tuned:
         real["two seeds"] = pair_of(tuned)
-    swapped, others, power = [], [], []
+    swapped, power = [], []
     for size in DISCORDANT:
         say(f"{size} discordant prompts: {SWAPS} label swaps, then {TRIALS} candidates that win {WIN_SHARE:.0%}")
-        pair_of_size = even_pair(size, chance)
-        swapped.append({"discordant": size} | swaps(pair_of_size, chance))
-        others.append({"discordant": size} | swaps({**pair_of_size, **other_evidence(chance)}, chance))
+        swapped.append({"discordant": size} | swaps(even_pair(size, chance), chance))
         outcomes = _shares(lambda size=size: decide(better(size, chance))[0], TRIALS)
         power.append({"discordant": size, "exact": sign_test_power(size, WIN_SHARE)} | outcomes)
+    say("the same label swaps where thumbs and documents are evidence as well")
+    of_all = []
+    for size in DISCORDANT:
+        everything = with_likelihoods(even_pair(size, of_all_chance), of_all_chance)
+        of_all.append({"discordant": size} | swaps(everything, of_all_chance))
     say("candidates that have forgotten a part of one older slice")
     forgotten = [
         {"forgotten": share} | _shares(lambda share=share: decide(forgetful(share, chance))[0], TRIALS)
@@ -71,7 +63,7 @@ def run(say: Say = lambda line: None, recorded: Path | None = None, tuned: GateR
     rows = [*swapped, *({"recorded": name} | swaps(pair, chance) for name, pair in real.items())]
     bars = [
         Bar("false promotions under label swaps, at most", max(row["promote"] for row in rows), most=MOST_FALSE),
-        Bar("the same with thumbs and passages as well", max(row["promote"] for row in others), most=MOST_FALSE),
+        Bar("the same with all three kinds of evidence", max(row["promote"] for row in of_all), most=MOST_FALSE),
         Bar("discordant answers of the A/A pairs", min(r["discordant_share"] for r in rows), least=LEAST_DISCORDANT),
     ]
     return {
@@ -80,7 +72,7 @@ def run(say: Say = lambda line: None, recorded: Path | None = None, tuned: GateR
         "win_share": WIN_SHARE,
         "older_slices": {"slices": OLDER, "items": OLDER_ITEMS},
         "false_promotions": rows,
-        "false_promotions_of_three": others,
+        "false_promotions_of_all_evidence": of_all,
         "power": power,
         "forgetting": forgotten,
         "bars": [bar.as_dict() for bar in bars],
@@ -107,13 +99,13 @@ def even_pair(discordant: int, chance: random.Random) -> Slices:
     return slices | {GENERAL: Paired(before, [chance.gauss(score, GENERAL_NOISE) for score in before])}
 
 
-def other_evidence(chance: random.Random) -> Slices:
-    """Thumbs and passages of which two equally good versions think a little otherwise."""
-    before = [-2.0] * OTHER_ITEMS
-    return {
-        name: Paired(before, [chance.gauss(score, OTHER_NOISE) for score in before], LIKELIHOOD_TIE)
-        for name in (THUMBS, DOMAIN)
-    }
+def with_likelihoods(pair: Slices, chance: random.Random) -> Slices:
+    """The same pair with thumbs and passages of documents, whose log-likelihoods differ by luck alone."""
+    found = dict(pair)
+    for name, items in ((THUMBS, THUMBS_ITEMS), (DOMAIN, DOMAIN_ITEMS)):
+        before = [-2.0] * items
+        found[name] = Paired(before, [chance.gauss(score, LIKELIHOOD_NOISE) for score in before], LIKELIHOOD_TIE)
+    return found
 
 
 def better(discordant: int, chance: random.Random) -> Slices:
@@ -160,8 +152,9 @@ def read_pair(file: Path) -> Slices:
 
 def pair_of(report: GateReport) -> Slices:
     """The scores of a report."""
+    ties = {THUMBS: LIKELIHOOD_TIE, DOMAIN: LIKELIHOOD_TIE}
     return {
-        s.name: Paired([i.before for i in s.scores], [i.after for i in s.scores], TIES.get(s.name, TIE))
+        s.name: Paired([i.before for i in s.scores], [i.after for i in s.scores], ties.get(s.name, TIE))
         for s in report.slices
     }
 
@@ -177,7 +170,7 @@ def _swap(paired: Paired, chance: random.Random) -> Paired:
         (new, old) if chance.random() < 0.5 else (old, new)
         for old, new in zip(paired.before, paired.after, strict=True)
     ]
-    return replace(paired, before=[old for old, _ in turned], after=[new for _, new in turned])
+    return Paired([old for old, _ in turned], [new for _, new in turned], paired.tie)
 
 
 def _shares(one: Callable[[], str], times: int) -> dict[str, float]:

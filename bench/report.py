@@ -38,7 +38,11 @@ def show_gate(result: dict[str, Any], console: Console) -> None:
     outcomes = ("promote", "not enough evidence", "reject")
     for title, rows, name in (
         (f"two equal versions, {result['swaps']} label swaps", result["false_promotions"], "discordant"),
-        ("the same with thumbs and passages as well", result["false_promotions_of_three"], "discordant"),
+        (
+            "the same with thumbs and documents as evidence",
+            result["false_promotions_of_all_evidence"],
+            "discordant",
+        ),
         (f"a candidate that wins {result['win_share']:.0%}, {result['trials']} trials", result["power"], "discordant"),
         (f"one older slice forgotten in part, {result['trials']} trials", result["forgetting"], "forgotten"),
     ):

@@ -97,7 +97,7 @@ def means(draft: Path, **fields) -> Means:
 
 
 def on_cpu(base, examples, draft, how=SMALL, progress=lambda stage, done, total: None, **fields):
-    material = Material(examples, fields.pop("watch", ()), fields.pop("general", ()))
+    material = Material(examples, *(fields.pop(name, ()) for name in ("watch", "general", "domain")))
     with (used := means(draft, **fields)).journal:
         return train(base.folder, material, how, used, progress)
 
@@ -225,6 +225,25 @@ def test_a_run_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(tiny, tmp_
     assert made == [3, 4, 5] and again.losses == whole.losses and kept.load() is None
     one, two = (read_tensors(tmp_path / name / "adapter_model.safetensors") for name in ("whole", "killed"))
     assert all(one[n].data == two[n].data for n in one)
+
+
+@pytest.mark.parametrize("killed_at", [2, 4])
+def test_a_run_that_was_killed_among_documents_or_after_them_goes_on(tiny, tmp_path, monkeypatch, killed_at):
+    def kill(stage, done, total):
+        if done == killed_at:
+            raise KeyboardInterrupt
+
+    passages = [Example((n,), (n + 1, n + 2, n + 3), "") for n in range(10, 20)]
+    general = [(e.prompt_ids, e.reply_ids) for e in examples_for(tiny)[:2]]
+    given = {"domain": passages, "general": general}
+    whole = on_cpu(tiny, examples_for(tiny), tmp_path / "whole", **given)
+    assert len(whole.losses) == 3 + 2 and whole.divergence > 0
+    monkeypatch.setattr("training.train.SAVE_S", 0)
+    kept = Checkpoints(tmp_path / "training", "killed")
+    with pytest.raises(KeyboardInterrupt):
+        on_cpu(tiny, examples_for(tiny), tmp_path / "killed", progress=kill, checkpoints=kept, **given)
+    again = on_cpu(tiny, examples_for(tiny), tmp_path / "killed", checkpoints=kept, **given)
+    assert (again.losses, again.divergence) == (whole.losses, whole.divergence)
 
 
 def test_a_checkpoint_of_another_run_or_a_torn_one_is_not_taken(tmp_path):

@@ -1,6 +1,7 @@
 """What an operator sees of adapter versions: in the terminal, as JSON, and on the console's pages."""
 
 import json
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -9,10 +10,12 @@ from test_console import AWAY, console
 from typer.testing import CliRunner
 
 from apprentice import app
+from core.privacy import scrub
 from core.records import BASE, GateReport, ItemScore, Manifest, Message, SliceScore, Turn, now_ms
 from core.settings import Settings
 from feedback.reviews import NewDecision
 from training.gate import frozen_hash
+from training.report import examples, facts
 from workers.context import open_context
 
 VERSION = "c" * 64
@@ -152,3 +155,22 @@ def test_the_database_away_is_one_sentence_on_the_page(settings):
     with console(settings.model_copy(update={"redis_url": AWAY})) as address:
         answer = httpx.get(f"{address}/adapters")
     assert answer.status_code == 503 and "please try again" in answer.text and "</html>" in answer.text
+
+
+def test_thumbs_and_passages_are_shown_without_an_approved_answer(context):
+    approve_all(context)
+    asked = next(iter(QUESTIONS))
+    slices = (
+        SliceScore(
+            "thumbs", 2, "log-likelihood", -2, -1, 0, 1, None, (ItemScore(asked, -3, -1), ItemScore(GONE, 2, 1))
+        ),
+        SliceScore("domain", 1, "nats", -2, -1.5, 0, 1, None, (ItemScore("e" * 32, -2, -1.5),)),
+    )
+    judged = replace(report(), wins=(), ties=(), slices=slices)
+    shown = {(s.slice, s.result, s.question, s.reference) for s in examples(judged, context.turns, context.reviews)}
+    assert shown == {
+        ("thumbs", "won", scrub(QUESTIONS[asked]), ""),
+        ("thumbs", "lost", "(no longer in the record)", ""),
+        ("domain", "won", "(a passage of the documents)", ""),
+    }
+    assert {"thumbs: 1 wins, 1 losses, 0 ties, exact one-sided p = 0.75"} <= set(facts(judged))
