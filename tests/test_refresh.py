@@ -33,7 +33,7 @@ NOTHING = RefreshResult("not enough evidence", "nothing new.", None, None)
 def context(store, valkey_url, tmp_path, base, monkeypatch):
     monkeypatch.setattr(refresh, "prepare_base", lambda model, folder: base)
     monkeypatch.setattr(refresh, "LOW_PRIORITY", 0)
-    return open_context(Settings(data_dir=tmp_path, redis_url=valkey_url, refresh_min_items=5, epochs=3))
+    return open_context(Settings(data_dir=tmp_path, redis_url=valkey_url, refresh_min_items=5))
 
 
 def approve(context, count: int, scope: str = "everyone") -> None:

@@ -24,7 +24,7 @@ from training.hands import Hands
 from training.journal import Journal
 from training.objectives import log_probabilities, rows_of, token_logits, total_loss
 from training.packing import pack, packed_tokens
-from training.plan import passes, rate_share, shares
+from training.plan import rate_share, shares
 from training.room import NotEnoughMemory, affordable
 from training.train import Hyperparameters, Material, Means, train
 
@@ -107,10 +107,6 @@ def test_the_rate_warms_up_and_cools_down_for_any_number_of_steps():
         shares = [rate_share(step, steps, 0.1) for step in range(steps)]
         assert max(shares) == 1.0 and all(0 < share <= 1 for share in shares)
         assert shares[shares.index(1.0) :] == sorted(shares[shares.index(1.0) :], reverse=True)
-
-
-def test_few_examples_are_learned_more_often_but_not_for_ever():
-    assert [passes(n, 8) for n in (1, 100, 300, 400, 500, 800, 5000)] == [8, 8, 4, 3, 3, 3, 3]
 
 
 def test_packed_rows_give_each_row_the_log_probability_it_has_alone(base):

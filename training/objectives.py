@@ -27,11 +27,10 @@ def rows_of(examples: Sequence[Example]) -> list[Row]:
 
 def token_logits(model: PreTrainedModel | PeftModel, packed: Packed) -> torch.Tensor:
     """Logits [R, vocabulary] in float32 that predict each reply token."""
-    hidden = torch.zeros(packed.mask.shape, dtype=model.dtype, device=packed.mask.device)
     return model(
         input_ids=packed.ids,
         position_ids=packed.positions,
-        attention_mask=hidden.masked_fill_(~packed.mask, -torch.inf),
+        attention_mask=packed.mask,
         logits_to_keep=packed.places,
         use_cache=False,
     ).logits[0].float()  # fmt: skip

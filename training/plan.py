@@ -8,15 +8,8 @@ from training.examples import Example
 from training.objectives import rows_of
 from training.packing import packed_tokens
 
-ENOUGH_STEPS, LEAST_PASSES, MOST_PASSES = 130, 3, 8
 DOMAIN_TIME = 0.5
 """Share of a training's seconds after which documents make place for examples."""
-
-
-def passes(examples: int, batch: int) -> int:
-    """How often so many examples are learned, where nobody says: until there are about ENOUGH_STEPS optimiser steps."""
-    wanted = math.ceil(ENOUGH_STEPS * batch / examples)
-    return max(LEAST_PASSES, min(MOST_PASSES, wanted))
 
 
 def rate_share(step: int, steps: int, warmup_share: float) -> float:

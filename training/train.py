@@ -25,7 +25,7 @@ from training.hands import Hands, useful_hands
 from training.journal import Journal
 from training.objectives import example_rows, log_probabilities, references, rows_of, token_logits, total_loss
 from training.packing import Row, pack, packed_tokens
-from training.plan import Stages, batches, passes, shares
+from training.plan import Stages, batches, shares
 from training.room import affordable, enough_memory, free_bytes
 from training.sharing import Courtesy
 
@@ -39,13 +39,13 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Hyperparameters:
-    """How an adapter is tuned (rsLoRA: Kalajdzievski 2023). Without `epochs` the plan says how many, `batch` counts
-    examples an optimiser step sees, `batch_tokens` bounds a forward pass, `kl_budget` is in nats a token."""
+    """How an adapter is tuned (rsLoRA: Kalajdzievski 2023). `batch` counts examples an optimiser step sees,
+    `batch_tokens` bounds a forward pass, `kl_budget` is in nats a token."""
 
     rank: int = 16
     alpha: int = 8
     learning_rate: float = 1e-3
-    epochs: int | None = None
+    epochs: int = 3
     batch: int = 8
     batch_tokens: int = 1024
     warmup_share: float = 0.1
@@ -55,7 +55,7 @@ class Hyperparameters:
 
     def as_dict(self) -> dict[str, float | int | str]:
         """For a manifest."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +141,7 @@ class _Run:
         order = random.Random(how.seed)
         self._examples = [*material.domain, *material.learn]
         domain = range(len(material.domain))
-        count = how.epochs or passes(len(material.learn), how.batch)
-        epochs = [self._batches(range(len(domain), len(self._examples)), order) for _ in range(count)]
+        epochs = [self._batches(range(len(domain), len(self._examples)), order) for _ in range(how.epochs)]
         steps = [batch for epoch in epochs for batch in epoch]
         self._stages = Stages(self._batches(domain, order), steps, means.seconds, how.warmup_share)
         self._epoch_steps = len(epochs[0])
