@@ -446,12 +446,14 @@ def bench_learn(
     plot: Annotated[Path | None, typer.Option(help="Also draw a stream here, as SVG.")] = None,
 ) -> None:
     """Corrections in, refreshes: how much better are the answers, and is anything forgotten?"""
-    from bench import continual, learn
-    from bench.curve import draw
-
     if preset == "once":
+        from bench import learn
+
         _report(learn.run(data, _say), file)
         return
+    from bench import continual
+    from bench.curve import draw
+
     result = continual.run(data, preset, file, _say)
     _report(result, file)
     _write(draw(result), plot)
@@ -513,12 +515,15 @@ def bench_gate(
 
     from rich.console import Console
 
-    from bench.arms import equal_pair
     from bench.gate import run
     from bench.report import show_gate
 
-    with TemporaryDirectory() as folder:
-        tuned = equal_pair(data, Path(folder)) if data else None
+    tuned = None
+    if data:
+        from bench.arms import equal_pair
+
+        with TemporaryDirectory() as folder:
+            tuned = equal_pair(data, Path(folder))
     result = run(_say, scores, tuned)
     show_gate(result, Console())
     _write(json.dumps(result, indent=2), file)

@@ -69,7 +69,7 @@ def others(folder: Path, stream: Sequence[Batch], seed: int, say: Callable[[str]
 
 def items_of(base: Base, rows: Sequence[Row]) -> list[EvaluationItem]:
     """Messages with their labels as items to answer, or, as examples, to learn."""
-    renderer = Renderer(load_tokenizer(base), base.tokenizer_hash, PROMPT_TOKENS)
+    renderer = _renderer(base)
     found = []
     for number, (text, label) in enumerate(rows):
         prompt = renderer.render([Message("system", SYSTEM), Message("user", text)])
@@ -94,8 +94,7 @@ def measured(base: Base, adapter: Path | None, stream: Sequence[Batch], folder: 
     version = BASE if adapter is None else "measured"
     asked = [items_of(base, ask) for _, ask in stream]
     settings = Settings(data_dir=folder, streams=16)
-    renderer = Renderer(load_tokenizer(base), base.tokenizer_hash, PROMPT_TOKENS)
-    general = general_slice("general_gate", renderer, settings.system_prompt)
+    general = general_slice("general_gate", _renderer(base), settings.system_prompt)
 
     async def ask() -> tuple[list[list[Any]], list[float]]:
         folders = {version: adapter} if adapter else {}
@@ -109,6 +108,10 @@ def measured(base: Base, adapter: Path | None, stream: Sequence[Batch], folder: 
         for given, items in zip(answers, asked, strict=True)
     ]
     return right, sum(likelihoods) / len(likelihoods)
+
+
+def _renderer(base: Base) -> Renderer:
+    return Renderer(load_tokenizer(base), base.tokenizer_hash, PROMPT_TOKENS)
 
 
 def _merged(base: Base, adapter: Path, target: Path, folder: Path) -> Base:
@@ -130,8 +133,7 @@ def equal_pair(data: Path, folder: Path) -> GateReport:
     base = prepare_base(None, folder)
     folders = {name: tuned(base, learn, folder / name, seed) for seed, name in enumerate(("one", "other"))}
     settings = Settings(data_dir=folder, streams=16)
-    renderer = Renderer(load_tokenizer(base), base.tokenizer_hash, PROMPT_TOKENS)
-    general = general_slice("general_gate", renderer, settings.system_prompt)
+    general = general_slice("general_gate", _renderer(base), settings.system_prompt)
 
     async def judged() -> GateReport:
         async with open_judge(settings, base, folders, len(ask)) as judging:

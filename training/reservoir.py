@@ -64,7 +64,8 @@ def _in_order(members: Iterable[Item], embed: Embed | None) -> list[str]:
     places = {}
     for those in by_answer.values():
         first = _representing(embed([item.question for item in those])) if embed and len(those) > 1 else []
-        order = [*first, *(n for n in range(len(those)) if n not in set(first))]
+        ahead = set(first)
+        order = [*first, *(n for n in range(len(those)) if n not in ahead)]
         lot = _lot("".join(item.id for item in those))
         places |= {those[n].id: (rank + lot) / math.sqrt(len(those)) for rank, n in enumerate(order)}
     return sorted(places, key=lambda item: places[item])

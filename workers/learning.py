@@ -6,8 +6,6 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-
 from adapters.base import Base
 from adapters.manifest import describe
 from adapters.numerics import training_dtype
@@ -58,16 +56,8 @@ def take_snapshot(
         marked[0] if marked else None,
     )
     record = Record(context.turns, context.reviews, context.ratings, context.people, context.trust)
-
-    def embed(questions: list[str]) -> np.ndarray:
-        return _embedder(settings.embedder).embed(questions)
-
-    return build(record, renderer, recipe, divide(chunks, renderer), embed)
-
-
-@cache
-def _embedder(name: str | None) -> Embedder:
-    return Embedder.load(name)
+    embedder = cache(lambda: Embedder.load(settings.embedder))
+    return build(record, renderer, recipe, divide(chunks, renderer), lambda questions: embedder().embed(questions))
 
 
 def _knows_documents(context: Context) -> bool:
