@@ -8,7 +8,15 @@ from typing import Any
 import httpx
 from pydantic import TypeAdapter
 
-from core.errors import ApprenticeError, Busy, InvalidInput, NotFound, ServingUnavailable, StoreUnavailable
+from core.errors import (
+    ApprenticeError,
+    Busy,
+    DocumentRefused,
+    InvalidInput,
+    NotFound,
+    ServingUnavailable,
+    StoreUnavailable,
+)
 from core.records import Citation, Message, Origin
 
 AWAY = "the assistant is starting or busy elsewhere; please ask again in a moment."
@@ -76,7 +84,7 @@ class ServingClient:
             async with self._http.stream("POST", "/v1/chat/completions", json=_body(asked)) as response:
                 if response.is_error:
                     await response.aread()
-                    raise _failure(response)
+                    raise failure_of(response)
                 async for line in response.aiter_lines():
                     if line == "data: [DONE]":
                         return
@@ -118,7 +126,8 @@ def _event(chunk: dict[str, Any]) -> Begun | Said | Ended | None:
     return Said(choice["delta"]["content"]) if choice["delta"].get("content") else None
 
 
-def _failure(response: httpx.Response) -> ApprenticeError:
+def failure_of(response: httpx.Response) -> ApprenticeError:
+    """What a response that is an error says, as a failure with a sentence for the person."""
     try:
         failed = response.json()["error"]
         code, message = failed["code"], failed["message"]
@@ -130,4 +139,6 @@ def _failure(response: httpx.Response) -> ApprenticeError:
         return StoreUnavailable(message)
     if response.status_code >= 500:
         return ServingUnavailable(message)
+    if code == "document_refused":
+        return DocumentRefused(message)
     return NotFound(message) if response.status_code == 404 else InvalidInput(message)

@@ -80,6 +80,8 @@ class Passage:
     text: str
     score: float = 0.0
     scope: Scope = "everyone"
+    author: str | None = None
+    """Who sent the document, where it is a chat's own and somebody did."""
 
 
 @dataclass(frozen=True, slots=True)

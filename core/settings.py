@@ -78,6 +78,10 @@ class Settings(BaseModel):
         0.45, ge=0.0, le=1.0, description="Cosine similarity below which a passage is not relevant."
     )
 
+    document_max_mb: int = Field(
+        10, ge=1, le=50, description="Largest document that people may send (MB); Telegram's own server gives bots 20."
+    )
+
     turn_retention_days: int = Field(90, ge=1, description="Days an unapproved turn and its feedback are kept.")
     review_policy: ReviewPolicy = Field(
         "all", description="What counts only once an operator has decided: all feedback, what is flagged, or none."

@@ -30,12 +30,17 @@ ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An ingested file, as one audience sees it. `name` is what people are shown of its path."""
+    """An ingested file, as one audience sees it. `name` is what people are shown of its path.
+
+    `author` is who sent it to a chat, where somebody did, and `added_at` when (ms).
+    """
 
     path: str
     name: str
     scope: str
     digest: str
+    author: str | None = None
+    added_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +138,11 @@ def publish(data_dir: Path, embedder: str, sources: list[Source], chunks: list[C
         raise
     _prune(folder, {name, previous})
     return name
+
+
+def drop_previous(data_dir: Path) -> None:
+    """Delete every generation but the one in use; who is just opening one of them opens the newest instead."""
+    _prune(home(data_dir), {current(data_dir)})
 
 
 def _read(folder: Path) -> Generation:

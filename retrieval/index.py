@@ -1,6 +1,7 @@
 """The index of documents, open for searching: by meaning and by words."""
 
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ class Index:
         self.embedder = generation.embedder if generation else None
         self._chunks = generation.chunks if generation else ()
         self._vectors = generation.vectors if generation else None
-        self._names = {(s.path, s.scope): s.name for s in generation.sources} if generation else {}
+        self._sources = {(s.path, s.scope): s for s in generation.sources} if generation else {}
         self._rows_of: dict[str, list[int]] = defaultdict(list)
         for row, found in enumerate(self._chunks):
             self._rows_of[found.scope].append(row)
@@ -79,4 +80,7 @@ class Index:
 
     def _passage(self, row: int, score: float) -> Passage:
         found = self._chunks[row]
-        return found.passage(self._names.get((found.source, found.scope), Path(found.source).name), score)
+        source = self._sources.get((found.source, found.scope))
+        if source is None:
+            return found.passage(Path(found.source).name, score)
+        return replace(found.passage(source.name, score), author=source.author)

@@ -1,8 +1,9 @@
 """Keeping the index in step with the files it is made from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -30,8 +31,8 @@ class IngestReport:
 
 
 @dataclass
-class _Draft:
-    """The next generation, while files are read into it."""
+class Draft:
+    """The next generation, while documents are read into it."""
 
     scope: str
     sources: dict[tuple[str, str], Source]
@@ -80,7 +81,7 @@ def ingest(
     """
     with writing(data_dir):
         before = load(data_dir)
-        draft = _draft(before, scope_chat or EVERYONE)
+        draft = draft_of(before, scope_chat or EVERYONE)
         for path in paths:
             path = path.expanduser().resolve()
             _sweep(draft, path)
@@ -90,7 +91,7 @@ def ingest(
             for done, file in enumerate(files):
                 progress("reading", done, len(files))
                 draft.take(file, str(file.relative_to(path.parent)))
-        chunks = _publish(data_dir, before, draft, embedder, progress)
+        chunks = publish_draft(data_dir, before, draft, embedder, progress)
     return IngestReport(**draft.counts, refused=draft.refused, chunks=chunks)
 
 
@@ -101,7 +102,7 @@ def remove(data_dir: Path, source: str, scope_chat: str | None = None) -> None:
     """
     with writing(data_dir):
         before = load(data_dir)
-        draft = _draft(before, scope_chat or EVERYONE)
+        draft = draft_of(before, scope_chat or EVERYONE)
         wanted = {source, str(Path(source).expanduser().resolve())}
         mine = [s for s in draft.sources.values() if s.scope == draft.scope]
         found = [s for s in mine if s.path in wanted] or [s for s in mine if s.name == source]
@@ -109,17 +110,28 @@ def remove(data_dir: Path, source: str, scope_chat: str | None = None) -> None:
             many = f"{len(found)} documents are called {source}; name one by its path."
             raise NotFound(many if found else f"{source} is not in the index.")
         draft.drop((found[0].path, found[0].scope))
-        _publish(data_dir, before, draft, None, lambda stage, done, total: None)
+        publish_draft(data_dir, before, draft, None, lambda stage, done, total: None)
 
 
-def _draft(before: Generation | None, scope: str) -> _Draft:
-    draft = _Draft(scope, {(s.path, s.scope): s for s in before.sources} if before else {}, {})
+def embed(chunks: Sequence[Chunk], embedder: Embedder, progress: Progress) -> dict[str, np.ndarray]:
+    """The vector of each chunk, [dim] float32, by its id."""
+    found: dict[str, np.ndarray] = {}
+    for start in range(0, len(chunks), EMBED_AT_ONCE):
+        progress("embedding", start, len(chunks))
+        batch = chunks[start : start + EMBED_AT_ONCE]
+        found |= {c.id: v for c, v in zip(batch, embedder.embed([c.searched for c in batch]), strict=True)}
+    return found
+
+
+def draft_of(before: Generation | None, scope: str) -> Draft:
+    """What the index holds, to be changed for one audience."""
+    draft = Draft(scope, {(s.path, s.scope): s for s in before.sources} if before else {}, {})
     for found in before.chunks if before else ():
         draft.chunks.setdefault((found.source, found.scope), []).append(found)
     return draft
 
 
-def _sweep(draft: _Draft, path: Path) -> None:
+def _sweep(draft: Draft, path: Path) -> None:
     """Drop what came from this path and is no longer there; a path that is neither there nor known is refused."""
     gone = [
         key
@@ -132,10 +144,18 @@ def _sweep(draft: _Draft, path: Path) -> None:
         draft.refused[str(path)] = f"{path} does not exist; name a file or a folder."
 
 
-def _publish(
-    data_dir: Path, before: Generation | None, draft: _Draft, embedder: Embedder | None, progress: Progress
+def publish_draft(
+    data_dir: Path,
+    before: Generation | None,
+    draft: Draft,
+    embedder: Embedder | None,
+    progress: Progress,
+    embedded: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> int:
-    """Embed what is new and write the generation, if anything changed; return how many chunks there are."""
+    """Embed what is new, and not `embedded` already (vectors by chunk), and write the generation, if anything changed.
+
+    Returns how many chunks there are. Raises: DiskFull; what was current stays so.
+    """
     chunks = [found for of_source in draft.chunks.values() for found in of_source]
     stays = before is not None and (embedder is None or before.embedder == embedder.id)
     if stays and not any(draft.counts[what] for what in ("added", "changed", "removed")):
@@ -144,11 +164,9 @@ def _publish(
         return 0
     rows = before.rows() if before is not None and stays else None
     known = {c.id: rows[n] for n, c in enumerate(before.chunks)} if before is not None and rows is not None else {}
-    new = [c for c in chunks if c.id not in known]
-    for start in range(0, len(new) if embedder else 0, EMBED_AT_ONCE):
-        progress("embedding", start, len(new))
-        batch = new[start : start + EMBED_AT_ONCE]
-        known |= {c.id: v for c, v in zip(batch, embedder.embed([c.searched for c in batch]), strict=True)}
+    known |= embedded
+    if embedder:
+        known |= embed([c for c in chunks if c.id not in known], embedder, progress)
     dim = embedder.dim if embedder else before.vectors.d
     vectors = np.array([known[c.id] for c in chunks], dtype=np.float32).reshape(len(chunks), dim)
     publish(data_dir, embedder.id if embedder else before.embedder, list(draft.sources.values()), chunks, vectors)

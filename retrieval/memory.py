@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -107,6 +107,16 @@ class Memory:
             if compared == CANDIDATES:
                 break
         return source
+
+    def nearest(self, question: str, count: int, among: Collection[str]) -> list[tuple[ApprovedAnswer, float]]:
+        """Of these turns, the approved answers for everyone whose questions are nearest, with cosine similarities."""
+        entries, vectors = self._snapshot()
+        open_to_all = [n for n, e in enumerate(entries) if e.scope == "everyone" and e.turn in among]
+        if not open_to_all:
+            return []
+        similarity = vectors[open_to_all] @ self._embedder.embed([question])[0]
+        best = np.argsort(-similarity, kind="stable")[:count]
+        return [(entries[open_to_all[n]], float(similarity[n])) for n in best]
 
     def _snapshot(self) -> tuple[tuple[ApprovedAnswer, ...], np.ndarray]:
         with self._lock:

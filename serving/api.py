@@ -27,10 +27,13 @@ from serving.engine import Engine
 from serving.failures import INTERNAL, Forbidden, Unauthorized, Unsupported, error_body, failure
 from serving.follow import Follower
 from serving.metrics import Metrics
+from serving.uploads import Library
 from serving.wire import ChatRequest, FeedbackRequest, to_question
 
 log = logging.getLogger(__name__)
 MAX_BODY = 2 * 2**20
+JSON, OCTETS = "application/json", "application/octet-stream"
+"""What a web page cannot send to another server without being asked."""
 _NO_CACHE = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
@@ -44,6 +47,7 @@ class Services:
     ratings: Ratings
     pseudonyms: Pseudonyms
     store: Store
+    library: Library
     metrics: Metrics
     refresh_min_items: int
     api_key: str | None
@@ -52,11 +56,16 @@ class Services:
 
 def make_app(services: Services) -> Starlette:
     """The API as an ASGI application."""
-    api = _Api(services)
+    api, library = _Api(services), services.library
     return Starlette(
         routes=[
             Route("/v1/chat/completions", api.guarded(api.chat), methods=["POST"]),
             Route("/v1/feedback", api.guarded(api.feedback), methods=["POST"]),
+            Route("/v1/documents", api.guarded(library.add, OCTETS), methods=["POST"]),
+            Route("/v1/documents", api.guarded(library.shelf), methods=["GET"]),
+            Route("/v1/documents", api.guarded(library.take_out_all), methods=["DELETE"]),
+            Route("/v1/documents/{document}", api.guarded(library.take_out), methods=["DELETE"]),
+            Route("/v1/explanations/{turn}", api.guarded(library.explain), methods=["GET"]),
             Route("/v1/models", api.guarded(api.models), methods=["GET"]),
             Route("/healthz", api.healthz, methods=["GET"]),
             Route("/readyz", api.readyz, methods=["GET"]),
@@ -73,12 +82,12 @@ class _Api:
     def __init__(self, services: Services):
         self._s = services
 
-    def guarded(self, handler: Handler) -> Handler:
+    def guarded(self, handler: Handler, content: str = JSON) -> Handler:
         """A handler behind the checks of key, host and content type, with failures as the OpenAI API words them."""
 
         async def checked(request: Request) -> Response:
             try:
-                self._check(request)
+                self._check(request, content)
                 return await handler(request)
             except ApprenticeError as error:
                 return failure(error)
@@ -89,7 +98,7 @@ class _Api:
 
         return checked
 
-    def _check(self, request: Request) -> None:
+    def _check(self, request: Request, content: str) -> None:
         key = self._s.api_key
         if key is not None:
             if request.headers.get("authorization") != f"Bearer {key}":
@@ -97,8 +106,8 @@ class _Api:
         elif request.url.hostname not in self._s.hosts:
             raise Forbidden(f"the Host header names {request.url.hostname}, which is not this server.")
         content_type = request.headers.get("content-type", "").split(";")[0].strip()
-        if request.method == "POST" and content_type != "application/json":
-            raise Unsupported("send the request as JSON, with Content-Type: application/json.")
+        if request.method == "POST" and content_type != content:
+            raise Unsupported(f"send the request with Content-Type: {content}.")
 
     async def chat(self, request: Request) -> Response:
         body = await _body(request, ChatRequest)

@@ -30,6 +30,7 @@ from serving.engines import make_engine
 from serving.follow import Follower
 from serving.knowledge import Knowledge
 from serving.metrics import Metrics
+from serving.uploads import Library
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +79,16 @@ def build(settings: Settings, base: Base, engine: Engine) -> Starlette:
         ratings=ratings,
         pseudonyms=pseudonyms,
         store=store,
+        library=Library(
+            settings.data_dir,
+            settings.document_max_mb,
+            embedder,
+            knowledge,
+            turns,
+            registry,
+            pseudonyms,
+            asyncio.Semaphore(1),
+        ),
         metrics=Metrics(),
         refresh_min_items=settings.refresh_min_items,
         api_key=settings.api_key.get_secret_value() if settings.api_key else None,

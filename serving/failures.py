@@ -7,6 +7,9 @@ from starlette.responses import JSONResponse
 from core.errors import (
     ApprenticeError,
     Busy,
+    DiskFull,
+    DocumentRefused,
+    IndexDamaged,
     InvalidInput,
     NotFound,
     PromptTooLong,
@@ -29,6 +32,7 @@ class Unsupported(ApprenticeError):
 
 
 INTERNAL = "internal_error"
+_OF_THE_SERVER = (INTERNAL, "store_unavailable", "engine_unavailable", "index_damaged", "disk_full")
 STATUS: dict[type[ApprenticeError], tuple[int, str]] = {
     Unauthorized: (401, "invalid_api_key"),
     Forbidden: (403, "wrong_host"),
@@ -37,7 +41,10 @@ STATUS: dict[type[ApprenticeError], tuple[int, str]] = {
     NotFound: (404, "not_found"),
     PromptTooLong: (400, "context_length_exceeded"),
     InvalidInput: (400, "invalid_request"),
+    DocumentRefused: (422, "document_refused"),
     Busy: (429, "busy"),
+    IndexDamaged: (500, "index_damaged"),
+    DiskFull: (507, "disk_full"),
     StoreUnavailable: (503, "store_unavailable"),
     ServingUnavailable: (503, "engine_unavailable"),
 }
@@ -61,6 +68,6 @@ def broken(error: Exception) -> dict[str, Any]:
 
 def error_body(code: str, message: str) -> dict[str, Any]:
     """The body of a failure."""
-    server = code in (INTERNAL, "store_unavailable", "engine_unavailable")
+    server = code in _OF_THE_SERVER
     kind = "server_error" if server else "invalid_request_error"
     return {"error": {"message": message, "type": kind, "param": None, "code": code}}

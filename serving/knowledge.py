@@ -3,12 +3,12 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from core.errors import StoreUnavailable
 from core.privacy import scrub
-from core.records import Citation, Message, Origin, Passage
+from core.records import ApprovedAnswer, Citation, Message, Origin, Passage
 from feedback.reviews import Reviews
 from retrieval.embedder import Embedder
 from retrieval.grounding import NOTICE, Grounding
@@ -50,6 +50,15 @@ class Knowledge:
     async def find(self, messages: Sequence[Message], chat: str | None) -> Found:
         """What the last message of a conversation may be answered from."""
         return await asyncio.to_thread(self._find, messages, chat)
+
+    async def nearest(self, question: str, count: int, among: Collection[str]) -> list[tuple[ApprovedAnswer, float]]:
+        """Of these turns, the answers approved for everyone whose questions are nearest, with their similarity."""
+
+        def look() -> list[tuple[ApprovedAnswer, float]]:
+            self._catch_up()
+            return self._memory.nearest(scrub(question), count, among)
+
+        return await asyncio.to_thread(look)
 
     def _find(self, messages: Sequence[Message], chat: str | None) -> Found:
         asked = [m.content for m in messages if m.role == "user"]

@@ -1,0 +1,127 @@
+"""A client of what the HTTP API offers besides answers: documents, and what an answer learned from."""
+
+import json
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from pydantic import TypeAdapter
+
+from core.client import AWAY, failure_of
+from core.errors import DocumentRefused, ServingUnavailable
+
+_TIMEOUT = httpx.Timeout(10, read=600)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How far a document is: `done` of `total` pieces of the stage `reading` or `embedding`."""
+
+    stage: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class SharedDocument:
+    """A document of the index; `everyone` tells whether all chats see it, `added_at` is when (ms), 0 if unknown."""
+
+    id: str
+    name: str
+    passages: int
+    everyone: bool
+    added_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NearExample:
+    """An approved answer for everyone, and how near its question is to another (cosine similarity)."""
+
+    question: str
+    answer: str
+    similarity: float
+
+
+_DOCUMENTS = TypeAdapter(list[SharedDocument])
+_EXAMPLES = TypeAdapter(list[NearExample])
+
+
+class LibraryClient:
+    """Asks one serving address. `chat` and `author` are outside ids (`telegram:42`); no chat means everyone.
+
+    Every method raises ServingUnavailable, StoreUnavailable, NotFound and InvalidInput, each with a sentence.
+    """
+
+    def __init__(self, base_url: str, api_key: str | None = None):
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._http = httpx.AsyncClient(base_url=base_url, headers=headers, timeout=_TIMEOUT, trust_env=False)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._http.aclose()
+
+    async def add(
+        self, name: str, content: bytes, chat: str | None, author: str
+    ) -> AsyncGenerator[Reading | SharedDocument, None]:
+        """How far the document is, again and again, then the document as it stands in the index.
+
+        Raises: DocumentRefused with the reason.
+        """
+        params = {"name": name, "author": author} | _scope(chat)
+        headers = {"Content-Type": "application/octet-stream"}
+        try:
+            async with self._http.stream(
+                "POST", "/v1/documents", params=params, content=content, headers=headers
+            ) as response:
+                if response.is_error:
+                    await response.aread()
+                    raise failure_of(response)
+                async for line in response.aiter_lines():
+                    if line.startswith("data: "):
+                        yield _event(json.loads(line.removeprefix("data: ")))
+        except httpx.TransportError as error:
+            raise ServingUnavailable(AWAY) from error
+
+    async def documents(self, chat: str | None) -> list[SharedDocument]:
+        """What a chat sees, its own documents first."""
+        found = await self._ask("GET", "/v1/documents", _scope(chat))
+        return _DOCUMENTS.validate_python(found["documents"])
+
+    async def sent_by(self, author: str) -> list[dict[str, Any]]:
+        """Everything that somebody sent to any chat: name, when (ms), and its passages as text."""
+        return (await self._ask("GET", "/v1/documents", {"author": author}))["documents"]
+
+    async def take_out(self, document: str, chat: str | None) -> str:
+        """Remove a document for good, and return its name."""
+        return (await self._ask("DELETE", f"/v1/documents/{document}", _scope(chat)))["removed"]
+
+    async def take_out_all(self, author: str) -> int:
+        """Remove for good what somebody sent to any chat; returns how many documents that were."""
+        return (await self._ask("DELETE", "/v1/documents", {"author": author}))["removed"]
+
+    async def examples(self, turn: str) -> list[NearExample]:
+        """The nearest approved answers for everyone that the version which answered a turn has learned from."""
+        found = await self._ask("GET", f"/v1/explanations/{turn}", {})
+        return _EXAMPLES.validate_python(found["examples"])
+
+    async def _ask(self, method: str, path: str, params: dict[str, str]) -> Any:
+        try:
+            response = await self._http.request(method, path, params=params)
+        except httpx.TransportError as error:
+            raise ServingUnavailable(AWAY) from error
+        if response.is_error:
+            raise failure_of(response)
+        return response.json()
+
+
+def _scope(chat: str | None) -> dict[str, str]:
+    return {"chat": chat} if chat else {"everyone": "1"}
+
+
+def _event(event: dict[str, Any]) -> Reading | SharedDocument:
+    if "error" in event:
+        failed = event["error"]
+        refused = failed["code"] == "document_refused"
+        raise (DocumentRefused if refused else ServingUnavailable)(failed["message"])
+    return Reading(**event) if "stage" in event else SharedDocument(**event["document"])
