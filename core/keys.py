@@ -5,6 +5,7 @@ Turns and the feedback about them live `turn_retention_days`, and for ever once 
 
 PREFIX = "apprentice:"
 APPROVALS = PREFIX + "approvals"  # stream {turn}: a decision was made; serving reads it to its end before each search
+TELLING = "bot"  # the consumer group of APPROVALS: whoever is to be thanked is told by one bot, once
 APPROVED = PREFIX + "approved"  # zset turn -> approved at (ms), of either scope
 FOR_EVERYONE = PREFIX + "approved:everyone"  # zset turn -> approved at (ms): those that training may see
 REJECTED = PREFIX + "rejected:everyone"  # zset turn -> rejected at (ms): how nobody shall be answered; as long as turns
@@ -101,6 +102,21 @@ def pending(chat: str, author: str) -> str:
 def posted(chat: str, message: int) -> str:
     """string turn: which turn a message of ours shows; lives as long as turns."""
     return f"{PREFIX}chat:{chat}:posted:{message}"
+
+
+def asked(chat: str, turn_id: str) -> str:
+    """string message: the message that asked for the turn, of those in that chat; lives as long as turns."""
+    return f"{PREFIX}chat:{chat}:asked:{turn_id}"
+
+
+def draft(chat: str, author: str, draft_id: str) -> str:
+    """string: a Draft as JSON, a correction that was shown and not sent yet; lives a day."""
+    return f"{PREFIX}chat:{chat}:draft:{author}:{draft_id}"
+
+
+def thanks(chat: str, turn_id: str, author: str) -> str:
+    """string outside id of the chat: where a corrector is told that it went live; until then, or as long as turns."""
+    return f"{PREFIX}chat:{chat}:thanks:{turn_id}:{author}"
 
 
 def version(version_id: str) -> str:

@@ -143,12 +143,21 @@ class Rating:
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """What an author says the answer should have been. The last one wins."""
+    """What an author says the answer should have been. The last one wins; an empty one takes it back."""
 
     turn: str
     author: str
     text: str
     created_at: int = 0
+    v: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A correction that its author was shown, and has not sent yet."""
+
+    turn: str
+    text: str
     v: int = 1
 
 

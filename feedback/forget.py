@@ -127,7 +127,7 @@ class Forgetting:
             self._reviews.withdraw(pipe, [t for t in (own | derived | others).values() if t.id in decided])
             self._sides.forget(pipe, own.values(), self._on_sides(withdrawn) if own else ())
             for turn in derived.values():
-                pipe.set(keys.turn(turn.id), to_json(_without_answer(turn)), keepttl=True)
+                pipe.set(keys.turn(turn.id), to_json(_without_answer(turn, author)), keepttl=True)
             for turn in others.values():
                 if turn.id in traces.asked:
                     writer = next(m.author for m in turn.messages if m.author)
@@ -214,13 +214,14 @@ class Forgetting:
         return [a for a in self._store.hkeys(keys.ACCESS_REQUESTS) if self._pseudonyms.author(a) == author]
 
     def _notes(self, author: str, gone: set[str], derived: set[str]) -> list[str]:
-        """What chats remember of turns: where they go on, which message shows which turn, what is to be corrected."""
-        found, chats = [], list(self._store.scan_iter(keys.head("*").removesuffix("head") + "*", count=1000))
+        """What chats remember of turns: where they go on, messages about one, corrections that are awaited."""
+        found, theirs = [], {author, *gone}
+        chats = list(self._store.scan_iter(keys.head("*").removesuffix("head") + "*", count=1000))
         for at in range(0, len(chats), BATCH):
             batch = chats[at : at + BATCH]
             for key, turn in zip(batch, self._store.mget(batch), strict=True):
                 goes_on = turn in derived and key.endswith(":head")
-                if turn in gone or goes_on or key.endswith(f":pending:{author}"):
+                if turn in gone or goes_on or not theirs.isdisjoint(key.split(":")[3:]):
                     found.append(key)
         return found
 
@@ -231,12 +232,12 @@ def _end_refresh(store: Store) -> None:
     store.delete(keys.REFRESH_LOCK)
 
 
-def _without_answer(turn: Turn) -> Turn:
-    """Another's turn without what was said in answer, which may repeat what stood before it."""
+def _without_answer(turn: Turn, author: str) -> Turn:
+    """Another's turn without what was said in answer, which may repeat what stood before it, and their documents."""
     return replace(
         turn,
         messages=tuple(m for m in turn.messages if m.role != "assistant"),
-        passages=tuple(p for p in turn.passages if not p.id.startswith(APPROVED_PASSAGE)),
+        passages=tuple(p for p in turn.passages if not p.id.startswith(APPROVED_PASSAGE) and p.author != author),
         reply="",
         generated=None,
         citations=(),

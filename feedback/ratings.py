@@ -55,13 +55,31 @@ class Ratings:
         Raises: NotFound, InvalidInput, StoreUnavailable.
         """
         turn = self._turns.get(turn_id)
-        text = text.strip()
-        if not text:
-            raise InvalidInput("a correction must say something; write what the answer should have been.")
-        if len(text) > MAX_CORRECTION:
-            raise InvalidInput(f"a correction may have {MAX_CORRECTION} characters, and this one has {len(text)}.")
-        correction = Correction(turn_id, author, scrub(text), now_ms())
+        correction = Correction(turn_id, author, correction_text(text), now_ms())
         self._store_event(turn, correction, keys.corrections(turn_id))
+
+    def take_back_correction(self, turn_id: str, author: str) -> None:
+        """Take an author's correction back, as long as nobody has decided on the turn.
+
+        Raises: NotFound, InvalidInput, StoreUnavailable.
+        """
+        turn, record = self._turns.get(turn_id), keys.corrections(turn_id)
+        with durable():
+            if not self._store.hexists(record, author):
+                raise NotFound("there is no correction to take back.")
+            if self._store.exists(keys.review(turn_id)):
+                raise InvalidInput("an operator has decided on this already; ask them to change it.")
+        (said,) = self.said_about([turn_id])
+        others = [c for c in said.corrections if c.author != author]
+        with durable(), self._store.pipeline() as pipe:
+            pipe.hdel(record, author)
+            self._note(pipe, Correction(turn_id, author, "", now_ms()), record)
+            if others or any(vote.value for vote in said.votes):
+                self._order.enter(pipe, turn, now_ms(), False)
+            else:
+                pipe.zrem(keys.QUEUE, turn_id)
+                pipe.zrem(keys.QUEUE_KINDS, turn_id)
+            pipe.execute()
 
     def regenerated(self, turn_id: str, replacement: str, author: str) -> None:
         """Note that an author had a turn answered again.
@@ -127,23 +145,10 @@ class Ratings:
         with durable():
             self._store.set(keys.pending(chat, author), turn_id, ex=PENDING_S)
 
-    def correct_pending(self, chat: str, author: str, text: str) -> str | None:
-        """Correct the turn that this author's message is awaited for, if there is one, and return it.
-
-        It is awaited until the correction is stored, or the turn is gone.
-
-        Raises: NotFound, InvalidInput, StoreUnavailable.
-        """
+    def pending(self, chat: str, author: str) -> str | None:
+        """The turn that this author's next message would correct, if one is awaited."""
         with durable():
-            turn_id = self._store.get(keys.pending(chat, author))
-        if turn_id is not None:
-            try:
-                self.correct(turn_id, author, text)
-            except NotFound:
-                self.take_pending(chat, author)
-                raise
-            self.take_pending(chat, author)
-        return turn_id
+            return self._store.get(keys.pending(chat, author))
 
     def take_pending(self, chat: str, author: str) -> str | None:
         """The turn that this author's next message would correct, if one is awaited; it is awaited no longer."""
@@ -165,6 +170,19 @@ class Ratings:
         pipe.xadd(keys.EVENTS, {"type": type(event).__name__, "data": to_json(event)}, minid=oldest)
         pipe.zadd(keys.FEEDBACK, {event.turn: event.created_at})
         pipe.zremrangebyscore(keys.FEEDBACK, "-inf", oldest)
+
+
+def correction_text(text: str) -> str:
+    """A correction as it is stored: without personal data.
+
+    Raises: InvalidInput where it is empty or too long.
+    """
+    text = text.strip()
+    if not text:
+        raise InvalidInput("a correction must say something; write what the answer should have been.")
+    if len(text) > MAX_CORRECTION:
+        raise InvalidInput(f"a correction may have {MAX_CORRECTION} characters, and this one has {len(text)}.")
+    return scrub(text)
 
 
 def _newest_first(kind: type[T], texts: Sequence[str]) -> tuple[T, ...]:

@@ -47,21 +47,27 @@ class _Graph:
     after: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     from_approved: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     open: set[str] = field(default_factory=set)
+    rest_on: set[str] = field(default_factory=set)
+    """Turns that were answered with a document in the prompt that the person had sent."""
 
-    def add(self, turn: Turn) -> None:
+    def add(self, turn: Turn, author: str) -> None:
         for before in (turn.parent, turn.regenerates):
             if before:
                 self.after[before].append(turn.id)
         for passage in turn.passages:
             if passage.id.startswith(APPROVED_PASSAGE):
                 self.from_approved[passage.id.removeprefix(APPROVED_PASSAGE)].append(turn.id)
+            if passage.author == author:
+                self.rest_on.add(turn.id)
         if turn.status == "open":
             self.open.add(turn.id)
 
     def derived(self, own: set[str], edited: set[str]) -> set[str]:
-        """Every turn whose prompt held words of these turns, or of what was approved for these or for one found."""
-        found: set[str] = set()
-        waiting = [(turn, True) for turn in own] + [(turn, False) for turn in edited]
+        """Every turn whose prompt held words of these turns, of what was approved for these or for one found, or of the
+        person's documents.
+        """
+        found = self.rest_on - own
+        waiting = [(turn, True) for turn in own | found] + [(turn, False) for turn in edited]
         while waiting:
             turn, and_after = waiting.pop()
             reached = [*self.from_approved[turn], *(self.after[turn] if and_after else ())]
@@ -101,7 +107,7 @@ def _read_turns(store: Store, author: str, ids: list[str], traces: Traces, graph
         if text is None:
             continue
         turn = from_json(Turn, text)
-        graph.add(turn)
+        graph.add(turn, author)
         writers = {m.author for m in turn.messages if m.author}
         if author in writers or (turn.author == author and not writers):
             traces.own.add(turn.id)

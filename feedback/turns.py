@@ -116,6 +116,17 @@ class Turns:
         with durable():
             return self._store.get(keys.posted(chat, message))
 
+    def note_asked(self, chat: str, turn_id: str, message: int) -> None:
+        """Remember which message in a chat asked for a turn."""
+        with durable():
+            self._store.set(keys.asked(chat, turn_id), message, ex=self.retention_s)
+
+    def asked(self, chat: str, turn_id: str) -> int | None:
+        """The message in a chat that asked for a turn."""
+        with durable():
+            message = self._store.get(keys.asked(chat, turn_id))
+        return int(message) if message else None
+
     def close_orphans(self, living: Iterable[str]) -> list[str]:
         """Close as failed every open turn whose serving process is not among the living. Returns their ids."""
         living = set(living)

@@ -11,11 +11,13 @@ from core import keys
 from core.errors import InvalidInput, NotFound, StoreUnavailable
 from core.records import APPROVED_PASSAGE, NOTICE, QUOTES_HEADING, Citation, Message, Passage, Turn, new_id, now_ms
 from core.store import connect
+from feedback.drafts import Drafts
 from feedback.people import People
 from feedback.progress import read_progress
 from feedback.ratings import Ratings
 from feedback.rows import export_rows, import_rows
 from feedback.shown import approvable
+from feedback.thanks import Thanks
 from feedback.turns import Turns, messages
 
 
@@ -267,19 +269,71 @@ def test_a_correction_must_say_something(turns, ratings, text):
         ratings.correct(turn.id, "ann", text)
 
 
-def test_a_correction_is_awaited_until_it_is_stored(turns, ratings):
-    turn = answered(turns, "q", "a")
+def test_a_correction_is_shown_before_it_is_sent(store, turns, ratings):
+    turn, drafts = answered(turns, "q", "a"), Drafts(store, turns, ratings)
     ratings.await_correction("chat", "ann", turn.id)
+    assert ratings.pending("chat", "ann") == turn.id and ratings.pending("chat", "bob") is None
     with pytest.raises(InvalidInput):
-        ratings.correct_pending("chat", "ann", "x" * 9000)
-    assert ratings.correct_pending("chat", "bob", "b") is None
-    assert ratings.correct_pending("chat", "ann", "b") == turn.id
-    assert ratings.correct_pending("chat", "ann", "c") is None
-    assert [c.text for c in ratings.corrections(turn.id)] == ["b"]
-    ratings.await_correction("chat", "ann", "0" * 32)
+        drafts.propose("chat", "ann", turn.id, "x" * 9000)
+    first, shown = drafts.propose("chat", "ann", turn.id, " Ask ann@example.org. ")
+    second, _ = drafts.propose("chat", "ann", turn.id, "b")
+    assert shown == "Ask [email]." and ratings.corrections(turn.id) == []
     with pytest.raises(NotFound):
-        ratings.correct_pending("chat", "ann", "b")
-    assert ratings.take_pending("chat", "ann") is None
+        drafts.send("chat", "bob", first)
+    assert drafts.drop("chat", "ann", second).text == "b"
+    assert drafts.send("chat", "ann", first).turn == turn.id
+    assert [c.text for c in ratings.corrections(turn.id)] == ["Ask [email]."]
+    with pytest.raises(NotFound):
+        drafts.send("chat", "ann", first)
+    with pytest.raises(NotFound):
+        drafts.propose("chat", "ann", "0" * 32, "b")
+
+
+def test_a_correction_can_be_taken_back_until_somebody_decides(turns, ratings, reviews):
+    turn = answered(turns, "q", "a")
+    ratings.correct(turn.id, "ann", "b")
+    ratings.take_back_correction(turn.id, "ann")
+    assert ratings.corrections(turn.id) == [] and reviews.queue() == []
+    with pytest.raises(NotFound):
+        ratings.take_back_correction(turn.id, "ann")
+    ratings.correct(turn.id, "ann", "b")
+    ratings.correct(turn.id, "bob", "c")
+    ratings.take_back_correction(turn.id, "ann")
+    (item,) = reviews.queue()
+    assert [c.text for c in item.corrections] == ["c"]
+    reviews.decide(turn.id, "edit", "op", "chat", "c")
+    with pytest.raises(InvalidInput, match="operator has decided"):
+        ratings.take_back_correction(turn.id, "bob")
+
+
+def test_who_corrected_is_told_once_when_it_goes_live(store, turns, ratings, reviews):
+    thanks = Thanks(store, turns, reviews)
+    before = answered(turns, "q0", "a", chat="c")
+    ratings.correct(before.id, "ann", "Before any bot ran.")
+    reviews.decide(before.id, "edit", "op", "chat", "Before any bot ran.")
+    thanks.begin()
+    thanks.begin()
+    taken, other, waiting = (answered(turns, f"q{n}", "a", chat="c") for n in range(3))
+    for turn in (taken, other, waiting):
+        ratings.correct(turn.id, "ann", "At seven in the morning.")
+        thanks.expect(turn.id, "ann", "c", "telegram:1")
+    turns.note_asked("c", taken.id, 17)
+    review = reviews.decide(taken.id, "edit", "op", "chat", "At seven in the morning.")
+    reviews.decide(other.id, "edit", "op", "chat", "Nobody knows.")
+    heard = thanks.heard("one")
+    assert [h.turn for h in heard] == [taken.id, other.id] and thanks.heard("two") == []
+    (due,) = thanks.due(taken.id)
+    assert (due.address, due.question, due.at, due.author) == ("telegram:1", 17, review.created_at, "ann")
+    assert list(thanks.due(taken.id)) == [] == list(thanks.due(other.id)) == list(thanks.due(waiting.id))
+    thanks.give_back(due)
+    assert [d.turn for d in thanks.due(taken.id)] == [taken.id]
+    thanks.acknowledge(heard[0])
+    assert store.xpending(keys.APPROVALS, keys.TELLING)["pending"] == 1, "the other would be taken up by another bot"
+    reviews.decide(other.id, "edit", "op", "chat", "At seven in the morning.")
+    assert [h.turn for h in thanks.heard("one")] == [other.id]
+    assert [d.turn for d in thanks.due(other.id)] == [other.id], "a later decision took it over"
+    store.delete(keys.APPROVALS)
+    assert thanks.heard("one") == [], "an emptied database is begun anew"
 
 
 def test_a_request_for_access_waits_once(store):

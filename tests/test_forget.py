@@ -22,6 +22,7 @@ from core.log import Redacted
 from core.records import (
     APPROVED_PASSAGE,
     BASE,
+    Citation,
     Message,
     Passage,
     Review,
@@ -33,8 +34,11 @@ from core.records import (
 )
 from core.settings import CHECKPOINT_FILE, TRAINING_FOLDER, Settings
 from core.store import connect
+from feedback.drafts import Drafts
 from feedback.erasure import erase, erase_overdue
 from feedback.evidence import Evidence
+from feedback.portability import Portability
+from feedback.thanks import Thanks
 from feedback.vectors import QuestionVectors
 from tests.adapter_files import IDENTITY, write_peft
 from tests.waiting import until
@@ -201,6 +205,61 @@ def test_notes_sides_and_the_person_go(store, context):
     (entry,) = context.registry.audit()
     assert (entry["who"], entry["what"]) == ("themselves", "forget")
     assert "turns 2," in entry["why"] and entry["subject"] not in (ann, "42")
+
+
+def test_answers_to_others_that_rest_on_their_documents_go(store, context):
+    theirs = Passage("1", "songs.md", "Songs", "The marzipan song has a zeppelin in it.", 0.9, "chat", "ann")
+    public = Passage("2", "harbour.md", "Harbour", "It opens at seven.", 0.8)
+    citation = Citation(1, "1", "songs.md", "Songs", theirs.text, 0.9)
+    rests = said(context, "bob", "What is sung?", theirs.text, passages=(theirs, public), citations=(citation,))
+    after = said(context, "eve", "Why?", "Because of the zeppelin.", rests)
+    apart = said(context, "bob", "When does the harbour open?", "At seven.", passages=(public,))
+    context.reviews.decide(rests.id, "approve", "operator", "chat")
+    Drafts(store, context.turns, context.ratings).propose("group", "ann", apart.id, "quagmire")
+    Thanks(store, context.turns, context.reviews).expect(apart.id, "ann", "group", "telegram:42")
+    context.turns.note_asked("group", apart.id, 7)
+
+    forgotten = context.forgetting.forget("ann", "themselves")
+    assert (forgotten.turns, forgotten.answers, forgotten.approvals) == (0, 2, 1)
+    kept = everything(store)
+    assert not [word for word in WORDS if word in kept] and "ann" not in kept and "telegram:42" not in kept
+    others = [context.turns.get(turn.id) for turn in (rests, after, apart)]
+    assert [turn.reply for turn in others] == ["", "", "At seven."] and others[0].passages == (public,)
+    assert others[0].messages == rests.messages and context.turns.asked("group", apart.id) == 7
+
+
+def test_a_person_may_take_along_what_is_theirs(store, context):
+    people = context.people
+    people.grant("ann", "member")
+    people.set_consent("ann", "no")
+    hers = Passage("1", "songs.md", "Songs", "The marzipan song.", 0.9, "chat", "ann")
+    his = Passage("2", "plans.md", "Plans", "The quagmire plan.", 0.9, "chat", "bob")
+    own = said(context, "ann", "Why does my xylophone float?", "It is light.", passages=(hers, his))
+    others = said(context, "bob", "A zeppelin?", "Yes.")
+    context.ratings.rate(own.id, "ann", -1, "too long")
+    context.ratings.rate(others.id, "ann", 1)
+    context.ratings.rate(others.id, "bob", -1)
+    context.ratings.correct(own.id, "ann", "Wood floats.")
+    context.reviews.decide(own.id, "edit", "operator", "chat", "Wood floats.")
+    Drafts(store, context.turns, context.ratings).propose("group", "ann", others.id, "It was a balloon.")
+    version = publish(context, 1, (own.id,), ("ann",))
+    publish(context, 2, (others.id,), ("bob",))
+
+    portability = Portability(store, context.turns, context.ratings, context.reviews)
+    found = json.loads(json.dumps(portability.of("ann")))
+    assert (found["person"]["role"], found["person"]["consent"]) == ("member", "no")
+    (turn,) = found["turns"]
+    assert (turn["messages"][0]["content"], turn["reply"]) == ("Why does my xylophone float?", "It is light.")
+    assert [p["source"] for p in turn["passages"]] == ["songs.md"] and turn["review"]["text"] == "Wood floats."
+    assert [(r["turn"], r["value"]) for r in found["feedback"]["ratings"]] in (
+        [(own.id, -1), (others.id, 1)],
+        [(others.id, 1), (own.id, -1)],
+    )
+    assert [c["text"] for c in found["feedback"]["corrections"]] == ["Wood floats."]
+    assert found["versions"] == [version] and "balloon" in str(found["notes"])
+    assert not [word for word in ("bob", "quagmire", "zeppelin") if word in str(found)], "nobody else's"
+    nobody = portability.of("nobody")
+    assert (nobody["turns"], nobody["versions"], nobody["notes"]) == ([], [], {})
 
 
 def test_events_of_others_keep_their_places(store, context):
