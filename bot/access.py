@@ -43,8 +43,8 @@ def addressed(message: Message, me: User) -> bool:
     reply = message.reply_to_message
     if message.chat.type == ChatType.PRIVATE or (reply and reply.from_user and reply.from_user.id == me.id):
         return True
-    text = message.text or ""
-    for entity in message.entities or ():
+    text = message.text or message.caption or ""
+    for entity in message.entities or message.caption_entities or ():
         if entity.type == MessageEntityType.BOT_COMMAND and entity.offset == 0:
             _, _, other = entity.extract_from(text).partition("@")
             return not other or other.lower() == (me.username or "").lower()

@@ -18,6 +18,7 @@ from aiogram.utils.token import TokenValidationError
 
 from adapters.registry import Registry
 from bot import texts
+from bot.gratitude import keep_thanking
 from bot.inbox import Arrival, Inbox
 from bot.intake import WRONG_TOKEN, Poller, insist, webhook
 from bot.parts import Parts
@@ -26,12 +27,16 @@ from bot.routes import make_dispatcher
 from core.client import ServingClient
 from core.errors import SettingsError, StoreUnavailable
 from core.identity import Pseudonyms
+from core.library import LibraryClient
 from core.settings import TOKEN, Settings
 from core.store import connect
+from feedback.drafts import Drafts
 from feedback.forget import Forgetting
 from feedback.people import People
+from feedback.portability import Portability
 from feedback.ratings import Ratings
 from feedback.reviews import Reviews
+from feedback.thanks import Thanks
 from feedback.turns import Turns
 
 STORE_WAIT_S = 5
@@ -62,11 +67,15 @@ async def _main(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    thanking = asyncio.create_task(keep_thanking(bot, parts))
     try:
         receive = _receive_calls if settings.telegram_webhook_url else _poll
         await _until(stop, receive(bot, inbox, parts))
     finally:
+        thanking.cancel()
+        await asyncio.wait({thanking})
         await parts.serving.close()
+        await parts.library.close()
         await bot.session.close()
         parts.store.close()
 
@@ -93,15 +102,22 @@ def _parts(settings: Settings) -> Parts:
     ratings, pseudonyms = Ratings(store, turns), Pseudonyms.of_installation(settings.data_dir)
     reviews = Reviews(store, turns, ratings, pseudonyms)
     registry = Registry(store, settings.data_dir / "adapters")
+    api_key = settings.api_key.get_secret_value() if settings.api_key else None
     return Parts(
         settings=settings,
-        serving=ServingClient(settings.serving_base, settings.api_key.get_secret_value() if settings.api_key else None),
+        serving=ServingClient(settings.serving_base, api_key),
         store=store,
         turns=turns,
         ratings=ratings,
         people=People(store),
         pseudonyms=pseudonyms,
         forgetting=Forgetting(store, turns, reviews, pseudonyms, registry.marks, settings.data_dir),
+        library=LibraryClient(settings.serving_base, api_key),
+        reviews=reviews,
+        registry=registry,
+        drafts=Drafts(store, turns, ratings),
+        thanks=Thanks(store, turns, reviews),
+        portability=Portability(store, turns, ratings, reviews),
     )
 
 

@@ -1,49 +1,26 @@
-"""The buttons under answers and under the notice. What they acknowledge is stored."""
+"""The buttons under the notice, and 🔄; and what every button's handler needs. What they acknowledge is stored."""
 
 import asyncio
 from contextlib import suppress
 
 from aiogram import Bot
 from aiogram.exceptions import TelegramBadRequest
-from aiogram.types import CallbackQuery, ForceReply, Message, ReplyParameters
+from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message
 
 from bot import keyboards, texts
 from bot.inbox import Inbox
 from bot.keyboards import AboutAnswer, ConsentGiven, Forget
-from bot.parts import Contact, Parts
+from bot.parts import Contact, Parts, outside
 from bot.questions import answer_again
-from core.errors import NotFound, StoreUnavailable
+from core.errors import ApprenticeError, NotFound
 from core.records import Turn
-
-
-async def vote(callback: CallbackQuery, callback_data: AboutAnswer, parts: Parts, contact: Contact) -> None:
-    """👍 or 👎: the last one counts."""
-    turn = await _own(parts, contact, callback_data.turn)
-    good = callback_data.action == "up"
-    await asyncio.to_thread(parts.ratings.rate, turn.id, contact.author, 1 if good else -1)
-    await callback.answer(texts.GOOD if good else texts.BAD)
-
-
-async def correct(
-    callback: CallbackQuery, callback_data: AboutAnswer, bot: Bot, parts: Parts, contact: Contact
-) -> None:
-    """✏️: the next message of this person to the bot here is the right answer."""
-    turn = await _own(parts, contact, callback_data.turn)
-    await asyncio.to_thread(parts.ratings.await_correction, contact.chat, contact.author, turn.id)
-    await callback.answer()
-    await bot.send_message(
-        contact.chat_id,
-        texts.WRITE_IT,
-        reply_markup=ForceReply(input_field_placeholder=texts.CORRECTION) if contact.private else None,
-        reply_parameters=_reply_to(callback),
-    )
 
 
 async def again(
     callback: CallbackQuery, callback_data: AboutAnswer, bot: Bot, parts: Parts, contact: Contact, inbox: Inbox
 ) -> None:
     """🔄: another answer to the same question, after what runs in the chat."""
-    turn = await _own(parts, contact, callback_data.turn)
+    turn = await own_turn(parts, contact, callback_data.turn)
     await callback.answer(texts.AGAIN)
     inbox.in_chat(contact.chat_id, lambda arrival: answer_again(bot, parts, contact, arrival, turn))
 
@@ -62,9 +39,9 @@ async def forget(callback: CallbackQuery, callback_data: Forget, parts: Parts, c
     """Remove all that is of the presser, or nothing; the message says when it is done."""
     await callback.answer()
     if callback_data.answer == "no":
-        await _say_instead(callback, texts.KEPT)
+        await say_instead(callback, texts.KEPT)
         return
-    await _say_instead(callback, texts.FORGETTING)
+    await say_instead(callback, texts.FORGETTING)
     inbox.stop(contact.chat_id)
     await inbox.in_chat(contact.chat_id, lambda arrival: _forget(callback, parts, contact)).kept.wait()
 
@@ -73,12 +50,13 @@ async def _forget(callback: CallbackQuery, parts: Parts, contact: Contact) -> No
     """Remove it, after what ran in the chat has ended."""
     said = texts.BROKEN
     try:
+        documents = await parts.library.take_out_all(outside(contact.user_id))
         forgotten = await asyncio.to_thread(parts.forgetting.forget, contact.author, "themselves")
-        said = texts.FORGOTTEN if forgotten else texts.NOTHING_KNOWN
-    except StoreUnavailable as error:
+        said = texts.FORGOTTEN if forgotten or documents else texts.NOTHING_KNOWN
+    except ApprenticeError as error:
         said = texts.sentence(error)
     finally:
-        await _say_instead(callback, said)
+        await say_instead(callback, said)
 
 
 async def unknown(callback: CallbackQuery) -> None:
@@ -86,7 +64,7 @@ async def unknown(callback: CallbackQuery) -> None:
     await callback.answer(texts.UNKNOWN_BUTTON)
 
 
-async def _own(parts: Parts, contact: Contact, turn_id: str) -> Turn:
+async def own_turn(parts: Parts, contact: Contact, turn_id: str) -> Turn:
     """A turn of this chat; programs can send any id.
 
     Raises: NotFound, StoreUnavailable.
@@ -97,12 +75,8 @@ async def _own(parts: Parts, contact: Contact, turn_id: str) -> Turn:
     return turn
 
 
-async def _say_instead(callback: CallbackQuery, text: str) -> None:
+async def say_instead(callback: CallbackQuery, text: str, keyboard: InlineKeyboardMarkup | None = None) -> None:
+    """Let the message that carried the button say something else, where it can still be edited."""
     if isinstance(callback.message, Message):
         with suppress(TelegramBadRequest):
-            await callback.message.edit_text(text)
-
-
-def _reply_to(callback: CallbackQuery) -> ReplyParameters | None:
-    message = callback.message
-    return ReplyParameters(message_id=message.message_id, allow_sending_without_reply=True) if message else None
+            await callback.message.edit_text(text, reply_markup=keyboard)

@@ -8,8 +8,6 @@ from aiogram.types import Message
 from bot import access, keyboards, texts
 from bot.inbox import Inbox
 from bot.parts import Contact, Parts
-from bot.splitting import split
-from core.records import Turn
 
 
 async def start(message: Message, bot: Bot, parts: Parts, contact: Contact) -> None:
@@ -42,14 +40,6 @@ async def stop(message: Message, inbox: Inbox, parts: Parts, contact: Contact) -
         await message.answer(texts.NOTHING_RUNS)
 
 
-async def sources(message: Message, parts: Parts, contact: Contact) -> None:
-    """`/sources`: what the last answer here was based on."""
-    turn = await asyncio.to_thread(_last_turn, parts, contact)
-    text = texts.passages(turn) if turn else texts.NO_ANSWER_YET
-    for piece in split(text):
-        await message.answer(piece)
-
-
 async def forget(message: Message, contact: Contact) -> None:
     """`/forget`: what it means, and the buttons that decide."""
     if contact.private:
@@ -67,8 +57,3 @@ async def unknown(message: Message, contact: Contact) -> None:
 async def not_text(message: Message) -> None:
     """A picture, a voice message, and whatever else is not text."""
     await message.reply(texts.ONLY_TEXT)
-
-
-def _last_turn(parts: Parts, contact: Contact) -> Turn | None:
-    turns = parts.turns.conversation(parts.turns.head(contact.chat))
-    return turns[-1] if turns else None

@@ -79,8 +79,9 @@ class Inbox:
 
         if update.message and not _STOP.match(update.message.text or ""):
             return self.in_chat(update.message.chat.id, work)
-        button = update.callback_query
-        lane = ("buttons", button.message.chat.id) if button and button.message else update.update_id
+        button, reaction = update.callback_query, update.message_reaction
+        pressed = button.message if button else reaction
+        lane = ("buttons", pressed.chat.id) if pressed else update.update_id
         return self._start(lane, work, Arrival())
 
     def _start(self, lane: Hashable, work: Work, arrival: Arrival) -> Arrival:

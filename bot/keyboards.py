@@ -1,5 +1,6 @@
 """The buttons, and what each carries."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from aiogram.filters.callback_data import CallbackData
@@ -7,16 +8,57 @@ from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup
 from pydantic import Field
 
 from bot import texts
+from core.library import SharedDocument
+from core.records import Reason
 
-Action = Literal["up", "down", "correct", "again"]
-_ACTIONS: dict[Action, str] = {"up": "👍", "down": "👎", "correct": "✏️", "again": "🔄"}
+Action = Literal["up", "down", "correct", "again", "undo"]
+Keyboard = InlineKeyboardMarkup
+TurnId = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+IN_A_ROW = 5
+MAX_CITED = 8
+"""Passages that have a button under an answer."""
+_SIGNS: dict[Action, str] = {"up": "👍", "down": "👎", "correct": "✏️", "again": "🔄"}
 
 
 class AboutAnswer(CallbackData, prefix="f"):
     """Feedback about a turn. People's programs can send anything, so it is checked."""
 
     action: Action
-    turn: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+    turn: TurnId
+
+
+class AboutReason(CallbackData, prefix="r"):
+    """Why an answer was not right."""
+
+    reason: Reason
+    turn: TurnId
+
+
+class Cited(CallbackData, prefix="s"):
+    """The passage that a mark in an answer leads to."""
+
+    number: int
+    turn: TurnId
+
+
+class AboutDraft(CallbackData, prefix="w"):
+    """What becomes of a correction that was shown to its author."""
+
+    action: Literal["send", "drop", "ask"]
+    draft: Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
+
+
+class TakeBack(CallbackData, prefix="b"):
+    """A correction that was sent is to be taken back."""
+
+    turn: TurnId
+
+
+class AboutDocument(CallbackData, prefix="o"):
+    """A document of the index is to be shared with everyone, or removed from the chat's or everyone's."""
+
+    action: Literal["share", "remove", "remove_shared"]
+    document: TurnId
 
 
 class ConsentGiven(CallbackData, prefix="c"):
@@ -42,36 +84,95 @@ class Decide(CallbackData, prefix="d"):
     user: int
 
 
-def feedback(turn_id: str) -> InlineKeyboardMarkup:
-    """The buttons under an answer."""
-    return _row({sign: AboutAnswer(action=action, turn=turn_id) for action, sign in _ACTIONS.items()})
+def feedback(turn_id: str, cited: Sequence[int] = ()) -> Keyboard:
+    """The buttons under an answer, and one for each passage it cites."""
+    return _rows(_about(turn_id, "up", "down", "correct", "again"), _cited(turn_id, cited))
 
 
-def again(turn_id: str) -> InlineKeyboardMarkup:
+def voted(turn_id: str, good: bool, cited: Sequence[int]) -> Keyboard:
+    """The buttons under an answer that its only reader has rated."""
+    undo: dict[str, CallbackData] = {
+        texts.NOTED_GOOD if good else texts.NOTED_BAD: AboutAnswer(action="undo", turn=turn_id)
+    }
+    return _rows(undo if good else undo | _about(turn_id, "correct", "again"), _cited(turn_id, cited))
+
+
+def reasons(turn_id: str, above: Keyboard) -> Keyboard:
+    """The reasons for a 👎, below other buttons."""
+    buttons: list[tuple[str, CallbackData]] = [
+        (text, AboutReason(reason=reason, turn=turn_id)) for reason, text in texts.REASONS.items()
+    ]
+    rows = _rows(dict(buttons[:3]), dict(buttons[3:]))
+    return Keyboard(inline_keyboard=[*above.inline_keyboard, *rows.inline_keyboard])
+
+
+def again(turn_id: str) -> Keyboard:
     """The button where nothing was answered."""
-    return _row({_ACTIONS["again"]: AboutAnswer(action="again", turn=turn_id)})
+    return _rows(_about(turn_id, "again"))
 
 
-def consent() -> InlineKeyboardMarkup:
+def draft(draft_id: str) -> Keyboard:
+    """The buttons under a correction that its author is shown."""
+    return _rows(
+        {
+            texts.SEND: AboutDraft(action="send", draft=draft_id),
+            texts.CANCEL: AboutDraft(action="drop", draft=draft_id),
+        },
+        {texts.IT_IS_A_QUESTION: AboutDraft(action="ask", draft=draft_id)},
+    )
+
+
+def take_back(turn_id: str) -> Keyboard:
+    """The button under the thanks for a correction."""
+    return _rows({texts.TAKE_BACK: TakeBack(turn=turn_id)})
+
+
+def share(document: str) -> Keyboard:
+    """The button that an operator has under a document that was read."""
+    return _rows({texts.SHARE: AboutDocument(action="share", document=document)})
+
+
+def documents(listed: Sequence[tuple[int, SharedDocument]]) -> Keyboard | None:
+    """A button for each document that may be removed, with its number in the list."""
+    buttons: list[tuple[str, CallbackData]] = [
+        (f"🗑 {n}", AboutDocument(action="remove_shared" if d.everyone else "remove", document=d.id)) for n, d in listed
+    ]
+    return _rows(*(dict(buttons[at : at + IN_A_ROW]) for at in range(0, len(buttons), IN_A_ROW))) if buttons else None
+
+
+def consent() -> Keyboard:
     """The buttons under the notice."""
-    return _row({texts.YES: ConsentGiven(answer="yes"), texts.NO: ConsentGiven(answer="no")})
+    return _rows({texts.YES: ConsentGiven(answer="yes"), texts.NO: ConsentGiven(answer="no")})
 
 
-def forget() -> InlineKeyboardMarkup:
+def forget() -> Keyboard:
     """The buttons under what forgetting means."""
-    return _row({texts.FORGET_ME: Forget(answer="yes"), texts.KEEP: Forget(answer="no")})
+    return _rows({texts.FORGET_ME: Forget(answer="yes"), texts.KEEP: Forget(answer="no")})
 
 
-def ask_access() -> InlineKeyboardMarkup:
+def ask_access() -> Keyboard:
     """The button a stranger sees."""
-    return _row({texts.ASK: AskAccess()})
+    return _rows({texts.ASK: AskAccess()})
 
 
-def decide(user: int) -> InlineKeyboardMarkup:
+def decide(user: int) -> Keyboard:
     """The buttons under a request for access."""
-    return _row({texts.ALLOW: Decide(verdict="allow", user=user), texts.REFUSE: Decide(verdict="refuse", user=user)})
+    return _rows({texts.ALLOW: Decide(verdict="allow", user=user), texts.REFUSE: Decide(verdict="refuse", user=user)})
 
 
-def _row(buttons: dict[str, CallbackData]) -> InlineKeyboardMarkup:
-    row = [InlineKeyboardButton(text=text, callback_data=data.pack()) for text, data in buttons.items()]
-    return InlineKeyboardMarkup(inline_keyboard=[row])
+def _about(turn_id: str, *actions: Action) -> dict[str, CallbackData]:
+    return {_SIGNS[action]: AboutAnswer(action=action, turn=turn_id) for action in actions}
+
+
+def _cited(turn_id: str, numbers: Sequence[int]) -> dict[str, CallbackData]:
+    return {f"[{number}]": Cited(number=number, turn=turn_id) for number in numbers[:MAX_CITED]}
+
+
+def _rows(*rows: Mapping[str, CallbackData]) -> Keyboard:
+    """A keyboard of the rows that have buttons, each a text and what it carries."""
+    found = [
+        [InlineKeyboardButton(text=text, callback_data=data.pack()) for text, data in row.items()]
+        for row in rows
+        if row
+    ]
+    return Keyboard(inline_keyboard=found)

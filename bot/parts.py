@@ -6,13 +6,19 @@ from dataclasses import dataclass
 from aiogram.enums import ChatType
 from aiogram.types import Chat, User
 
+from adapters.registry import Registry
 from core.client import ServingClient
 from core.identity import Pseudonyms
+from core.library import LibraryClient
 from core.settings import Settings
 from core.store import Store
+from feedback.drafts import Drafts
 from feedback.forget import Forgetting
 from feedback.people import People, Person
+from feedback.portability import Portability
 from feedback.ratings import Ratings
+from feedback.reviews import Reviews
+from feedback.thanks import Thanks
 from feedback.turns import Turns
 
 
@@ -40,6 +46,12 @@ class Parts:
     people: People
     pseudonyms: Pseudonyms
     forgetting: Forgetting
+    library: LibraryClient
+    reviews: Reviews
+    registry: Registry
+    drafts: Drafts
+    thanks: Thanks
+    portability: Portability
 
     async def contact(self, chat: Chat, user: User) -> Contact:
         """Who speaks.

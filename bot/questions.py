@@ -11,11 +11,11 @@ from bot import texts
 from bot.access import without_mention
 from bot.inbox import Arrival
 from bot.parts import Contact, Parts, outside
+from bot.proposals import propose
 from bot.streaming import Answer, Growing, finish, stream
 from core import records
 from core.client import Asked
 from core.errors import ApprenticeError, StoreUnavailable
-from feedback.progress import read_progress
 from feedback.turns import messages
 
 AGAIN_TEMPERATURE = 0.8
@@ -26,11 +26,15 @@ log = logging.getLogger(__name__)
 async def written(message: Message, bot: Bot, parts: Parts, contact: Contact, arrival: Arrival) -> None:
     """A text arrives: a correction where one is awaited or an answer is replied to, else a question."""
     text = without_mention(message.text or "", await bot.me())
-    if await asyncio.to_thread(_correct, parts, contact, message.reply_to_message, text):
-        await message.reply(texts.thanks(await asyncio.to_thread(_progress, parts)))
-        return
-    reply_to = None if contact.private else message.message_id
-    await respond(bot, parts, contact, arrival, lambda: _question(parts, contact, text), reply_to)
+    if not await propose(message, parts, contact, text):
+        await ask(bot, parts, contact, arrival, text, message.message_id)
+
+
+async def ask(bot: Bot, parts: Parts, contact: Contact, arrival: Arrival, text: str, message_id: int) -> None:
+    """Answer a question that stands in a message, and note which turn that message asked for."""
+    reply_to = None if contact.private else message_id
+    answer = await respond(bot, parts, contact, arrival, lambda: _question(parts, contact, text), reply_to)
+    await _note_asked(parts, contact, answer, message_id)
 
 
 async def answer_again(bot: Bot, parts: Parts, contact: Contact, arrival: Arrival, turn: records.Turn) -> None:
@@ -39,6 +43,9 @@ async def answer_again(bot: Bot, parts: Parts, contact: Contact, arrival: Arriva
     if answer.turn_id is not None:
         try:
             await asyncio.to_thread(parts.ratings.regenerated, turn.id, answer.turn_id, contact.author)
+            asked = await asyncio.to_thread(parts.turns.asked, contact.chat, turn.id)
+            if asked is not None:
+                await _note_asked(parts, contact, answer, asked)
         except ApprenticeError as error:
             log.warning("a regeneration could not be noted: %s", error)
 
@@ -59,21 +66,12 @@ async def respond(
     return unsaid
 
 
-def _correct(parts: Parts, contact: Contact, replied: Message | None, text: str) -> bool:
-    """Take the text as a correction, if it is one."""
-    shown = parts.turns.posted(contact.chat, replied.message_id) if replied else None
-    if shown is None:
-        return parts.ratings.correct_pending(contact.chat, contact.author, text) is not None
-    parts.ratings.correct(shown, contact.author, text)
-    parts.ratings.take_pending(contact.chat, contact.author)
-    return True
-
-
-def _progress(parts: Parts) -> str | None:
-    try:
-        return str(read_progress(parts.store, parts.settings.refresh_min_items))
-    except StoreUnavailable:
-        return None
+async def _note_asked(parts: Parts, contact: Contact, answer: Answer, message_id: int) -> None:
+    if answer.turn_id is not None:
+        try:
+            await asyncio.to_thread(parts.turns.note_asked, contact.chat, answer.turn_id, message_id)
+        except StoreUnavailable as error:
+            log.warning("which message asked for an answer is not known later: %s", error)
 
 
 def _question(parts: Parts, contact: Contact, text: str) -> Asked:

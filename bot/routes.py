@@ -7,8 +7,19 @@ from aiogram.exceptions import TelegramBadRequest, TelegramForbiddenError
 from aiogram.filters import Command, CommandStart
 from aiogram.types import ErrorEvent
 
-from bot import access, buttons, commands, questions, texts
-from bot.keyboards import AboutAnswer, AskAccess, ConsentGiven, Decide, Forget
+from bot import access, buttons, commands, corrections, questions, rights, shelf, texts, votes, why
+from bot.keyboards import (
+    AboutAnswer,
+    AboutDocument,
+    AboutDraft,
+    AboutReason,
+    AskAccess,
+    Cited,
+    ConsentGiven,
+    Decide,
+    Forget,
+    TakeBack,
+)
 from bot.parts import Parts
 from core.errors import ApprenticeError, StoreUnavailable
 
@@ -20,6 +31,7 @@ def make_dispatcher(parts: Parts) -> Dispatcher:
     dispatcher = Dispatcher(disable_fsm=True, parts=parts)
     dispatcher.message.outer_middleware(access.admit)
     dispatcher.callback_query.outer_middleware(access.admit)
+    dispatcher.message_reaction.register(votes.react)
     dispatcher.errors.register(explain)
     _route_messages(dispatcher)
     _route_buttons(dispatcher)
@@ -30,14 +42,18 @@ def _route_messages(dispatcher: Dispatcher) -> None:
     message = dispatcher.message.register
     message(access.redeem, CommandStart(deep_link=True))
     message(commands.forget, Command("forget"))
+    message(rights.privacy, Command("privacy"))
+    message(rights.export, Command("export"))
     message(access.refuse_stranger, access.is_stranger)
     message(commands.start, CommandStart())
     message(commands.show_help, Command("help"))
     message(commands.reset, Command("reset"))
     message(commands.stop, Command("stop"))
-    message(commands.sources, Command("sources"))
+    message(shelf.sources, Command("sources"))
+    message(why.why, Command("why"))
     message(commands.unknown, F.text.startswith("/"))
     message(questions.written, F.text)
+    message(shelf.received, F.document, ~F.animation)
     message(commands.not_text)
 
 
@@ -47,9 +63,17 @@ def _route_buttons(dispatcher: Dispatcher) -> None:
     button(buttons.forget, Forget.filter())
     button(access.refuse_strangers_button, access.is_stranger)
     button(access.decide, Decide.filter())
-    button(buttons.vote, AboutAnswer.filter(F.action.in_({"up", "down"})))
-    button(buttons.correct, AboutAnswer.filter(F.action == "correct"))
+    button(votes.vote, AboutAnswer.filter(F.action.in_({"up", "down", "undo"})))
+    button(votes.give_reason, AboutReason.filter())
+    button(corrections.correct, AboutAnswer.filter(F.action == "correct"))
+    button(corrections.send, AboutDraft.filter(F.action == "send"))
+    button(corrections.drop, AboutDraft.filter(F.action == "drop"))
+    button(corrections.ask_instead, AboutDraft.filter(F.action == "ask"))
+    button(corrections.take_back, TakeBack.filter())
     button(buttons.again, AboutAnswer.filter(F.action == "again"))
+    button(why.cited, Cited.filter())
+    button(shelf.share, AboutDocument.filter(F.action == "share"))
+    button(shelf.remove, AboutDocument.filter())
     button(buttons.consent, ConsentGiven.filter())
     button(buttons.unknown)
 

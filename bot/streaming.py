@@ -52,7 +52,8 @@ class Answer:
         if self.turn_id is None:
             return None
         answered = self.error is None and (self.ended is not None or self.text.strip())
-        return keyboards.feedback(self.turn_id) if answered else keyboards.again(self.turn_id)
+        cited = [citation.number for citation in self.ended.citations] if self.ended else []
+        return keyboards.feedback(self.turn_id, cited) if answered else keyboards.again(self.turn_id)
 
 
 class Growing:

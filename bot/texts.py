@@ -3,28 +3,32 @@
 from collections.abc import Sequence
 
 from core.errors import ApprenticeError, NotFound
-from core.records import Citation, Passage, Turn
+from core.records import Citation, Outcome, Passage, Reason
 from feedback.people import Consent
 
 PLACEHOLDER = "…"
-EXCERPT = 160
-"""Characters of a passage that /sources shows."""
 
 COMMANDS = {
     "help": "What I can do",
     "stop": "End the answer that is running",
     "reset": "Begin a new conversation",
-    "sources": "What the last answer was based on",
+    "sources": "The documents I answer from",
+    "why": "Why I answered as I did",
     "start": "What I store, and whether I may learn from it",
+    "privacy": "What I store, for how long, and your rights",
+    "export": "A file of everything I have of you",
     "forget": "Remove everything I have of you",
 }
 HELP = (
     "Write me a question and I answer it. Under each answer:\n"
     "👍 👎 say whether it was right,\n"
     "✏️ lets you write what the answer should have been (or just reply to it),\n"
-    "🔄 asks for another answer.\n\n"
-    "/reset begins a new conversation, /stop ends a running answer, "
-    "/sources shows what the last answer was based on, /start shows what I store, /forget removes all I have of you."
+    "🔄 asks for another answer,\n"
+    "[1] shows the passage that it cites.\n\n"
+    "Send me a PDF, DOCX, Markdown or text file, and I answer from it here; /sources lists your documents and removes "
+    "them.\n\n"
+    "/why explains an answer, /reset begins a new conversation, /stop ends a running answer, /start and /privacy show "
+    "what I store, /export gives it to you, /forget removes all I have of you."
 )
 WELCOME = "Hello! I am Apprentice, and I learn from the people I work for. Write me a question, or see /help."
 OWNER = "Hello! This bot is yours now: you decide who else may use it. Write me a question, or see /help."
@@ -50,7 +54,8 @@ _CONSENT = {
 CONSENT_NOTED = {"yes": "Thank you! I may learn from your words.", "no": "I will not learn from your words."}
 
 FORGET = (
-    "I remove, for good, your messages, my answers to them, your feedback, what was approved from it, and your access. "
+    "I remove, for good, your messages, my answers to them, your feedback, what was approved from it, the documents "
+    "you sent to a chat, and your access. "
     "What I learned is tuned anew without it. This chat itself is Telegram's to delete."
 )
 FORGET_ME, KEEP = "Forget me", "Keep everything"
@@ -61,9 +66,25 @@ KEPT = "All right, I keep everything."
 FORGET_IN_PRIVATE = "Please write me /forget in our private chat; it is about everything you said, in every chat."
 
 GOOD = "Thank you! Noted as right."
-BAD = "Noted as not right. ✏️ lets you write what would have been right."
+BAD = "Noted as not right. What was wrong?"
+BAD_FOR_ANOTHER = "Noted as not right."
+TAKEN_BACK = "Taken back."
+NOTED_GOOD, NOTED_BAD = "👍 ↩️ take back", "👎 ↩️ take back"
+REASONS: dict[Reason, str] = {
+    "wrong": "Wrong",
+    "not helpful": "Not helpful",
+    "too long": "Too long",
+    "unsafe": "Unsafe",
+    "other": "Other",
+}
+REASON_NOTED = "Thank you! ✏️ lets you write what would have been right."
+FOR_THE_ASKER = "This is for whoever asked the question."
 WRITE_IT = "What should the answer have been? Write it now (in a group, as a reply to this message); /stop if not."
 CORRECTION = "The right answer"
+SHALL_I_SEND = "Shall I send this as the right answer?"
+SEND, CANCEL, IT_IS_A_QUESTION, TAKE_BACK = "Send", "Cancel", "It is a question", "Take back"
+LIVE = "Thank you! Since {time} I answer this your way."
+FOR_THE_WRITER = "This is for whoever wrote it, and waits no longer than a day."
 AGAIN = "I try again."
 TOO_OLD = "That answer is older than my record; please ask again."
 UNKNOWN_BUTTON = "This button does not work any more."
@@ -79,8 +100,42 @@ NO_WORDS = "I have no answer to that; please ask in other words."
 UNRECORDED = "This answer could not be stored, so it cannot be rated."
 CHECKED = "✓ checked by a person"
 NO_ANSWER_YET = "There is no answer in this conversation yet."
-NO_SOURCES = "The last answer used no sources."
-APPROVED_SOURCE = "The last answer was checked by a person and given word for word."
+NO_SOURCES = "This answer used no sources."
+NO_SUCH_PASSAGE = "This passage is not in my record any more."
+
+NO_DOCUMENTS = "There are no documents here yet: send me a PDF, DOCX, Markdown or text file, and I answer from it."
+OWN_DOCUMENTS = "Documents of this chat, which no other chat sees:"
+SHARED_DOCUMENTS = "Documents that everyone sees:"
+EVERYONE = "everyone"
+"""The caption by which an operator sends a document for everyone."""
+SHARE = "For everyone"
+SHARING_IS_THE_OPERATORS = "Only an operator can do that."
+SEND_AGAIN = "I cannot see this document any more; send it again, with the caption: everyone"
+ALREADY_GONE = "This document is not in the sources any more."
+NOT_FETCHED = "Telegram did not give me this document; please send it again."
+
+PRIVACY = (
+    "What I store: your messages and my answers, your thumbs, corrections and requests for another answer, the "
+    "documents you send (their text, for this chat only), your role here and your choice about learning. You appear "
+    "under a pseudonym; e-mail addresses, card, account and phone numbers are taken out of messages before they are "
+    "stored. Where you are to be told that a correction went live, this chat's number is kept until then.\n\n"
+    "Who sees it: the operators of this installation. Other people see only answers that an operator approved for "
+    "everyone.\n\n"
+    "Your rights: /export gives you everything in a file, /forget removes it for good, and the buttons below decide "
+    "whether I may learn from your words. Ask the owner of this bot about anything else."
+)
+EXPORT = "Everything that I have of you, as JSON."
+EXPORT_IN_PRIVATE = "Please write me /export in our private chat; it holds what you said in every chat."
+
+BASE_VERSION = "Version: the base model, which has not been tuned on anything here."
+UNKNOWN_VERSION = "Version: one that is not in my record any more."
+UNJUDGED = "It was installed by hand, and no gate has judged it."
+GATES: dict[Outcome, str] = {
+    "promote": "The gate passed it",
+    "reject": "The gate rejected it, and an operator promoted it",
+    "not enough evidence": "The gate had too little evidence, and an operator promoted it",
+}
+NO_EXAMPLES = "It learned from no approved answer that everyone may see and that is near this question."
 BROKEN = "Something went wrong on my side; please try again."
 
 
@@ -125,25 +180,9 @@ def thanks(progress: str | None) -> str:
 
 def sources(citations: Sequence[Citation]) -> str:
     """The sources of an answer, in one line."""
-    return "Sources: " + "; ".join(f"[{c.number}] {_name(c)}" for c in citations)
+    return "Sources: " + "; ".join(f"[{c.number}] {name_of(c)}" for c in citations)
 
 
-def passages(turn: Turn) -> str:
-    """What an answer was based on: each passage it was given, and what it cites of it."""
-    if turn.origin == "approved":
-        return APPROVED_SOURCE
-    if not turn.passages:
-        return NO_SOURCES
-    cited = {citation.number: citation.text for citation in turn.citations}
-    lines = [_passage(n, passage, cited.get(n)) for n, passage in enumerate(turn.passages, 1)]
-    return "\n\n".join(["The last answer was based on:", *lines])
-
-
-def _passage(number: int, passage: Passage, cited: str | None) -> str:
-    excerpt = cited or passage.text
-    shown = excerpt if len(excerpt) <= EXCERPT else excerpt[: EXCERPT - 1].rstrip() + "…"
-    return f"[{number}] {_name(passage)} ({'cited' if cited else 'not cited'})\n“{shown}”"
-
-
-def _name(of: Citation | Passage) -> str:
+def name_of(of: Citation | Passage) -> str:
+    """What people are shown of where a passage stands."""
     return f"{of.source} › {of.title}" if of.title else of.source

@@ -18,7 +18,7 @@ from feedback.ratings import Ratings  # noqa: E402
 from feedback.reviews import Reviews  # noqa: E402
 from feedback.turns import Turns  # noqa: E402
 
-pytest_plugins = ["tests.serving_process"]
+pytest_plugins = ["tests.serving_process", "tests.telegram_world"]
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache" / "tests"
 

@@ -1,6 +1,8 @@
 """A Bot API server for tests: what Telegram promises, checks and refuses, on the wire, with a journal of every call."""
 
 import asyncio
+import email
+import email.policy
 import json
 import threading
 import time
@@ -14,7 +16,7 @@ import httpx
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tests.waiting import until
@@ -23,6 +25,7 @@ TOKEN = "123456:AAE-not_a_real_token_but_of_its_shape00"
 BOT = {"id": 123456, "is_bot": True, "first_name": "Apprentice", "username": "apprentice_test_bot"}
 ME = BOT | {"can_join_groups": True, "can_read_all_group_messages": False, "supports_inline_queries": False}
 POLL_S = 0.005
+MAX_DOWNLOAD = 20 * 2**20
 JSON_FIELDS = {"reply_markup", "reply_parameters", "link_preview_options", "allowed_updates", "commands", "entities"}
 NUMBERS = {"chat_id", "message_id", "offset", "limit", "timeout", "max_connections", "user_id"}
 FLAGS = {"show_alert", "drop_pending_updates"}
@@ -72,6 +75,8 @@ class TelegramApi:
     confirmed: int = 0
     webhook: dict[str, Any] = field(default_factory=dict)
     deliveries: list[int] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)
+    downloads_fail: int = 0
     _faults: list[Fault] = field(default_factory=list)
     _updates: list[dict[str, Any]] = field(default_factory=list)
     _next: Iterator[int] = field(default_factory=lambda: iter(range(1, 10**9)))
@@ -115,7 +120,7 @@ class TelegramApi:
     async def handle(self, request: Request) -> JSONResponse:
         """One call of the bot."""
         method = request.path_params["method"]
-        params = _params((await request.body()).decode())
+        params = await _params_of(request, self.files)
         call = Call(method, params, time.monotonic())
         self.journal.append(call)
         try:
@@ -132,6 +137,16 @@ class TelegramApi:
             body = {"ok": False, "error_code": refused.status, "description": refused.description}
             extra = {"parameters": refused.parameters} if refused.parameters else {}
             return JSONResponse(body | extra, refused.status)
+
+    async def download(self, request: Request) -> Response:
+        """A file that the bot fetches; the next `downloads_fail` times it breaks."""
+        content = self.files.get(request.path_params["path"].removeprefix("documents/"))
+        if request.path_params["token"] != self.token or content is None:
+            return Response(status_code=404)
+        if self.downloads_fail:
+            self.downloads_fail -= 1
+            return Response(status_code=502)
+        return Response(content)
 
     def _inject(self, method: str) -> None:
         for fault in self._faults:
@@ -195,6 +210,7 @@ class TelegramApi:
             "chat": _chat(chat),
             "from": BOT,
             "text": text,
+            **_given_entities(params),
         }
         reply = params.get("reply_parameters")
         if reply:
@@ -203,10 +219,22 @@ class TelegramApi:
             message |= {"reply_to_message": _bare(to)} if to else {}
         return self.remember(message | _markup(params))
 
+    async def _send_document(self, params: dict[str, Any]) -> Any:
+        message = await self._send_message(params | {"text": params.get("caption", "") or " a file"})
+        document = _required(params, "document")
+        return self.remember({k: v for k, v in message.items() if k != "text"} | {"document": document, "text": ""})
+
+    async def _get_file(self, params: dict[str, Any]) -> Any:
+        file = _required(params, "file_id")
+        _check(file in self.files, "invalid file_id")
+        _check(len(self.files[file]) <= MAX_DOWNLOAD, "file is too big")
+        return {"file_id": file, "file_unique_id": file, "file_path": f"documents/{file}"}
+
     async def _edit_message_text(self, params: dict[str, Any]) -> Any:
         text = _text(params)
         message = self._mine(params)
-        after = {k: v for k, v in message.items() if k != "reply_markup"} | {"text": text} | _markup(params)
+        kept = {k: v for k, v in message.items() if k not in ("reply_markup", "entities")}
+        after = kept | {"text": text} | _given_entities(params) | _markup(params)
         return self._changed(message, after)
 
     async def _edit_message_reply_markup(self, params: dict[str, Any]) -> Any:
@@ -304,6 +332,29 @@ class Person:
         """Send a voice message."""
         return self._post(voice={"file_id": "f", "file_unique_id": "u", "duration": 2})
 
+    def send_document(self, name: str, content: bytes | str, **extra: Any) -> dict[str, Any]:
+        """Send a file, with a caption if one is given."""
+        data = content if isinstance(content, bytes) else content.encode()
+        file = f"file{self.api.new_id()}"
+        self.api.files[file] = data
+        document = {"file_id": file, "file_unique_id": file, "file_name": name, "file_size": len(data)}
+        caption = extra.get("caption")
+        marked = {"caption_entities": _entities(caption)} if caption else {}
+        return self._post(document=document, **marked, **extra)
+
+    def react(self, message: dict[str, Any], *emojis: str, before: tuple[str, ...] = ()) -> None:
+        """Put reactions to a message, in the place of those before."""
+        self.api.push(
+            message_reaction={
+                "chat": message["chat"],
+                "message_id": message["message_id"],
+                "user": self.user,
+                "date": int(time.time()),
+                "old_reaction": [{"type": "emoji", "emoji": emoji} for emoji in before],
+                "new_reaction": [{"type": "emoji", "emoji": emoji} for emoji in emojis],
+            }
+        )
+
     def press(self, message: dict[str, Any], button: str) -> dict[str, Any]:
         """Press a button by its text, and return what the bot answers."""
         rows = self.api.messages[self.chat_id, message["message_id"]].get("reply_markup", {}).get("inline_keyboard", [])
@@ -369,7 +420,10 @@ def buttons(message: dict[str, Any]) -> list[str]:
 def telegram() -> Iterator[TelegramApi]:
     """A running server on a free port."""
     api = TelegramApi()
-    routes = [Route("/bot{token}/{method}", api.handle, methods=["POST"])]
+    routes = [
+        Route("/bot{token}/{method}", api.handle, methods=["POST"]),
+        Route("/file/bot{token}/{path:path}", api.download, methods=["GET"]),
+    ]
     server = uvicorn.Server(uvicorn.Config(Starlette(routes=routes), port=0, log_config=None, access_log=False))
 
     async def serve() -> None:
@@ -391,6 +445,24 @@ def telegram() -> Iterator[TelegramApi]:
 def units(text: str) -> int:
     """A text's length as Telegram counts it."""
     return len(text.encode("utf-16-le")) // 2
+
+
+async def _params_of(request: Request, files: dict[str, bytes]) -> dict[str, Any]:
+    """The parameters of a call; a file that is sent along is kept, and stands in its parameter as Telegram tells it."""
+    if not request.headers.get("content-type", "").startswith("multipart/"):
+        return _params((await request.body()).decode())
+    head = f"Content-Type: {request.headers['content-type']}\r\n\r\n".encode()
+    parts = email.message_from_bytes(head + await request.body(), policy=email.policy.HTTP).iter_parts()
+    found = {part.get_param("name", header="content-disposition"): part for part in parts}
+    texts = {name: part for name, part in found.items() if part.get_filename() is None}
+    plain = {name: part.get_payload(decode=True).decode() for name, part in texts.items()}
+    params = _params(urllib.parse.urlencode(plain))
+    for name, part in found.items():
+        if name not in plain:
+            files[name] = part.get_payload(decode=True)
+            parameter = next((p for p, v in plain.items() if v == f"attach://{name}"), name)
+            params[parameter] = {"file_id": name, "file_unique_id": name, "file_name": part.get_filename()}
+    return params
 
 
 def _params(body: str) -> dict[str, Any]:
@@ -420,6 +492,15 @@ def _text(params: dict[str, Any]) -> str:
     _check(text, "message text is empty")
     _check(units(text) <= 4096, "message is too long")
     return text
+
+
+def _given_entities(params: dict[str, Any]) -> dict[str, Any]:
+    """Entities as Telegram keeps them; one that reaches beyond the text is refused."""
+    found = params.get("entities", [])
+    length = units(params.get("text", ""))
+    for entity in found:
+        _check(0 <= entity["offset"] < entity["offset"] + entity["length"] <= length, "ENTITY_BOUNDS_INVALID")
+    return {"entities": found} if found else {}
 
 
 def _markup(params: dict[str, Any]) -> dict[str, Any]:
@@ -465,6 +546,8 @@ _METHODS = {
     "deleteWebhook": TelegramApi._delete_webhook,
     "getWebhookInfo": TelegramApi._get_webhook_info,
     "sendMessage": TelegramApi._send_message,
+    "sendDocument": TelegramApi._send_document,
+    "getFile": TelegramApi._get_file,
     "editMessageText": TelegramApi._edit_message_text,
     "editMessageReplyMarkup": TelegramApi._edit_message_reply_markup,
     "deleteMessage": TelegramApi._delete_message,

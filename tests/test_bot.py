@@ -2,97 +2,20 @@
 
 import itertools
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from bench.instance import free_ports
 from core import keys
-from core.identity import Pseudonyms
-from core.records import Turn
-from core.settings import Settings
 from retrieval.embedder import Embedder
 from retrieval.ingest import ingest
-from tests.telegram_api import BOT, Person, TelegramApi, buttons, telegram, units
-from tests.telegram_bot import LONG, BotProcess, bot_process, scripted_serving
+from tests.telegram_api import BOT, buttons, units
+from tests.telegram_bot import LONG
 from tests.telegram_contract import check_calls
+from tests.telegram_world import data, ids
 from tests.waiting import until
-from workers.context import Context, open_context
 
 NOT_FOUND, NOT_MODIFIED = "Bad Request: message to edit not found", "Bad Request: message is not modified: as before"
-ids = itertools.count(1001)
-
-
-@dataclass
-class World:
-    """What a story plays in."""
-
-    api: TelegramApi
-    bot: BotProcess
-    context: Context
-    owner: Person
-    names: Pseudonyms
-    settings: Settings
-
-    def stranger(self, name: str = "Bob") -> Person:
-        """Somebody new, without access."""
-        return Person(self.api, next(ids), name)
-
-    def member(self, name: str = "Ann") -> Person:
-        """Somebody new who may use the bot and has been told what is stored."""
-        person = self.stranger(name)
-        self.context.people.grant(self.author(person), "member")
-        self.context.people.note_told(self.author(person))
-        return person
-
-    def author(self, person: Person) -> str:
-        """What the record calls a person."""
-        return self.names.author(f"telegram:{person.id}")
-
-    def chat(self, person: Person) -> str:
-        """What the record calls the chat that a person writes in."""
-        return self.names.chat(f"telegram:{person.chat_id}")
-
-    def turn(self, message: dict) -> Turn:
-        """The turn that a message's buttons carry."""
-        return self.context.turns.get(data(message, buttons(message)[0]).rsplit(":", 1)[1])
-
-    def edits(self, message: dict) -> list:
-        """The edits of a message."""
-        mine = (message["chat"]["id"], message["message_id"])
-        found = self.api.calls("editMessageText")
-        return [c for c in found if (c.params["chat_id"], c.params["message_id"]) == mine]
-
-
-def data(message: dict, button: str) -> str:
-    rows = message["reply_markup"]["inline_keyboard"]
-    return next(b["callback_data"] for row in rows for b in row if b["text"] == button)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("bot")
-
-
-@pytest.fixture(scope="module")
-def settings(valkey_url, folder):
-    (port,) = free_ports(1)
-    return Settings(data_dir=folder / "data", redis_url=valkey_url, serving_port=port, reply_tokens=24)
-
-
-@pytest.fixture(scope="module")
-def world(settings, base, folder):
-    context = open_context(settings)
-    context.store.flushall()
-    with (
-        telegram() as api,
-        bot_process(settings, api, folder) as bot,
-        scripted_serving(settings, base),
-    ):
-        owner = Person(api, next(ids), "Olga")
-        yield World(api, bot, context, owner, Pseudonyms.of_installation(settings.data_dir), settings)
-    context.store.close()
 
 
 def test_the_link_makes_its_opener_the_owner(world):
@@ -189,11 +112,12 @@ def test_votes_are_stored_and_the_last_one_counts(world):
     answer = ann.wait_answer(ann.send("script:short"))
     turn = world.turn(answer)
     votes = world.context.ratings.votes
-    assert "right" in ann.press(answer, "👍")["text"] and [v.value for v in votes(turn.id)] == [1]
-    assert "not right" in ann.press(answer, "👎")["text"] and [v.value for v in votes(turn.id)] == [-1]
+    up, down = data(answer, "👍"), data(answer, "👎")
+    assert "right" in ann.press_data(answer, up)["text"] and [v.value for v in votes(turn.id)] == [1]
+    assert "not right" in ann.press_data(answer, down)["text"] and [v.value for v in votes(turn.id)] == [-1]
     assert [v.author for v in votes(turn.id)] == [world.author(ann)]
     other = bob.wait_answer(bob.send("script:short"))
-    assert "older than my record" in bob.press_data(other, data(answer, "👍"))["text"], "another chat's turn"
+    assert "older than my record" in bob.press_data(other, up)["text"], "another chat's turn"
     for forged in ("f:up:nonsense", "f:sideways:" + turn.id, "zzz", "c:maybe", "d:allow:me"):
         assert "does not work" in bob.press_data(other, forged)["text"]
     assert [v.value for v in votes(turn.id)] == [-1]
@@ -207,12 +131,10 @@ def test_a_correction_after_the_button_and_by_reply(world):
 
     ann.press(answer, "✏️")
     prompt = ann.wait_text("What should the answer have been?")
-    ann.send("By hand.", reply_to=prompt)
-    assert "until the next refresh" in ann.wait_text("Thank you")["text"]
+    assert "until the next refresh" in world.confirm(ann, ann.send("By hand.", reply_to=prompt))["text"]
     assert [c.text for c in corrections(turn.id)] == ["By hand."]
 
-    replied = ann.send("By hand, slowly.", reply_to=answer)
-    ann.wait_text("Thank you", replied)
+    world.confirm(ann, ann.send("By hand, slowly.", reply_to=answer))
     assert [c.text for c in corrections(turn.id)] == ["By hand, slowly."]
 
     ann.press(answer, "✏️")
@@ -225,8 +147,7 @@ def test_a_correction_after_the_button_and_by_reply(world):
     ann.press(answer, "✏️")
     much = ann.send("x" * 8001)
     ann.wait_text("8000 characters", much)
-    shorter = ann.send("By machine.")
-    ann.wait_text("Thank you", shorter)
+    world.confirm(ann, ann.send("By machine."))
     assert [c.text for c in corrections(turn.id)] == ["By machine."]
 
 
@@ -252,19 +173,18 @@ def test_an_approved_answer_is_said_word_for_word_and_marked(world):
     ann, bob = world.member(), world.member("Bob")
     question = "script:short When does the harbour office open on weekdays?"
     answer = ann.wait_answer(ann.send(question))
-    replied = ann.send("At 7:30, except on public holidays.", reply_to=answer)
-    ann.wait_text("Thank you", replied)
+    world.confirm(ann, ann.send("At 7:30, except on public holidays.", reply_to=answer))
     turn = world.turn(answer)
     world.context.reviews.decide(turn.id, "edit", "op", "everyone", "At 7:30, except on public holidays.")
     approved = bob.wait_answer(bob.send(question))
     assert approved["text"] == "At 7:30, except on public holidays.\n\n✓ checked by a person"
-    asked = bob.send("/sources")
-    assert "checked by a person" in bob.wait_text("The last answer", asked)["text"]
+    asked = bob.send("/why")
+    assert "word for word" in bob.wait_text("An operator approved", asked)["text"]
 
 
 def test_sources_are_named_under_the_answer_and_on_request(world, tmp_path):
     ann = world.member()
-    asked = ann.send("/sources")
+    asked = ann.send("/why")
     ann.wait_text("no answer in this conversation", asked)
     handbook = tmp_path / "handbook.md"
     handbook.write_text("# Ferry\n\nThe ferry to Norderney takes 55 minutes and costs 14 euros.\n")
@@ -272,13 +192,13 @@ def test_sources_are_named_under_the_answer_and_on_request(world, tmp_path):
     ingest(world.settings.data_dir, [handbook], embedder, scope_chat=world.chat(ann))
     answer = ann.wait_answer(ann.send("How long does the ferry to Norderney take?"))
     assert "55 minutes" in answer["text"] and answer["text"].endswith("Sources: [1] handbook.md › Ferry")
-    asked = ann.send("/sources")
-    shown = ann.wait_text("was based on", asked)["text"]
-    assert "[1] handbook.md › Ferry (cited)" in shown and "55 minutes" in shown
+    asked = ann.send("/why")
+    shown = ann.wait_text("the base model", asked)["text"]
+    assert "[1] handbook.md › Ferry (score 0." in shown and ", cited)\n“" in shown and "55 minutes" in shown
     without = ann.send("/reset")
     ann.wait_text("afresh", without)
     plain = ann.wait_answer(ann.send("script:short"))
-    asked = plain | ann.send("/sources")
+    asked = plain | ann.send("/why")
     ann.wait_text("used no sources", asked)
 
 
@@ -291,8 +211,7 @@ def test_a_long_answer_is_split_where_a_reader_would_pause(world):
     assert len(answers) > 2 and all(units(m["text"]) <= 4096 for m in answers)
     assert "\n\n".join(m["text"] for m in answers) == LONG == turn.reply
     assert [bool(buttons(m)) for m in answers] == [False] * (len(answers) - 1) + [True]
-    replied = ann.send("Shorter, please.", reply_to=answers[0])
-    ann.wait_text("Thank you", replied)
+    world.confirm(ann, ann.send("Shorter, please.", reply_to=answers[0]))
     assert [c.text for c in world.context.ratings.corrections(turn.id)] == ["Shorter, please."]
 
 
@@ -489,8 +408,7 @@ def test_in_a_group_only_what_is_said_to_it_is_heard(world):
     ann.press(answer, "✏️")
     prompt = ann.wait_text("What should the answer have been?")
     ann.send("This is not said to the bot.")
-    corrected = ann.send("Said in the group.", reply_to=prompt)
-    ann.wait_text("Thank you", corrected)
+    world.confirm(ann, ann.send("Said in the group.", reply_to=prompt))
     assert [c.text for c in world.context.ratings.corrections(turn.id)] == ["Said in the group."]
     by_stranger = eve.send(f"@{BOT['username']} script:short")
     eve.wait_text("private", by_stranger)
@@ -505,9 +423,10 @@ def test_every_call_fits_another_model_of_the_bot_api(world):
     eve.send("hello")
     eve.press(eve.wait_text("private"), "Ask for access")
     answer = ann.wait_answer(ann.send("script:long"))
-    for button in buttons(answer):
-        ann.press(answer, button)
-    ann.send("Shorter.", reply_to=answer)
+    carried = {button: data(answer, button) for button in buttons(answer)}
+    for button in carried.values():
+        ann.press_data(answer, button)
+    world.confirm(ann, ann.send("Shorter.", reply_to=answer))
     ann.send("/sources")
     steady = ann.send("script:steady")
     ann.wait_answer(steady)

@@ -1,0 +1,110 @@
+"""✏️ and what follows: a correction is sent, dropped, answered as a question, or taken back."""
+
+import asyncio
+
+from aiogram import Bot
+from aiogram.exceptions import TelegramBadRequest
+from aiogram.types import CallbackQuery, ForceReply, Message, ReplyParameters
+
+from bot import keyboards, texts
+from bot.access import without_mention
+from bot.buttons import own_turn, say_instead
+from bot.inbox import Inbox
+from bot.keyboards import AboutAnswer, AboutDraft, TakeBack
+from bot.parts import Contact, Parts, outside
+from bot.questions import ask
+from core.errors import NotFound, StoreUnavailable
+from feedback.progress import read_progress
+
+
+async def correct(
+    callback: CallbackQuery, callback_data: AboutAnswer, bot: Bot, parts: Parts, contact: Contact
+) -> None:
+    """✏️: the next message of this person to the bot here is the right answer. In a group only the asker is asked."""
+    turn = await own_turn(parts, contact, callback_data.turn)
+    if not contact.private and turn.author != contact.author:
+        await callback.answer(texts.FOR_THE_ASKER)
+        return
+    await asyncio.to_thread(parts.ratings.await_correction, contact.chat, contact.author, turn.id)
+    await callback.answer()
+    message = callback.message
+    await bot.send_message(
+        contact.chat_id,
+        texts.WRITE_IT,
+        reply_markup=ForceReply(input_field_placeholder=texts.CORRECTION) if contact.private else None,
+        reply_parameters=(
+            ReplyParameters(message_id=message.message_id, allow_sending_without_reply=True) if message else None
+        ),
+    )
+
+
+async def send(callback: CallbackQuery, callback_data: AboutDraft, parts: Parts, contact: Contact) -> None:
+    """The author wants the correction stored."""
+    try:
+        turn = await asyncio.to_thread(_send, parts, contact, callback_data.draft)
+    except NotFound:
+        await callback.answer(texts.FOR_THE_WRITER)
+        return
+    await callback.answer()
+    thanks = texts.thanks(await asyncio.to_thread(_progress, parts))
+    await say_instead(callback, thanks, keyboards.take_back(turn))
+
+
+async def drop(callback: CallbackQuery, callback_data: AboutDraft, parts: Parts, contact: Contact) -> None:
+    """The author does not want it stored."""
+    try:
+        await asyncio.to_thread(parts.drafts.drop, contact.chat, contact.author, callback_data.draft)
+    except NotFound:
+        await callback.answer(texts.FOR_THE_WRITER)
+        return
+    await callback.answer()
+    await say_instead(callback, texts.NOT_AWAITED)
+
+
+async def ask_instead(
+    callback: CallbackQuery, callback_data: AboutDraft, bot: Bot, parts: Parts, contact: Contact, inbox: Inbox
+) -> None:
+    """It was a question: answer it, as it was written where that can still be seen."""
+    try:
+        draft = await asyncio.to_thread(parts.drafts.drop, contact.chat, contact.author, callback_data.draft)
+    except NotFound:
+        await callback.answer(texts.FOR_THE_WRITER)
+        return
+    await callback.answer()
+    shown = callback.message
+    written = shown.reply_to_message if isinstance(shown, Message) else None
+    text = without_mention(written.text, await bot.me()) if written and written.text else draft.text
+    if isinstance(shown, Message):
+        try:
+            await shown.delete()
+        except TelegramBadRequest:
+            await say_instead(callback, texts.NOT_AWAITED)
+    message_id = written.message_id if written else shown.message_id if shown else 0
+    inbox.in_chat(contact.chat_id, lambda arrival: ask(bot, parts, contact, arrival, text, message_id))
+
+
+async def take_back(callback: CallbackQuery, callback_data: TakeBack, parts: Parts, contact: Contact) -> None:
+    """A correction that was sent is taken back, as long as nobody has decided on it."""
+    turn = await own_turn(parts, contact, callback_data.turn)
+    try:
+        await asyncio.to_thread(parts.ratings.take_back_correction, turn.id, contact.author)
+    except NotFound:
+        await callback.answer(texts.FOR_THE_WRITER)
+        return
+    await asyncio.to_thread(parts.thanks.expect_no_longer, turn.id, contact.author, contact.chat)
+    await callback.answer(texts.TAKEN_BACK)
+    await say_instead(callback, texts.TAKEN_BACK)
+
+
+def _send(parts: Parts, contact: Contact, draft_id: str) -> str:
+    """Store a draft as a correction, and remember first where its author hears of it; gives the turn."""
+    draft = parts.drafts.get(contact.chat, contact.author, draft_id)
+    parts.thanks.expect(draft.turn, contact.author, contact.chat, outside(contact.chat_id))
+    return parts.drafts.send(contact.chat, contact.author, draft_id).turn
+
+
+def _progress(parts: Parts) -> str | None:
+    try:
+        return str(read_progress(parts.store, parts.settings.refresh_min_items))
+    except StoreUnavailable:
+        return None

@@ -1,0 +1,62 @@
+"""Thank you: who corrected an answer hears, under their question, since when their correction answers."""
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+
+from aiogram import Bot
+from aiogram.exceptions import AiogramError, TelegramBadRequest, TelegramForbiddenError
+from aiogram.types import ReplyParameters
+from aiogram.utils.formatting import DateTime, Text
+
+from bot import texts
+from bot.parts import Parts, telegram_id
+from core.errors import StoreUnavailable
+from core.records import new_id, now_ms
+from feedback.thanks import Due, Heard
+
+WAIT_S = 1.0
+DAY_MS = 86_400_000
+
+log = logging.getLogger(__name__)
+
+
+async def keep_thanking(bot: Bot, parts: Parts) -> None:
+    """Listen for approvals, also those of while no bot ran, until cancelled. Several bots may listen side by side."""
+    name, begun = new_id(), False
+    while True:
+        try:
+            if not begun:
+                await asyncio.to_thread(parts.thanks.begin)
+                begun = True
+            for heard in await asyncio.to_thread(parts.thanks.heard, name):
+                await _tell_all(bot, parts, heard)
+        except StoreUnavailable as error:
+            log.warning("who corrected an answer hears of it later: %s", error)
+        except Exception:
+            log.exception("who corrected an answer may not hear of it")
+        await asyncio.sleep(WAIT_S)
+
+
+async def _tell_all(bot: Bot, parts: Parts, heard: Heard) -> None:
+    """Tell everyone whose correction a decision took over; where Telegram is away, they are told later."""
+    while (due := await asyncio.to_thread(parts.thanks.claim, heard.turn)) is not None:
+        try:
+            await _tell(bot, due)
+        except (TelegramForbiddenError, TelegramBadRequest):
+            log.info("somebody who corrected an answer has left, and is not told")
+        except AiogramError as error:
+            log.warning("somebody who corrected an answer is told later (%s)", type(error).__name__)
+            await asyncio.to_thread(parts.thanks.give_back, due)
+            return
+    await asyncio.to_thread(parts.thanks.acknowledge, heard)
+
+
+async def _tell(bot: Bot, due: Due) -> None:
+    before, _, after = texts.LIVE.partition("{time}")
+    at = datetime.fromtimestamp(due.at / 1000, UTC)
+    recent = now_ms() - due.at < DAY_MS
+    said, how = (f"{at:%H:%M} UTC", "t") if recent else (f"{at:%Y-%m-%d %H:%M} UTC", "Dt")
+    shown = Text(before, DateTime(said, unix_time=at, date_time_format=how), after)
+    reply = ReplyParameters(message_id=due.question, allow_sending_without_reply=True) if due.question else None
+    await bot.send_message(telegram_id(due.address), **shown.as_kwargs(), reply_parameters=reply)

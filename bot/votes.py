@@ -1,0 +1,83 @@
+"""👍 and 👎: by buttons, which can be undone, with a reason in one tap; and by reactions, where Telegram tells."""
+
+import asyncio
+from contextlib import suppress
+from typing import Literal
+
+from aiogram.exceptions import TelegramBadRequest
+from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message, MessageReactionUpdated, ReactionTypeUnion
+
+from bot import keyboards, texts
+from bot.buttons import own_turn
+from bot.keyboards import AboutAnswer, AboutReason
+from bot.parts import Contact, Parts
+from core.records import Turn
+
+Value = Literal[-1, 0, 1]
+LIKED = frozenset("👍❤🔥🥰👏🎉🤩🙏👌😍💯🏆🍾💋🤗🫡🆒💘😘🤝") | {"❤‍🔥"}
+DISLIKED = frozenset("👎🤬🤮💩🖕🤡💔😡")
+"""The reactions that say whether an answer was right; of the others no one knows."""
+
+
+async def vote(callback: CallbackQuery, callback_data: AboutAnswer, parts: Parts, contact: Contact) -> None:
+    """👍, 👎, or neither. In a group the buttons stay for the others, and the same one takes it back."""
+    turn = await own_turn(parts, contact, callback_data.turn)
+    value: Value = {"up": 1, "down": -1}.get(callback_data.action, 0)  # type: ignore[assignment]
+    if not contact.private and value == await asyncio.to_thread(_vote_of, parts, turn, contact.author):
+        value = 0
+    await asyncio.to_thread(parts.ratings.rate, turn.id, contact.author, value)
+    asks = value < 0 and (contact.private or turn.author == contact.author)
+    await callback.answer({1: texts.GOOD, 0: texts.TAKEN_BACK, -1: texts.BAD if asks else texts.BAD_FOR_ANOTHER}[value])
+    if contact.private or turn.author == contact.author:
+        await _show(callback, _buttons(turn, value, contact.private, asks))
+
+
+async def give_reason(callback: CallbackQuery, callback_data: AboutReason, parts: Parts, contact: Contact) -> None:
+    """Why it was 👎; in a group only the asker is asked."""
+    turn = await own_turn(parts, contact, callback_data.turn)
+    if not contact.private and turn.author != contact.author:
+        await callback.answer(texts.FOR_THE_ASKER)
+        return
+    await asyncio.to_thread(parts.ratings.rate, turn.id, contact.author, -1, callback_data.reason)
+    await callback.answer(texts.REASON_NOTED)
+    await _show(callback, _buttons(turn, -1, contact.private, asks=False))
+
+
+async def react(reaction: MessageReactionUpdated, parts: Parts) -> None:
+    """A member's reaction to an answer counts as a thumb; one that is withdrawn takes it back."""
+    if reaction.user is None or reaction.user.is_bot:
+        return
+    before, after = _meaning(reaction.old_reaction), _meaning(reaction.new_reaction)
+    contact = await parts.contact(reaction.chat, reaction.user)
+    if before == after or contact.person.role is None:
+        return
+    turn = await asyncio.to_thread(parts.turns.posted, contact.chat, reaction.message_id)
+    if turn is not None:
+        await asyncio.to_thread(parts.ratings.rate, turn, contact.author, after)
+
+
+def _meaning(reactions: list[ReactionTypeUnion]) -> Value:
+    """The newest reaction that says whether an answer was right; 0 where none does."""
+    for emoji in (str(getattr(each, "emoji", "")).removesuffix("\ufe0f") for each in reversed(reactions)):
+        if emoji in LIKED or emoji in DISLIKED:
+            return 1 if emoji in LIKED else -1
+    return 0
+
+
+def _vote_of(parts: Parts, turn: Turn, author: str) -> int | None:
+    return next((vote.value for vote in parts.ratings.votes(turn.id) if vote.author == author), None)
+
+
+def _buttons(turn: Turn, value: Value, private: bool, asks: bool) -> InlineKeyboardMarkup:
+    """What stands under an answer after a vote, for its only reader, or for everyone in a group."""
+    cited = [citation.number for citation in turn.citations]
+    whole = (
+        keyboards.feedback(turn.id, cited) if not private or value == 0 else keyboards.voted(turn.id, value > 0, cited)
+    )
+    return keyboards.reasons(turn.id, whole) if asks else whole
+
+
+async def _show(callback: CallbackQuery, keyboard: InlineKeyboardMarkup) -> None:
+    if isinstance(callback.message, Message):
+        with suppress(TelegramBadRequest):
+            await callback.message.edit_reply_markup(reply_markup=keyboard)
