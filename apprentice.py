@@ -405,13 +405,20 @@ def forget_person(
 ) -> None:
     """Remove everything that is of a person, for good, and mark the versions that learned from them."""
     from core.errors import NotFound
+    from retrieval.sent import take_out_all
     from workers.context import open_context
 
-    forgetting = open_context(_settings()).forgetting
-    forgotten = forgetting.forget(forgetting.author_of(user), "operator")
-    if forgotten is None:
+    settings = _settings()
+    forgetting = open_context(settings).forgetting
+    author = forgetting.author_of(user)
+    documents = take_out_all(settings.data_dir, author)
+    forgotten = forgetting.forget(author, "operator")
+    if forgotten is None and not documents:
         raise NotFound(f"nothing is known of {user}; give their number in Telegram, or the author that turns name.")
-    _say(f"{forgotten}.")
+    if documents:
+        _say(f"removed: documents sent to chats {documents}.")
+    if forgotten is not None:
+        _say(f"{forgotten}.")
 
 
 @app.command()

@@ -21,6 +21,8 @@ ReviewPolicy = Literal["all", "flagged", "none"]
 Outcome = Literal["promote", "reject", "not enough evidence"]
 Signal = Literal["down", "regenerated", "corrected", "failed", "empty", "cut"]
 """What speaks against an answer."""
+Reason = Literal["wrong", "not helpful", "too long", "unsafe", "other"]
+"""Why somebody says that an answer was not right, in one tap."""
 BASE = "base"
 """The version that is no adapter: the base model itself."""
 APPROVED_PASSAGE = "approved:"

@@ -34,7 +34,7 @@ class Drafts:
 
         Raises: NotFound where it is not this author's, or is gone.
         """
-        draft = self._get(chat, author, draft_id)
+        draft = self.get(chat, author, draft_id)
         self._ratings.correct(draft.turn, author, draft.text)
         self._delete(chat, author, draft_id)
         return draft
@@ -44,11 +44,15 @@ class Drafts:
 
         Raises: NotFound where it is not this author's, or is gone.
         """
-        draft = self._get(chat, author, draft_id)
+        draft = self.get(chat, author, draft_id)
         self._delete(chat, author, draft_id)
         return draft
 
-    def _get(self, chat: str, author: str, draft_id: str) -> Draft:
+    def get(self, chat: str, author: str, draft_id: str) -> Draft:
+        """A draft that waits for its author.
+
+        Raises: NotFound where it is not this author's, or is gone.
+        """
         with durable():
             text = self._store.get(keys.draft(chat, author, draft_id))
         if text is None:

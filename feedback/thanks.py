@@ -1,6 +1,5 @@
 """Whom to tell that their correction went live: one bot hears of each approval, and tells each person once."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import redis
@@ -80,15 +79,13 @@ class Thanks:
         with durable():
             self._store.xack(keys.APPROVALS, keys.TELLING, heard.entry)
 
-    def due(self, turn_id: str) -> Iterator[Due]:
-        """Claim, one by one, those whose correction the decision in force took over: nobody else tells them."""
+    def claim(self, turn_id: str) -> Due | None:
+        """The next whose correction the decision in force took over, for this bot alone to tell; None: nobody is left."""
         review, turn = self._reviews.get(turn_id), self._turns.get_many([turn_id]).get(turn_id)
         if review is None or review.decision != "edit" or turn is None or turn.chat is None:
-            return
-        for author in review.correctors or ():
-            due = self._claim(turn, turn.chat, author, review)
-            if due is not None:
-                yield due
+            return None
+        found = (self._claim(turn, turn.chat, author, review) for author in review.correctors or ())
+        return next((due for due in found if due is not None), None)
 
     def give_back(self, due: Due) -> None:
         """They could not be told yet."""

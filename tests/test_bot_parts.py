@@ -12,6 +12,7 @@ from bot.access import addressed, without_mention
 from bot.patience import Patience
 from bot.splitting import split, units
 from core.errors import NotFound
+from core.library import SharedDocument
 
 ME = User(id=1, is_bot=True, first_name="A", username="apprentice_bot")
 WORDS = st.text(st.sampled_from("ab .\n🚢é"), max_size=400)
@@ -45,7 +46,12 @@ def test_pieces_end_where_a_reader_pauses(text, first):
 
 def test_every_button_fits():
     markups = [
-        keyboards.feedback("f" * 32),
+        keyboards.feedback("f" * 32, range(1, 30)),
+        keyboards.reasons("f" * 32, keyboards.voted("e" * 32, False, ())),
+        keyboards.draft("f" * 16),
+        keyboards.take_back("f" * 32),
+        keyboards.share("f" * 32),
+        keyboards.documents([(1, SharedDocument("f" * 32, "a.md", 1, False))]),
         keyboards.again("f" * 32),
         keyboards.consent(),
         keyboards.ask_access(),
@@ -123,5 +129,5 @@ def test_failures_are_sentences():
     assert all(
         len(text) <= 200
         for name, text in vars(texts).items()
-        if name.isupper() and isinstance(text, str) and name != "HELP"
+        if name.isupper() and isinstance(text, str) and name not in ("HELP", "PRIVACY", "FORGET")
     )
