@@ -80,7 +80,7 @@ class Thanks:
             self._store.xack(keys.APPROVALS, keys.TELLING, heard.entry)
 
     def claim(self, turn_id: str) -> Due | None:
-        """The next whose correction the decision in force took over, for this bot alone to tell; None: nobody is left."""
+        """The next whose correction the decision in force took over, for this bot to tell; None: all were told."""
         review, turn = self._reviews.get(turn_id), self._turns.get_many([turn_id]).get(turn_id)
         if review is None or review.decision != "edit" or turn is None or turn.chat is None:
             return None

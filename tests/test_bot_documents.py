@@ -215,6 +215,7 @@ def test_a_person_reads_what_is_stored_and_takes_it_along(world):
     ready(ann, ann.send_document("ferry.md", FERRY))
     answer = ann.wait_answer(ann.send(QUESTION))
     ann.press(answer, "👎")
+    until(lambda: "Unsafe" in buttons(world.now(answer)), "the reasons")
     ann.press(answer, "Unsafe")
     world.confirm(ann, ann.send("Fifty-five minutes.", reply_to=answer))
     bob.wait_answer(bob.send("script:short Bob's own words"))
