@@ -65,10 +65,13 @@ def test_from_a_question_to_a_live_adapter(running, ann):
     ann.press(wrong, "👎")
     ann.press(wrong, "✏️")
     ann.wait_text(texts.WRITE_IT[:20], after=wrong)
-    thanked = ann.wait_text("your correction is stored", after=ann.send(CORRECTION))
+    shown = ann.wait_text(texts.SHALL_I_SEND, after=ann.send(CORRECTION))
+    ann.press(shown, texts.SEND)
+    thanked = ann.wait_text("your correction is stored", after=wrong)
     assert "until the next refresh" in thanked["text"]
 
     _approve_in_the_terminal(running)
+    ann.wait_text(texts.LIVE.partition("{time}")[2], after=thanked)
     told = ann.wait_answer(ann.send(SAME_QUESTION))
     assert CORRECTION in told["text"] and texts.CHECKED in told["text"]
     elsewhere = running.ask(SAME_QUESTION, apprentice={"chat": "another"})
