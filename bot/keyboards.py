@@ -31,6 +31,10 @@ class Forget(CallbackData, prefix="x"):
     answer: Literal["yes", "no"]
 
 
+class Stop(CallbackData, prefix="s"):
+    """The answer that grows above the button is to end."""
+
+
 class AskAccess(CallbackData, prefix="a"):
     """A stranger asks for access."""
 
@@ -45,6 +49,11 @@ class Decide(CallbackData, prefix="d"):
 def feedback(turn_id: str) -> InlineKeyboardMarkup:
     """The buttons under an answer."""
     return _row({sign: AboutAnswer(action=action, turn=turn_id) for action, sign in _ACTIONS.items()})
+
+
+def stop() -> InlineKeyboardMarkup:
+    """The button under an answer that is running."""
+    return _row({"⏹": Stop()})
 
 
 def again(turn_id: str) -> InlineKeyboardMarkup:

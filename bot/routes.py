@@ -8,7 +8,7 @@ from aiogram.filters import Command, CommandStart
 from aiogram.types import ErrorEvent
 
 from bot import access, buttons, commands, questions, texts
-from bot.keyboards import AboutAnswer, AskAccess, ConsentGiven, Decide, Forget
+from bot.keyboards import AboutAnswer, AskAccess, ConsentGiven, Decide, Forget, Stop
 from bot.parts import Parts
 from core.errors import ApprenticeError, StoreUnavailable
 
@@ -51,7 +51,9 @@ def _route_buttons(dispatcher: Dispatcher) -> None:
     button(buttons.correct, AboutAnswer.filter(F.action == "correct"))
     button(buttons.again, AboutAnswer.filter(F.action == "again"))
     button(buttons.consent, ConsentGiven.filter())
+    button(buttons.stop, Stop.filter())
     button(buttons.unknown)
+    dispatcher.stopped_message_generation.register(buttons.draft_stopped)
 
 
 async def explain(event: ErrorEvent) -> None:

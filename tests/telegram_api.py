@@ -17,15 +17,24 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from tests.telegram_rules import Invalid, accept, units
 from tests.waiting import until
 
 TOKEN = "123456:AAE-not_a_real_token_but_of_its_shape00"
 BOT = {"id": 123456, "is_bot": True, "first_name": "Apprentice", "username": "apprentice_test_bot"}
 ME = BOT | {"can_join_groups": True, "can_read_all_group_messages": False, "supports_inline_queries": False}
 POLL_S = 0.005
-JSON_FIELDS = {"reply_markup", "reply_parameters", "link_preview_options", "allowed_updates", "commands", "entities"}
-NUMBERS = {"chat_id", "message_id", "offset", "limit", "timeout", "max_connections", "user_id"}
-FLAGS = {"show_alert", "drop_pending_updates"}
+JSON_FIELDS = {
+    "reply_markup",
+    "reply_parameters",
+    "link_preview_options",
+    "allowed_updates",
+    "commands",
+    "entities",
+    "rich_message",
+}
+NUMBERS = {"chat_id", "message_id", "offset", "limit", "timeout", "max_connections", "user_id", "draft_id"}
+FLAGS = {"show_alert", "drop_pending_updates", "can_stop", "keep_on_stop"}
 
 
 class Refused(Exception):
@@ -68,6 +77,7 @@ class TelegramApi:
     journal: list[Call] = field(default_factory=list)
     messages: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    drafts: dict[int, dict[str, Any]] = field(default_factory=dict)
     blocked: set[int] = field(default_factory=set)
     confirmed: int = 0
     webhook: dict[str, Any] = field(default_factory=dict)
@@ -186,7 +196,7 @@ class TelegramApi:
 
     async def _send_message(self, params: dict[str, Any]) -> Any:
         chat = _required(params, "chat_id")
-        text = _text(params)
+        content = _content(params)
         if chat in self.blocked:
             raise Refused(403, "Forbidden: bot was blocked by the user")
         message = {
@@ -194,7 +204,7 @@ class TelegramApi:
             "date": int(time.time()),
             "chat": _chat(chat),
             "from": BOT,
-            "text": text,
+            **content,
         }
         reply = params.get("reply_parameters")
         if reply:
@@ -203,11 +213,18 @@ class TelegramApi:
             message |= {"reply_to_message": _bare(to)} if to else {}
         return self.remember(message | _markup(params))
 
+    async def _send_message_draft(self, params: dict[str, Any]) -> Any:
+        chat, draft = _required(params, "chat_id"), _required(params, "draft_id")
+        _check(chat > 0 and draft != 0, "DRAFT_INVALID")
+        text = params.get("text", "")
+        self.drafts[chat] = {"draft_id": draft, "text": _content(params)["text"] if text else ""}
+        return True
+
     async def _edit_message_text(self, params: dict[str, Any]) -> Any:
-        text = _text(params)
+        content = _content(params)
         message = self._mine(params)
-        after = {k: v for k, v in message.items() if k != "reply_markup"} | {"text": text} | _markup(params)
-        return self._changed(message, after)
+        kept = {k: v for k, v in message.items() if k not in ("reply_markup", "text", "entities", "rich_message")}
+        return self._changed(message, kept | content | _markup(params))
 
     async def _edit_message_reply_markup(self, params: dict[str, Any]) -> Any:
         message = self._mine(params)
@@ -388,11 +405,6 @@ def telegram() -> Iterator[TelegramApi]:
         thread.join()
 
 
-def units(text: str) -> int:
-    """A text's length as Telegram counts it."""
-    return len(text.encode("utf-16-le")) // 2
-
-
 def _params(body: str) -> dict[str, Any]:
     params: dict[str, Any] = {}
     for name, value in urllib.parse.parse_qsl(body, keep_blank_values=True):
@@ -415,11 +427,17 @@ def _check(holds: Any, description: str) -> None:
         raise Refused(400, f"Bad Request: {description}")
 
 
-def _text(params: dict[str, Any]) -> str:
-    text = params.get("text", "").strip()
-    _check(text, "message text is empty")
-    _check(units(text) <= 4096, "message is too long")
-    return text
+def _content(params: dict[str, Any]) -> dict[str, Any]:
+    if "rich_message" in params:
+        rich = params["rich_message"]
+        _check(rich.get("markdown", "").strip(), "rich message is empty")
+        return {"text": "", "rich_message": {"blocks": [], **rich}}
+    entities = params.get("entities", [])
+    try:
+        text = accept(params.get("text", ""), entities)
+    except Invalid as invalid:
+        raise Refused(400, f"Bad Request: {invalid}") from None
+    return {"text": text} | ({"entities": entities} if entities else {})
 
 
 def _markup(params: dict[str, Any]) -> dict[str, Any]:
@@ -465,6 +483,8 @@ _METHODS = {
     "deleteWebhook": TelegramApi._delete_webhook,
     "getWebhookInfo": TelegramApi._get_webhook_info,
     "sendMessage": TelegramApi._send_message,
+    "sendRichMessage": TelegramApi._send_message,
+    "sendMessageDraft": TelegramApi._send_message_draft,
     "editMessageText": TelegramApi._edit_message_text,
     "editMessageReplyMarkup": TelegramApi._edit_message_reply_markup,
     "deleteMessage": TelegramApi._delete_message,
