@@ -199,12 +199,12 @@ class _Writer:
 
     def _close(self, opened: _Open) -> None:
         """Note an entity, unless one like it goes on around it."""
-        length = self._length - opened.offset
-        if length > 0 and all(o.kind != opened.kind for o in self._open):
+        if self._length > opened.offset and all(o.kind != opened.kind for o in self._open):
             self._note(opened.kind, opened.offset, url=opened.url)
 
-    def _note(self, kind: str, offset: int, **extra: str | None) -> None:
-        self._entities.append(MessageEntity(type=kind, offset=offset, length=self._length - offset, **extra))
+    def _note(self, kind: str, offset: int, url: str | None = None, language: str | None = None) -> None:
+        length = self._length - offset
+        self._entities.append(MessageEntity(type=kind, offset=offset, length=length, url=url, language=language))
 
     def _alone(self, kind: str, text: str, language: str = "") -> None:
         """Write what no other entity may contain: those that are open end before it, and begin again after it."""

@@ -6,11 +6,12 @@ import re
 import secrets
 import time
 from contextlib import suppress
+from typing import Any
 
 from aiogram import Bot
 from aiogram.exceptions import TelegramBadRequest, TelegramNotFound
-from aiogram.methods import EditMessageText, SendMessage, SendMessageDraft, SendRichMessage
-from aiogram.types import InlineKeyboardMarkup, InputRichMessage, ReplyParameters
+from aiogram.methods import EditMessageText, SendMessage, SendMessageDraft, SendRichMessage, TelegramMethod
+from aiogram.types import InlineKeyboardMarkup, InputRichMessage, Message, ReplyParameters
 
 from bot import keyboards, texts
 from bot.formatting import formatted, shown
@@ -48,7 +49,7 @@ class Growing:
 
         Raises: TelegramAPIError.
         """
-        await self._send(Formatted(texts.PLACEHOLDER), keyboards.stop())
+        await self._place(0, Formatted(texts.PLACEHOLDER), keyboards.stop())
 
     async def grow(self, text: str) -> None:
         """Bring the messages towards this text, as far as that needs no waiting.
@@ -79,73 +80,66 @@ class Growing:
         self, n: int, piece: Formatted, keyboard: InlineKeyboardMarkup | None, passing: bool = False
     ) -> bool:
         """Whether the message with this number now shows the piece."""
-        if n == len(self.message_ids):
-            return await self._send(piece, keyboard, passing)
-        if self._shown[n] == (piece, keyboard):
+        if n < len(self._shown) and self._shown[n] == (piece, keyboard):
             return True
-        return await self._edit(n, piece, keyboard, passing)
+        content = {
+            "chat_id": self._chat_id,
+            "text": piece.text,
+            "entities": list(piece.entities) or None,
+            "reply_markup": keyboard,
+        }
+        if n < len(self.message_ids):
+            done = await self._edit(content | {"message_id": self.message_ids[n]}, passing)
+            if done is not None:
+                self._shown[n] = (piece, keyboard) if done else self._shown[n]
+                return done
+        kind = PassingMessage if passing else SendMessage
+        sent = await self._write(kind, content | {"reply_parameters": None if self.message_ids else self._reply})
+        if isinstance(sent, Message):
+            self.message_ids[n : n + 1], self._shown[n : n + 1] = [sent.message_id], [(piece, keyboard)]
+        return isinstance(sent, Message)
 
-    async def _send(self, piece: Formatted, keyboard: InlineKeyboardMarkup | None, passing: bool = False) -> bool:
-        kind, reply = PassingMessage if passing else SendMessage, None if self.message_ids else self._reply
-        sent = await self._written(
-            lambda entities: kind(
-                chat_id=self._chat_id, text=piece.text, entities=entities, reply_markup=keyboard, reply_parameters=reply
-            ),
-            piece,
-        )
-        if sent is False:
-            return False
-        self.message_ids.append(sent.message_id)
-        self._shown.append((piece, keyboard))
-        return True
-
-    async def _edit(self, n: int, piece: Formatted, keyboard: InlineKeyboardMarkup | None, passing: bool) -> bool:
-        kind, message_id = PassingEdit if passing else EditMessageText, self.message_ids[n]
+    async def _edit(self, content: dict[str, Any], passing: bool) -> bool | None:
+        """Whether the message now has this content; None where somebody has deleted it."""
         try:
-            done = await self._written(
-                lambda entities: kind(
-                    chat_id=self._chat_id,
-                    message_id=message_id,
-                    text=piece.text,
-                    entities=entities,
-                    reply_markup=keyboard,
-                ),
-                piece,
-            )
+            return await self._write(PassingEdit if passing else EditMessageText, content) is not False
         except TelegramBadRequest as error:
             if "message to edit not found" in error.message:
-                del self.message_ids[n:], self._shown[n:]
-                return await self._send(piece, keyboard, passing)
-            if "message is not modified" not in error.message:
-                raise
-            done = True
-        if done is not False:
-            self._shown[n] = (piece, keyboard)
-        return done is not False
+                return None
+            if "message is not modified" in error.message:
+                return True
+            raise
 
-    async def _written(self, make, piece: Formatted):
-        """Make a call; with plain text where Telegram refuses it with its entities."""
-        method = make(list(piece.entities) or None)
-        timeout = PASSING_TIMEOUT_S if isinstance(method, PassingEdit | PassingMessage) else None
+    async def _write(self, kind: type[TelegramMethod[Any]], content: dict[str, Any]) -> Message | bool:
+        """Make a call; once more with plain text where Telegram refuses it with its entities."""
+        timeout = PASSING_TIMEOUT_S if issubclass(kind, PassingEdit | PassingMessage) else None
         try:
-            return await self._bot(method, request_timeout=timeout)
+            return await self._bot(kind.model_validate(content), request_timeout=timeout)
         except TelegramBadRequest as error:
-            if not piece.entities or "message is not modified" in error.message or "not found" in error.message:
+            known = ("message is not modified", "not found")
+            if not content["entities"] or any(said in error.message for said in known):
                 raise
             log.warning("an answer is shown without its formatting: %s", error.message)
-            return await self._bot(make(None))
+            return await self._bot(kind.model_validate(content | {"entities": None}))
 
     async def _show_rich(self, markdown: str, note: str, keyboard: InlineKeyboardMarkup | None) -> bool:
         """Whether the text is shown as one rich message."""
         whole = shown(markdown) + ("\n\n" + _SPECIAL.sub(r"\\\1", shown(note)) if note else "")
         if len(whole.encode()) > RICH_LIMIT:
             return False
-        rich, to = InputRichMessage(markdown=whole), {"chat_id": self._chat_id, "reply_markup": keyboard}
+        rich, chat = InputRichMessage(markdown=whole), self._chat_id
         try:
             if self.message_ids:
-                await self._bot(EditMessageText(message_id=self.message_ids[0], rich_message=rich, **to))
+                first = self.message_ids[0]
+                await self._bot(
+                    EditMessageText(chat_id=chat, message_id=first, rich_message=rich, reply_markup=keyboard)
+                )
             else:
-                sent = await self._bot(SendRichMessage(rich_message=rich, reply_parameters=self._reply, **to))
+                sent = await self._bot(
+                    SendRichMessage(
+                        chat_id=chat, rich_message=rich, reply_markup=keyboard, reply_parameters=self._reply
+                    )
+                )
                 self.message_ids.append(sent.message_id)
                 self._shown.append((Formatted(whole), keyboard))
         except (TelegramBadRequest, TelegramNotFound) as error:

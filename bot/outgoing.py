@@ -11,7 +11,6 @@ from aiogram.exceptions import TelegramAPIError, TelegramNetworkError, TelegramR
 from aiogram.methods import (
     EditMessageText,
     GetUpdates,
-    Response,
     SendChatAction,
     SendMessage,
     SendMessageDraft,
@@ -56,7 +55,7 @@ class Outgoing(BaseRequestMiddleware):
 
     async def __call__(
         self, make_request: NextRequestMiddlewareType[TelegramType], bot: Bot, method: TelegramMethod[TelegramType]
-    ) -> Response[TelegramType]:
+    ) -> Any:
         """The call's result. Raises: what the last attempt raised."""
         chat = getattr(method, "chat_id", None)
         key = method.__api_method__ if chat is None else chat

@@ -2,7 +2,11 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from redis.commands.core import Script
 
 from bot.parts import outside
 from core import keys
@@ -63,7 +67,7 @@ class Rate:
 
 
 PRIVATE, GROUP, EVERYWHERE = Rate(4, 4, 3), Rate(20, 60, 16), Rate(28, 1, 22)
-"""Telegram's limits (one message a second in a chat, 20 a minute in a group, 30 a second in all, less two on the way)."""
+"""Telegram's limits: about one a second in a chat, 20 a minute in a group, 30 a second in all, less two on the way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,7 @@ class Pace:
     def _scope(self, chat: int | str | None, method: str) -> str:
         return method if chat is None else self._pseudonyms.chat(outside(chat))
 
-    async def _run(self, script, names: list[str], values: list[int | str]):
+    async def _run(self, script: Script, names: Sequence[str], values: Sequence[int | str]) -> Any:
         try:
             with durable():
                 answer = await asyncio.to_thread(script, names, values)

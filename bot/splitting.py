@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiogram.types import MessageEntity
@@ -86,7 +86,7 @@ def _spans(whole: Formatted) -> tuple[_Span, ...]:
     return tuple(_Span(at[e.offset], at[e.offset + e.length], e) for e in whole.entities)
 
 
-def _end(text: str, spans: tuple[_Span, ...], begin: int, limit: int, most: int = ENTITIES) -> int:
+def _end(text: str, spans: Sequence[_Span], begin: int, limit: int, most: int = ENTITIES) -> int:
     """Where the piece ends that begins here."""
     window = text[begin : begin + limit].encode("utf-16-le")[: 2 * limit].decode("utf-16-le", "ignore")
     near = [s for s in spans if begin < s.end and s.start < begin + len(window)]
@@ -96,17 +96,18 @@ def _end(text: str, spans: tuple[_Span, ...], begin: int, limit: int, most: int 
         return len(text)
     for unbroken in (None, _UNBROKEN):
         held = [s for s in near if unbroken is None or s.entity.type in unbroken]
-        cut = _pause(window, lambda at, held=held: all(not s.start < begin + at < s.end for s in held))
+        cut = _pause(window, begin, held)
         if cut:
             return begin + cut
     return begin + (max((m.end() for m in _WORD.finditer(window)), default=0) or _whole_sign(text, begin, len(window)))
 
 
-def _pause(window: str, is_free: Callable[[int], bool]) -> int | None:
+def _pause(window: str, begin: int, held: Sequence[_Span]) -> int | None:
+    """The last pause in the second half of a window that cuts none of these spans."""
     for pause in _PAUSES:
-        ends = [m.end() for m in pause.finditer(window) if m.end() >= len(window) // 2 and is_free(m.end())]
-        if ends:
-            return ends[-1]
+        for end in reversed([m.end() for m in pause.finditer(window) if m.end() >= len(window) // 2]):
+            if not any(span.start < begin + end < span.end for span in held):
+                return end
     return None
 
 

@@ -11,11 +11,14 @@ from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
 from aiogram.exceptions import TelegramAPIError, TelegramBadRequest, TelegramRetryAfter, TelegramServerError
 from aiogram.methods import AnswerCallbackQuery, GetUpdates, SendMessage, SetMyCommands
+from aiogram.types import Chat, MessageGenerationStopped, Update
 
 from bot import keyboards
 from bot.growing import RICH_LIMIT, Drafted, Growing
+from bot.inbox import Inbox
 from bot.outgoing import Outgoing, PassingEdit
 from bot.pace import EVERYWHERE, GROUP, MANY, PRIVATE, Pace
+from bot.routes import make_dispatcher
 from core import keys
 from core.store import connect
 from tests.telegram_api import TOKEN, TelegramApi, buttons, telegram
@@ -251,6 +254,30 @@ async def test_where_telegram_refuses_the_entities_the_text_stays_plain(api, pac
     assert shown["text"] == "It is bold now." and shown["entities"], "a pause says nothing of the markup"
     refused, again = api.calls("editMessageText")[-2:]
     assert refused.status == 429 and again.params == refused.params and again.at - refused.at >= 1
+
+
+async def test_a_message_that_somebody_deleted_is_written_again_and_the_others_stay(api, pace):
+    text = "word " * 1500
+    async with bot_of(api, pace) as bot:
+        growing = Growing(bot, 7, None)
+        await growing.grow(text)
+        first, second = api.chat(7)
+        del api.messages[7, first["message_id"]]
+        await growing.show(text.replace("word", "**word**", 1), "", None)
+    assert growing.message_ids == [m["message_id"] for m in reversed(api.chat(7))]
+    again = api.chat(7)[1]
+    assert again["text"] == first["text"] and again["entities"] and api.chat(7)[0]["text"] == second["text"]
+
+
+async def test_telegrams_own_button_beside_a_draft_ends_the_answer(api, pace):
+    async with bot_of(api, pace) as bot:
+        dispatcher = make_dispatcher(None)
+        inbox = Inbox(lambda update, arrival: dispatcher.feed_update(bot, update, arrival=arrival))
+        dispatcher["inbox"] = inbox
+        running = inbox.in_chat(7, lambda arrival: arrival.stop.wait())
+        pressed = MessageGenerationStopped(chat=Chat(id=7, type="private"), draft_id=1)
+        await inbox.take([Update(update_id=1, stopped_message_generation=pressed)])
+        await asyncio.wait_for(running.kept.wait(), 30)
 
 
 async def test_as_drafts_the_text_is_no_message_until_it_is_complete(api, pace):
