@@ -565,6 +565,14 @@ def bench_canary(file: ToFile = None) -> None:
     _write(json.dumps(run(_say), indent=2), file)
 
 
+@bench.command("telegram")
+def bench_telegram(file: ToFile = None) -> None:
+    """Does the bot lose or repeat an answer when 50 chats ask at once and Telegram refuses every tenth call?"""
+    from bench.telegram import run
+
+    _report(run(_say), file)
+
+
 @bench.command("swap")
 def bench_swap(file: ToFile = None) -> None:
     """Do twenty swaps under load show in the gaps between tokens?"""

@@ -21,8 +21,9 @@ from bot import texts
 from bot.gratitude import keep_thanking
 from bot.inbox import Arrival, Inbox
 from bot.intake import WRONG_TOKEN, Poller, insist, webhook
+from bot.outgoing import Outgoing
+from bot.pace import Pace
 from bot.parts import Parts
-from bot.patience import Patience
 from bot.routes import make_dispatcher
 from core.client import ServingClient
 from core.errors import SettingsError, StoreUnavailable
@@ -60,7 +61,8 @@ def run(settings: Settings) -> None:
 
 
 async def _main(settings: Settings) -> None:
-    bot, parts = _connect(settings), _parts(settings)
+    parts = _parts(settings)
+    bot = _connect(settings, Outgoing(Pace(parts.store, parts.pseudonyms)))
     dispatcher = make_dispatcher(parts)
     inbox = Inbox(lambda update, arrival: _handle(dispatcher, bot, update, arrival))
     dispatcher["inbox"] = inbox
@@ -80,12 +82,12 @@ async def _main(settings: Settings) -> None:
         parts.store.close()
 
 
-def _connect(settings: Settings) -> Bot:
+def _connect(settings: Settings, outgoing: Outgoing) -> Bot:
     token = settings.telegram_bot_token
     if token is None:
         raise SettingsError(f"{TOKEN} is not set; the bot needs the token that @BotFather gave you.")
     session = AiohttpSession(api=TelegramAPIServer.from_base(settings.telegram_api_base))
-    session.middleware(Patience())
+    session.middleware(outgoing)
     try:
         return Bot(
             token.get_secret_value(),

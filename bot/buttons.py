@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from aiogram import Bot
 from aiogram.exceptions import TelegramBadRequest
-from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message
+from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message, MessageGenerationStopped
 
 from bot import keyboards, texts
 from bot.inbox import Inbox
@@ -23,6 +23,16 @@ async def again(
     turn = await own_turn(parts, contact, callback_data.turn)
     await callback.answer(texts.AGAIN)
     inbox.in_chat(contact.chat_id, lambda arrival: answer_again(bot, parts, contact, arrival, turn))
+
+
+async def stop(callback: CallbackQuery, contact: Contact, inbox: Inbox) -> None:
+    """⏹: end what runs, and keep what was said."""
+    await callback.answer(texts.STOPPED if inbox.stop(contact.chat_id) else texts.NOTHING_RUNS)
+
+
+async def draft_stopped(stopped: MessageGenerationStopped, inbox: Inbox) -> None:
+    """The button that Telegram shows beside a draft."""
+    inbox.stop(stopped.chat.id)
 
 
 async def consent(callback: CallbackQuery, callback_data: ConsentGiven, parts: Parts, contact: Contact) -> None:

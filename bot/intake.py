@@ -27,7 +27,7 @@ from bot.inbox import Inbox
 from core.errors import SettingsError
 from core.settings import TOKEN, Settings, variable
 
-KINDS = ["message", "callback_query", "message_reaction"]
+KINDS = ["message", "callback_query", "message_reaction", "stopped_message_generation"]
 POLL_S, CONFIRM_S = 25, 3
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
 WRONG_TOKEN = f"Telegram does not know the token in {TOKEN}; copy it from @BotFather again."

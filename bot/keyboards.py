@@ -73,6 +73,10 @@ class Forget(CallbackData, prefix="x"):
     answer: Literal["yes", "no"]
 
 
+class Stop(CallbackData, prefix="s"):
+    """The answer that grows above the button is to end."""
+
+
 class AskAccess(CallbackData, prefix="a"):
     """A stranger asks for access."""
 
@@ -104,6 +108,11 @@ def reasons(turn_id: str, above: Keyboard) -> Keyboard:
     ]
     rows = _rows(dict(buttons[:3]), dict(buttons[3:]))
     return Keyboard(inline_keyboard=[*above.inline_keyboard, *rows.inline_keyboard])
+
+
+def stop() -> Keyboard:
+    """The button under an answer that is running."""
+    return _rows({"⏹": Stop()})
 
 
 def again(turn_id: str) -> Keyboard:

@@ -64,7 +64,7 @@ class Parts:
         return Contact(chat.id, user.id, private, self.pseudonyms.chat(outside(chat.id)), author, person)
 
 
-def outside(telegram_id: int) -> str:
+def outside(telegram_id: int | str) -> str:
     """A chat or person of Telegram, as other parts of Apprentice name them."""
     return f"telegram:{telegram_id}"
 

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from aiogram import Bot
 from aiogram.types import Message
 
-from bot import texts
 from bot.access import without_mention
+from bot.growing import growing
 from bot.inbox import Arrival
 from bot.parts import Contact, Parts, outside
 from bot.proposals import propose
-from bot.streaming import Answer, Growing, finish, stream
+from bot.streaming import Answer, finish, stream
 from core import records
 from core.client import Asked
 from core.errors import ApprenticeError, StoreUnavailable
@@ -54,15 +54,15 @@ async def respond(
     bot: Bot, parts: Parts, contact: Contact, arrival: Arrival, asking: Callable[[], Asked], reply_to: int | None
 ) -> Answer:
     """Ask serving and show its answer, or in its place the sentence that says why there is none."""
-    growing, unsaid = Growing(bot, contact.chat_id, reply_to), Answer()
+    text, unsaid = growing(bot, contact, reply_to, parts.settings), Answer()
     if not arrival.stop.is_set():
-        await growing.show(texts.PLACEHOLDER)
+        await text.begin()
         try:
             asked = await asyncio.to_thread(asking)
-            return await stream(parts, contact, arrival, asked, growing)
+            return await stream(parts, contact, arrival, asked, text)
         except ApprenticeError as error:
             unsaid.error = error
-    await finish(parts, contact, growing, unsaid)
+    await finish(parts, contact, text, unsaid)
     return unsaid
 
 

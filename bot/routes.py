@@ -18,6 +18,7 @@ from bot.keyboards import (
     ConsentGiven,
     Decide,
     Forget,
+    Stop,
     TakeBack,
 )
 from bot.parts import Parts
@@ -75,7 +76,9 @@ def _route_buttons(dispatcher: Dispatcher) -> None:
     button(shelf.share, AboutDocument.filter(F.action == "share"))
     button(shelf.remove, AboutDocument.filter())
     button(buttons.consent, ConsentGiven.filter())
+    button(buttons.stop, Stop.filter())
     button(buttons.unknown)
+    dispatcher.stopped_message_generation.register(buttons.draft_stopped)
 
 
 async def explain(event: ErrorEvent) -> None:

@@ -1,18 +1,19 @@
-"""An answer on its way into a chat: messages that grow by edits, until the answer is complete, stopped or broken."""
+"""An answer on its way into a chat: it grows until it is complete, stopped or broken."""
 
 import asyncio
 import logging
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from aiogram import Bot
-from aiogram.exceptions import AiogramError, TelegramBadRequest
-from aiogram.types import InlineKeyboardMarkup, ReplyParameters
+from aiogram.exceptions import AiogramError
+from aiogram.types import InlineKeyboardMarkup
 
 from bot import keyboards, texts
+from bot.formatting import shown
+from bot.growing import Growing
 from bot.inbox import Arrival
 from bot.parts import Contact, Parts
-from bot.splitting import split
+from bot.splitting import visible
 from core.client import Asked, Begun, Ended, Said
 from core.errors import ApprenticeError, StoreUnavailable
 
@@ -29,76 +30,34 @@ class Answer:
     """What has been said so far, and how it ended."""
 
     text: str = ""
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
     turn_id: str | None = None
     ended: Ended | None = None
     error: ApprenticeError | None = None
 
-    def final(self) -> str:
-        """The text as it stays in the chat."""
-        parts = [self.text.strip()]
+    def words(self) -> str:
+        """What was said, as Markdown; empty where nothing of it could be seen."""
+        return self.text.strip() if visible(shown(self.text)) else ""
+
+    def note(self) -> str:
+        """What stands below it in the chat, or in its place."""
         if self.error:
-            parts.append(texts.sentence(self.error))
-        elif self.ended is None:
-            parts[0] = parts[0] or texts.STOPPED_UNSAID
-        else:
-            parts[0] = parts[0] or texts.NO_WORDS
-            parts += [texts.CHECKED] if self.ended.origin == "approved" else []
-            parts += [texts.sources(self.ended.citations)] if self.ended.citations else []
-            parts += [texts.UNRECORDED] if self.turn_id is None else []
-        return "\n\n".join(part for part in parts if part)
+            return texts.sentence(self.error)
+        if self.ended is None:
+            return "" if self.words() else texts.STOPPED_UNSAID
+        notes = [] if self.words() else [texts.NO_WORDS]
+        notes += [texts.CHECKED] if self.ended.origin == "approved" else []
+        notes += [texts.sources(self.ended.citations)] if self.ended.citations else []
+        notes += [texts.UNRECORDED] if self.turn_id is None else []
+        return "\n\n".join(notes)
 
     def keyboard(self) -> InlineKeyboardMarkup | None:
         """The buttons under it: none where there is no turn, and only 🔄 where nothing was answered."""
         if self.turn_id is None:
             return None
-        answered = self.error is None and (self.ended is not None or self.text.strip())
+        answered = self.error is None and (self.ended is not None or self.words())
         cited = [citation.number for citation in self.ended.citations] if self.ended else []
         return keyboards.feedback(self.turn_id, cited) if answered else keyboards.again(self.turn_id)
-
-
-class Growing:
-    """A text in a chat, in as many messages as its length needs."""
-
-    def __init__(self, bot: Bot, chat_id: int, reply_to: int | None):
-        self._bot = bot
-        self._chat_id = chat_id
-        self._reply = (
-            ReplyParameters(message_id=reply_to, allow_sending_without_reply=True) if reply_to is not None else None
-        )
-        self._shown: list[tuple[str, InlineKeyboardMarkup | None]] = []
-        self.message_ids: list[int] = []
-
-    async def show(self, text: str, keyboard: InlineKeyboardMarkup | None = None) -> None:
-        """Bring the messages to this text, with the buttons under the last.
-
-        Raises: TelegramAPIError.
-        """
-        pieces = [piece.strip() for piece in split(text) if piece.strip()]
-        for n, piece in enumerate(pieces):
-            shown = (piece, keyboard if n == len(pieces) - 1 else None)
-            if n == len(self._shown):
-                self.message_ids.append(await self._send(*shown))
-                self._shown.append(shown)
-            elif self._shown[n] != shown:
-                await self._edit(n, *shown)
-                self._shown[n] = shown
-
-    async def _send(self, text: str, keyboard: InlineKeyboardMarkup | None) -> int:
-        sent = await self._bot.send_message(
-            self._chat_id, text, reply_markup=keyboard, reply_parameters=self._reply if not self._shown else None
-        )
-        return sent.message_id
-
-    async def _edit(self, n: int, text: str, keyboard: InlineKeyboardMarkup | None) -> None:
-        try:
-            await self._bot.edit_message_text(
-                text, chat_id=self._chat_id, message_id=self.message_ids[n], reply_markup=keyboard
-            )
-        except TelegramBadRequest as error:
-            if "message to edit not found" in error.message:
-                self.message_ids[n] = await self._send(text, keyboard)
-            elif "message is not modified" not in error.message:
-                raise
 
 
 async def stream(parts: Parts, contact: Contact, arrival: Arrival, asked: Asked, growing: Growing) -> Answer:
@@ -121,7 +80,7 @@ async def stream(parts: Parts, contact: Contact, arrival: Arrival, asked: Asked,
 
 async def finish(parts: Parts, contact: Contact, growing: Growing, answer: Answer) -> None:
     """Show an answer as it stays, and remember which messages show its turn."""
-    await growing.show(answer.final(), answer.keyboard())
+    await growing.show(answer.words(), answer.note(), answer.keyboard())
     if answer.turn_id is not None:
         try:
             for message_id in growing.message_ids:
@@ -140,6 +99,7 @@ async def _listen(parts: Parts, asked: Asked, answer: Answer, arrival: Arrival) 
                         arrival.kept.set()
                     case Said():
                         answer.text += event.text
+                        answer.begun.set()
                     case Ended():
                         answer.ended, answer.turn_id, answer.text = event, event.turn_id, event.text
     except ApprenticeError as error:
@@ -150,15 +110,17 @@ async def _listen(parts: Parts, asked: Asked, answer: Answer, arrival: Arrival) 
 
 
 async def _keep_showing(growing: Growing, answer: Answer, over: asyncio.Event, private: bool) -> None:
-    pace_s = PRIVATE_PACE_S if private else GROUP_PACE_S
+    waits = {asyncio.create_task(answer.begun.wait()), asyncio.create_task(over.wait())}
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for waiting in waits:
+        waiting.cancel()
     while not over.is_set():
-        with suppress(TimeoutError):
-            await asyncio.wait_for(over.wait(), pace_s)
-            return
         try:
-            await growing.show(answer.text)
+            await growing.grow(answer.text)
         except AiogramError as error:
             log.warning("an answer could not be shown as far as it is: %s", type(error).__name__)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), PRIVATE_PACE_S if private else GROUP_PACE_S)
 
 
 async def _recorded(parts: Parts, turn_id: str) -> str | None:

@@ -37,6 +37,7 @@ ACCESS_REQUESTS = PREFIX + "access:requests"  # hash outside id -> display name,
 PEOPLE = PREFIX + "people"  # set of authors that have a record
 FORGOTTEN = PREFIX + "forgotten"  # string: when somebody was last forgotten (ms); what was tuned before may know them
 ERASURE = PREFIX + "erasure"  # string since (ms): the database's files still hold what was removed; gone once rewritten
+PACE_REFUSED = PREFIX + "pace:refused"  # zset scope -> when Telegram refused a call there (ms); lives a second
 
 
 def turn(turn_id: str) -> str:
@@ -137,3 +138,13 @@ def replica(replica_id: str) -> str:
 def run(snapshot: str) -> str:
     """hash state, version, outcome, summary, until, attempts, error: a refresh, by the hash of what it learns from."""
     return f"{PREFIX}run:{snapshot}"
+
+
+def pace_closed(scope: str) -> str:
+    """string: no call before it is gone, as Telegram asked; by chat, by method where no chat is named, or `bot`."""
+    return f"{PREFIX}pace:{scope}:closed"
+
+
+def pace_sent(scope: str) -> str:
+    """list of when (ms) calls went out in a chat or in all (`bot`), newest first; lives a minute at most."""
+    return f"{PREFIX}pace:{scope}:sent"

@@ -131,6 +131,12 @@ class Settings(BaseModel):
     )
     telegram_webhook_host: str = Field("127.0.0.1", description="Address the webhook listens on.")
     telegram_webhook_port: Port = Field(8443, description="Port the webhook listens on.")
+    telegram_streaming: Literal["edits", "drafts"] = Field(
+        "edits", description="How answers grow: by edits, or as drafts in private chats (some clients flicker)."
+    )
+    telegram_rich: bool = Field(
+        False, description="Complete answers as rich messages, with real tables (some clients show them blank)."
+    )
     telegram_bot_token: Annotated[SecretStr | None, Empty] = Field(
         None, description="The bot's token from @BotFather. Empty: no bot, only the playground."
     )

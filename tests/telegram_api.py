@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from tests.telegram_rules import Invalid, accept, units
 from tests.waiting import until
 
 TOKEN = "123456:AAE-not_a_real_token_but_of_its_shape00"
@@ -26,9 +27,17 @@ BOT = {"id": 123456, "is_bot": True, "first_name": "Apprentice", "username": "ap
 ME = BOT | {"can_join_groups": True, "can_read_all_group_messages": False, "supports_inline_queries": False}
 POLL_S = 0.005
 MAX_DOWNLOAD = 20 * 2**20
-JSON_FIELDS = {"reply_markup", "reply_parameters", "link_preview_options", "allowed_updates", "commands", "entities"}
-NUMBERS = {"chat_id", "message_id", "offset", "limit", "timeout", "max_connections", "user_id"}
-FLAGS = {"show_alert", "drop_pending_updates"}
+JSON_FIELDS = {
+    "reply_markup",
+    "reply_parameters",
+    "link_preview_options",
+    "allowed_updates",
+    "commands",
+    "entities",
+    "rich_message",
+}
+NUMBERS = {"chat_id", "message_id", "offset", "limit", "timeout", "max_connections", "user_id", "draft_id"}
+FLAGS = {"show_alert", "drop_pending_updates", "can_stop", "keep_on_stop"}
 
 
 class Refused(Exception):
@@ -71,6 +80,7 @@ class TelegramApi:
     journal: list[Call] = field(default_factory=list)
     messages: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    drafts: dict[int, dict[str, Any]] = field(default_factory=dict)
     blocked: set[int] = field(default_factory=set)
     confirmed: int = 0
     webhook: dict[str, Any] = field(default_factory=dict)
@@ -201,7 +211,7 @@ class TelegramApi:
 
     async def _send_message(self, params: dict[str, Any]) -> Any:
         chat = _required(params, "chat_id")
-        text = _text(params)
+        content = _content(params)
         if chat in self.blocked:
             raise Refused(403, "Forbidden: bot was blocked by the user")
         message = {
@@ -209,8 +219,7 @@ class TelegramApi:
             "date": int(time.time()),
             "chat": _chat(chat),
             "from": BOT,
-            "text": text,
-            **_given_entities(params),
+            **content,
         }
         reply = params.get("reply_parameters")
         if reply:
@@ -230,12 +239,18 @@ class TelegramApi:
         _check(len(self.files[file]) <= MAX_DOWNLOAD, "file is too big")
         return {"file_id": file, "file_unique_id": file, "file_path": f"documents/{file}"}
 
+    async def _send_message_draft(self, params: dict[str, Any]) -> Any:
+        chat, draft = _required(params, "chat_id"), _required(params, "draft_id")
+        _check(chat > 0 and draft != 0, "DRAFT_INVALID")
+        text = params.get("text", "")
+        self.drafts[chat] = {"draft_id": draft, "text": _content(params)["text"] if text else ""}
+        return True
+
     async def _edit_message_text(self, params: dict[str, Any]) -> Any:
-        text = _text(params)
+        content = _content(params)
         message = self._mine(params)
-        kept = {k: v for k, v in message.items() if k not in ("reply_markup", "entities")}
-        after = kept | {"text": text} | _given_entities(params) | _markup(params)
-        return self._changed(message, after)
+        kept = {k: v for k, v in message.items() if k not in ("reply_markup", "text", "entities", "rich_message")}
+        return self._changed(message, kept | content | _markup(params))
 
     async def _edit_message_reply_markup(self, params: dict[str, Any]) -> Any:
         message = self._mine(params)
@@ -442,11 +457,6 @@ def telegram() -> Iterator[TelegramApi]:
         thread.join()
 
 
-def units(text: str) -> int:
-    """A text's length as Telegram counts it."""
-    return len(text.encode("utf-16-le")) // 2
-
-
 async def _params_of(request: Request, files: dict[str, bytes]) -> dict[str, Any]:
     """The parameters of a call; a file that is sent along is kept, and stands in its parameter as Telegram tells it."""
     if not request.headers.get("content-type", "").startswith("multipart/"):
@@ -487,20 +497,17 @@ def _check(holds: Any, description: str) -> None:
         raise Refused(400, f"Bad Request: {description}")
 
 
-def _text(params: dict[str, Any]) -> str:
-    text = params.get("text", "").strip()
-    _check(text, "message text is empty")
-    _check(units(text) <= 4096, "message is too long")
-    return text
-
-
-def _given_entities(params: dict[str, Any]) -> dict[str, Any]:
-    """Entities as Telegram keeps them; one that reaches beyond the text is refused."""
-    found = params.get("entities", [])
-    length = units(params.get("text", ""))
-    for entity in found:
-        _check(0 <= entity["offset"] < entity["offset"] + entity["length"] <= length, "ENTITY_BOUNDS_INVALID")
-    return {"entities": found} if found else {}
+def _content(params: dict[str, Any]) -> dict[str, Any]:
+    if "rich_message" in params:
+        rich = params["rich_message"]
+        _check(rich.get("markdown", "").strip(), "rich message is empty")
+        return {"text": "", "rich_message": {"blocks": [], **rich}}
+    entities = params.get("entities", [])
+    try:
+        text = accept(params.get("text", ""), entities)
+    except Invalid as invalid:
+        raise Refused(400, f"Bad Request: {invalid}") from None
+    return {"text": text} | ({"entities": entities} if entities else {})
 
 
 def _markup(params: dict[str, Any]) -> dict[str, Any]:
@@ -548,6 +555,8 @@ _METHODS = {
     "sendMessage": TelegramApi._send_message,
     "sendDocument": TelegramApi._send_document,
     "getFile": TelegramApi._get_file,
+    "sendRichMessage": TelegramApi._send_message,
+    "sendMessageDraft": TelegramApi._send_message_draft,
     "editMessageText": TelegramApi._edit_message_text,
     "editMessageReplyMarkup": TelegramApi._edit_message_reply_markup,
     "deleteMessage": TelegramApi._delete_message,

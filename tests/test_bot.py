@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.keyboards import Stop
 from core import keys
 from retrieval.embedder import Embedder
 from retrieval.ingest import ingest
@@ -88,7 +89,7 @@ def test_an_answer_grows_by_edits_and_ends_exact(world):
     assert all(answer["text"].startswith(e.params["text"]) for e in edits)
     assert all("parse_mode" not in c.params for c in [sent, *edits])
     gaps = [b.at - a.at for a, b in itertools.pairwise([sent, *edits[:-1]])]
-    assert all(gap > 0.9 for gap in gaps), gaps
+    assert all(gap > 0.9 for gap in gaps[1:]), "only the first words follow at once"
 
 
 def test_the_model_answers_and_follows_the_conversation(world):
@@ -241,13 +242,37 @@ def test_stop_keeps_what_was_said(world):
     ann.wait_text("No answer is running", idle)
 
 
+def test_a_button_ends_an_answer_and_keeps_what_was_said(world):
+    ann = world.member()
+    asked = ann.send("script:endless")
+    growing = ann.wait_text("word3", asked)
+    assert buttons(growing) == ["⏹"]
+    assert ann.press(growing, "⏹")["text"] == "Stopped."
+    answer = ann.wait_answer(asked)
+    turn = world.turn(answer)
+    assert answer["message_id"] == growing["message_id"] and turn.status == "stopped"
+    assert answer["text"] == turn.reply.strip() and "⏹" not in buttons(answer)
+    assert ann.press_data(answer, Stop().pack())["text"] == "No answer is running."
+
+
+def test_formatting_comes_with_the_last_edit(world):
+    ann = world.member()
+    answer = ann.wait_answer(ann.send("script:markdown"))
+    assert (
+        answer["text"] == "Use code:\n\nx = 1" and world.turn(answer).reply == "Use **code**:\n\n```python\nx = 1\n```"
+    )
+    assert [(e["type"], e.get("language")) for e in answer["entities"]] == [("bold", None), ("pre", "python")]
+    *growing, final = world.edits(answer)
+    assert growing and all("entities" not in call.params for call in growing) and final.params["entities"]
+
+
 def test_chats_run_side_by_side_and_each_in_order(world):
     ann, bob = world.member(), world.member("Bob")
     slow = ann.send("script:steady")
     second = ann.send("script:short second")
     quick = bob.send("script:short")
     bob.wait_answer(quick)
-    assert not any(buttons(m) for m in ann.seen()), "the slow answer still runs"
+    assert not any("👍" in buttons(m) for m in ann.seen()), "the slow answer still runs"
     answer = ann.wait_answer(slow)
     following = ann.wait(lambda m: m["text"] == "It is scripted.")
     assert following["message_id"] > answer["message_id"] > second["message_id"]
@@ -264,8 +289,8 @@ def test_flood_control_is_waited_for_and_nothing_else_happens(world):
     calls = [c for c in world.api.journal if c.params.get("chat_id") == ann.id]
     for refused, following in itertools.pairwise(calls):
         if refused.status == 429:
-            assert following.params == refused.params, "the same call again, and none in between"
             assert following.at - refused.at >= (1 if refused.method == "sendMessage" else 2)
+    assert calls[1].params == calls[0].params, "what stays is sent again; an edit on the way is not"
     assert [c.status for c in calls].count(429) == 2
     world.api.fault("answerCallbackQuery", 429, "Too Many Requests: retry after 1", retry_after=1)
     assert ann.press(answer, "👍")["text"]

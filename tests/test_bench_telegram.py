@@ -1,0 +1,31 @@
+"""The flood drill: a real bot, a Bot API server that refuses every tenth call, and many chats at once."""
+
+import json
+
+import pytest
+
+from bench.telegram import CALM, FIRST_CALM, LONG_EVERY, QUESTIONS, _is_exact, _reply, run
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("chats", [LONG_EVERY, pytest.param(50, marks=pytest.mark.long)])
+def test_in_a_flood_every_answer_arrives_whole_once_and_in_order(chats):
+    said = []
+    figures = run(said.append, chats)
+    flood = figures["flood"]
+    assert (flood["chats"], flood["questions"]) == (chats, chats * QUESTIONS)
+    assert flood["refused"] >= flood["calls"] // 10 > 0
+    assert (flood["answers_not_exact"], flood["calls_inside_a_pause"]) == (0, 0)
+    assert 0 < flood["first_text_s"]["median"] <= flood["first_text_s"]["p95"] <= flood["all_complete_s"]
+    assert 0 < figures["overhead_ms"]["median"] <= figures["overhead_ms"]["p95"]
+    assert len(said) == 2 and json.dumps(figures)
+
+
+def test_what_is_missing_doubled_or_out_of_order_is_not_exact():
+    first, second = ("".join(_reply(f"chat 1 question {n}")).replace("**", "") for n in range(QUESTIONS))
+    assert _is_exact(1, [first, second]) and _is_exact(1, [first[:90], first[90:], second])
+    assert not any(
+        _is_exact(1, texts) for texts in ([second, first], [first], [first, first, second], ["…", first, second])
+    )
+    assert len("".join(_reply(f"chat {LONG_EVERY} question 0"))) > 2 * 4096
+    assert len("".join(_reply(f"chat {FIRST_CALM + CALM} question 0"))) < 4096
