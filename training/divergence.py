@@ -1,5 +1,6 @@
 """The KL budget: how far from the base model a tuned one may go on prompts that nobody's feedback is about."""
 
+import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import cycle, islice
@@ -11,6 +12,7 @@ from training.hands import Hands
 from training.objectives import token_logits
 from training.packing import Packed, Row, pack
 
+SAFETY = 0.98
 EVERY, ROWS = 4, 2
 """One optimiser step in EVERY is held to ROWS general prompts: a pass over them costs as much as one over a batch."""
 WEIGHT = float(EVERY)
@@ -42,6 +44,24 @@ class Budget:
         if total <= self._nats:
             return total, []
         return total, hands.map(lambda each: torch.autograd.grad(WEIGHT * each, parameters), parts)
+
+    def hold(self, model: PeftModel, hands: Hands) -> tuple[float, float]:
+        """Shrink an adapter until the divergence on all general prompts is within the budget.
+
+        Penalties alone promise no bound. The divergence grows about with the square of the weights, so that a search
+        along the line to base takes few steps, as in TRPO (Schulman et al. 2015); what is learned fades more slowly than
+        what is forgotten comes back (WiSE-FT, Wortsman et al. 2022). Returns the divergence (nats a token) and the share of
+        the weights that is left.
+        """
+        kept, found = 1.0, self.measure(model, hands)
+        while found > self._nats:
+            share = SAFETY * math.sqrt(self._nats / found)
+            with torch.no_grad():
+                for name, weights in model.named_parameters():
+                    if "lora_B" in name:
+                        weights.mul_(share)
+            kept, found = kept * share, self.measure(model, hands)
+        return found, kept
 
     def measure(self, model: PeftModel, hands: Hands) -> float:
         """The divergence on all general prompts (nats a token)."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import chain, islice
+from itertools import accumulate, chain, islice
 from pathlib import Path
 from statistics import median
 
@@ -25,7 +25,7 @@ from training.hands import Hands, useful_hands
 from training.journal import Journal
 from training.objectives import example_rows, log_probabilities, references, rows_of, token_logits, total_loss
 from training.packing import Row, pack, packed_tokens
-from training.plan import Stages, batches, shares
+from training.plan import Stages, batches, numbers_of, shares
 from training.room import affordable, enough_memory, free_bytes
 from training.sharing import Courtesy
 
@@ -34,6 +34,8 @@ SAVE_S = 60
 """Seconds between two checkpoints: what a kill costs at most."""
 WORSE = 1.01
 """Training stops where the median loss on what it watches has grown by this since its best pass."""
+STEPS, FEWEST, MOST = 300, 3, 8
+"""Optimiser steps that a training has, if that takes neither fewer nor more passes over its examples."""
 Progress = Callable[[str, int, int], None]
 
 
@@ -45,7 +47,7 @@ class Hyperparameters:
     rank: int = 16
     alpha: int = 8
     learning_rate: float = 1e-3
-    epochs: int = 3
+    epochs: int | None = None
     batch: int = 8
     batch_tokens: int = 1024
     warmup_share: float = 0.1
@@ -55,18 +57,25 @@ class Hyperparameters:
 
     def as_dict(self) -> dict[str, float | int | str]:
         """For a manifest."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    def passes(self, examples: int) -> int:
+        """How often so many examples are read: until STEPS steps are made, within FEWEST and MOST passes."""
+        if self.epochs is not None:
+            return self.epochs
+        return min(MOST, max(FEWEST, math.ceil(STEPS * self.batch / max(1, examples))))
 
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What a training reads: examples to learn, some to watch and not to learn, general rows to stay near base on, and
-    passages of documents that are learned before anything else."""
+    """What a training reads: examples to learn, some to watch and not to learn, general rows to stay near base on,
+    passages of documents that are learned before anything else, and general examples to `replay`, each in one pass."""
 
     learn: Sequence[Example]
     watch: Sequence[Example] = ()
     general: Sequence[Row] = ()
     domain: Sequence[Example] = ()
+    replay: Sequence[Example] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +93,8 @@ class Means:
 @dataclass(frozen=True, slots=True)
 class Trained:
     """What a training did: mean loss of each optimiser step, the divergence from base (nats a token) where it was
-    looked at, its cost, why it ended early, if it did, and `divergence` on all general rows in the end."""
+    looked at, its cost, why it ended early, if it did, `divergence` on all general rows in the end, and the share of the
+    weights that was `kept` to hold it to its budget."""
 
     losses: tuple[float, ...]
     divergences: tuple[float, ...]
@@ -93,6 +103,7 @@ class Trained:
     targets: tuple[str, ...]
     ended_early: str | None = None
     divergence: float | None = None
+    kept: float = 1.0
 
 
 def train(model_folder: Path, material: Material, how: Hyperparameters, means: Means, progress: Progress) -> Trained:
@@ -103,7 +114,9 @@ def train(model_folder: Path, material: Material, how: Hyperparameters, means: M
     Raises: NotEnoughMemory, DiskFull.
     """
     torch.manual_seed(how.seed)
-    longest = max(packed_tokens(rows_of([e])) for e in [*material.domain, *material.learn, *material.watch])
+    longest = max(
+        packed_tokens(rows_of([e])) for e in [*material.domain, *material.learn, *material.watch, *material.replay]
+    )
     free, item_bytes = free_bytes(means.device), means.dtype.itemsize
     most = useful_hands(means.device)
     limit, count = affordable(model_folder, how.batch_tokens, free, item_bytes, longest, most)
@@ -139,12 +152,14 @@ class _Run:
         self._budget = Budget(material.general, how.kl_budget, means.device) if material.general else None
         self._courtesy = Courtesy() if means.device == "cpu" else None
         order = random.Random(how.seed)
-        self._examples = [*material.domain, *material.learn]
-        domain = range(len(material.domain))
-        epochs = [self._batches(range(len(domain), len(self._examples)), order) for _ in range(how.epochs)]
+        self._examples = [*material.domain, *material.learn, *material.replay]
+        domain, learn, replay = numbers_of(material.domain, material.learn, material.replay)
+        passes = how.passes(len(learn))
+        epochs = [self._batches([*learn, *replay[n::passes]], order) for n in range(passes)]
         steps = [batch for epoch in epochs for batch in epoch]
         self._stages = Stages(self._batches(domain, order), steps, means.seconds, how.warmup_share)
-        self._epoch_steps = len(epochs[0])
+        self._ends = set(accumulate(len(epoch) for epoch in epochs))
+        """After how many steps on examples a pass is over."""
         self._base: dict[int, list[float]] = {}
         self._losses: list[float] = []
         self._divergences: list[float] = []
@@ -166,7 +181,7 @@ class _Run:
             self._spent_s = time.monotonic() - began
             progress("learning", done + 1, len(steps))
             learned = done + 1 - self._stages.domain_steps
-            if learned > 0 and learned % self._epoch_steps == 0 and self._grew_worse(done + 1):
+            if learned in self._ends and self._grew_worse(done + 1):
                 why = f"what was watched grew worse before step {done + 1} of {len(steps)}"
             elif self._spent_s - saved_at >= SAVE_S:
                 self._save()
@@ -175,10 +190,10 @@ class _Run:
             set_peft_model_state_dict(self._model, self._best[1])
         targets = tuple(sorted(self._model.peft_config["default"].target_modules))
         losses, divergences = tuple(self._losses), tuple(self._divergences)
-        divergence = self._budget.measure(self._model, self._hands) if self._budget else None
-        return Trained(losses, divergences, self._tokens, self._spent_s, targets, why, divergence)
+        divergence, kept = self._budget.hold(self._model, self._hands) if self._budget else (None, 1.0)
+        return Trained(losses, divergences, self._tokens, self._spent_s, targets, why, divergence, kept)
 
-    def _batches(self, numbers: range, order: random.Random) -> list[list[int]]:
+    def _batches(self, numbers: Sequence[int], order: random.Random) -> list[list[int]]:
         """Batches of the examples with these numbers."""
         found = batches([self._examples[n] for n in numbers], self._how.batch, order)
         return [[numbers[n] for n in batch] for batch in found]

@@ -95,7 +95,7 @@ def tune(
     checkpoints = Checkpoints(folder, snapshot.hash)
     with Journal(folder, snapshot.hash, settings, resumes=checkpoints.load() is not None) as journal:
         means = Means(device, dtype, draft, checkpoints, journal, settings.train_max_s)
-        material = Material([*learn, *replay], watch, apart, snapshot.domain.learn)
+        material = Material(learn, watch, apart, snapshot.domain.learn, replay)
         return train(base.folder, material, how, means, progress)
 
 
@@ -111,6 +111,8 @@ def manifest_of(
     found = {"final_loss": round(trained.losses[-1], 4), "tokens": trained.tokens, "steps": len(trained.losses)}
     if trained.divergence is not None:
         found["divergence"] = round(trained.divergence, 4)
+    if trained.kept < 1:
+        found["kept"] = round(trained.kept, 4)
     if trained.ended_early:
         found["ended_early"] = trained.ended_early
     return replace(
