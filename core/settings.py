@@ -105,8 +105,8 @@ class Settings(BaseModel):
     lock_s: int = Field(30, ge=3, description="After this long without a sign of life a refresh is taken over.")
     train_device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where training computes.")
     lora_rank: int = Field(16, ge=1, le=256, description="Rank of new adapters.")
-    epochs: int | None = Field(
-        None, ge=1, le=20, description="Passes over the examples in a refresh; unset, 3 to 8, the fewer there are."
+    epochs: Annotated[int | None, Empty] = Field(
+        None, ge=1, le=20, description="Passes over the examples in a refresh. Empty: 3 to 8, more over fewer."
     )
     learning_rate: float = Field(1e-3, gt=0, lt=1, description="Peak learning rate of a refresh.")
     train_max_s: int = Field(

@@ -48,10 +48,10 @@ class Budget:
     def hold(self, model: PeftModel, hands: Hands) -> tuple[float, float]:
         """Shrink an adapter until the divergence on all general prompts is within the budget.
 
-        Penalties alone promise no bound. The divergence grows about with the square of the weights, so that a search
-        along the line to base takes few steps, as in TRPO (Schulman et al. 2015); what is learned fades more slowly than
-        what is forgotten comes back (WiSE-FT, Wortsman et al. 2022). Returns the divergence (nats a token) and the share of
-        the weights that is left.
+        A penalty promises no bound, so a line search does, as in TRPO (Schulman et al. 2015). The divergence grows about
+        with the square of the weights; what was learned fades more slowly (WiSE-FT, Wortsman et al. 2022).
+
+        Returns the divergence (nats a token) and the share of the weights that is left.
         """
         kept, found = 1.0, self.measure(model, hands)
         while found > self._nats:

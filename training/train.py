@@ -93,8 +93,8 @@ class Means:
 @dataclass(frozen=True, slots=True)
 class Trained:
     """What a training did: mean loss of each optimiser step, the divergence from base (nats a token) where it was
-    looked at, its cost, why it ended early, if it did, `divergence` on all general rows in the end, and the share of the
-    weights that was `kept` to hold it to its budget."""
+    looked at, its cost, why it ended early, if it did, `divergence` on all general rows in the end, and the share of
+    the weights that was `kept` for its budget."""
 
     losses: tuple[float, ...]
     divergences: tuple[float, ...]
