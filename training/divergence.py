@@ -48,8 +48,8 @@ class Budget:
     def hold(self, model: PeftModel, hands: Hands) -> tuple[float, float]:
         """Shrink an adapter until the divergence on all general prompts is within the budget.
 
-        A penalty promises no bound, so a line search does, as in TRPO (Schulman et al. 2015). The divergence grows about
-        with the square of the weights; what was learned fades more slowly (WiSE-FT, Wortsman et al. 2022).
+        A penalty promises no bound, so a line search does, as in TRPO (Schulman et al. 2015): the divergence grows
+        about with the square of the weights, and what was learned fades more slowly (WiSE-FT, Wortsman et al. 2022).
 
         Returns the divergence (nats a token) and the share of the weights that is left.
         """
