@@ -21,12 +21,13 @@ from core.settings import Settings
 from training.checkpoints import Checkpoints
 from training.examples import Example
 from training.hands import Hands
+from training.hyperparameters import Hyperparameters
 from training.journal import Journal
 from training.objectives import log_probabilities, rows_of, token_logits, total_loss
 from training.packing import pack, packed_tokens
 from training.plan import rate_share, shares
 from training.room import NotEnoughMemory, affordable
-from training.train import Hyperparameters, Material, Means, train
+from training.train import Material, Means, train
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = Hyperparameters(rank=2, alpha=4, epochs=2, batch=4)

@@ -5,7 +5,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate, chain, islice
 from pathlib import Path
@@ -22,6 +22,7 @@ from training.checkpoints import Checkpoints
 from training.divergence import Budget, Gradients
 from training.examples import Example
 from training.hands import Hands, useful_hands
+from training.hyperparameters import Hyperparameters
 from training.journal import Journal
 from training.objectives import example_rows, log_probabilities, references, rows_of, token_logits, total_loss
 from training.packing import Row, pack, packed_tokens
@@ -34,36 +35,7 @@ SAVE_S = 60
 """Seconds between two checkpoints: what a kill costs at most."""
 WORSE = 1.01
 """Training stops where the median loss on what it watches has grown by this since its best pass."""
-STEPS, FEWEST, MOST = 300, 3, 8
-"""Optimiser steps that a training has, if that takes neither fewer nor more passes over its examples."""
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Hyperparameters:
-    """How an adapter is tuned (rsLoRA: Kalajdzievski 2023). `batch` counts examples an optimiser step sees,
-    `batch_tokens` bounds a forward pass, `kl_budget` is in nats a token."""
-
-    rank: int = 16
-    alpha: int = 8
-    learning_rate: float = 1e-3
-    epochs: int | None = None
-    batch: int = 8
-    batch_tokens: int = 1024
-    warmup_share: float = 0.1
-    max_gradient_norm: float = 1.0
-    kl_budget: float = 0.1
-    seed: int = 0
-
-    def as_dict(self) -> dict[str, float | int | str]:
-        """For a manifest."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
-
-    def passes(self, examples: int) -> int:
-        """How often so many examples are read: until STEPS steps are made, within FEWEST and MOST passes."""
-        if self.epochs is not None:
-            return self.epochs
-        return min(MOST, max(FEWEST, math.ceil(STEPS * self.batch / max(1, examples))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,11 @@ from retrieval.generations import public_chunks
 from training.checkpoints import Checkpoints
 from training.domain import divide
 from training.examples import Example, as_examples, general_slice
+from training.hyperparameters import Hyperparameters
 from training.journal import Journal
 from training.snapshot import Recipe, Snapshot, build
 from training.sources import Record
-from training.train import Hyperparameters, Material, Means, Trained, train
+from training.train import Material, Means, Trained, train
 from workers.context import Context
 
 WATCHED_SHARE = 20
