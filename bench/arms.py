@@ -20,8 +20,9 @@ from core.settings import Settings
 from training.checkpoints import Checkpoints
 from training.examples import EvaluationItem, as_examples, general_slice
 from training.gate import judge
+from training.hyperparameters import Hyperparameters
 from training.journal import Journal
-from training.train import Hyperparameters, Material, Means, train
+from training.train import Material, Means, train
 from workers.judging import open_judge
 
 PROMPT_TOKENS = 1536

@@ -65,7 +65,7 @@ def _measured(way: str, data: Path, folder: Path) -> dict[str, Any]:
     from adapters.base import prepare_base
     from adapters.numerics import training_dtype
     from training.examples import as_examples
-    from training.train import Hyperparameters
+    from training.hyperparameters import Hyperparameters
 
     base = prepare_base(None, folder)
     how = Hyperparameters(epochs=1)

@@ -109,7 +109,9 @@ class Settings(BaseModel):
     lock_s: int = Field(30, ge=3, description="After this long without a sign of life a refresh is taken over.")
     train_device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where training computes.")
     lora_rank: int = Field(16, ge=1, le=256, description="Rank of new adapters.")
-    epochs: int = Field(3, ge=1, le=20, description="Passes over the examples in a refresh.")
+    epochs: Annotated[int | None, Empty] = Field(
+        None, ge=1, le=20, description="Passes over the examples in a refresh. Empty: 3 to 8, more over fewer."
+    )
     learning_rate: float = Field(1e-3, gt=0, lt=1, description="Peak learning rate of a refresh.")
     train_max_s: int = Field(
         3600, ge=1, description="Longest training of a refresh, in seconds; it keeps what it learned until then."

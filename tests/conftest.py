@@ -107,8 +107,9 @@ def letters(base):
     from core.settings import Settings
     from training.checkpoints import Checkpoints
     from training.examples import Example
+    from training.hyperparameters import Hyperparameters
     from training.journal import Journal
-    from training.train import Hyperparameters, Material, Means, train
+    from training.train import Material, Means, train
 
     renderer = Renderer(load_tokenizer(base), base.tokenizer_hash, 512)
     questions = ["Tell me a story about ships.", "What is the capital of France?"]

@@ -61,7 +61,7 @@ def test_the_environment_wins_over_the_file(tmp_path):
         ("APPRENTICE_SERVING_PORT", "eighty"),
         ("APPRENTICE_DEVICE", "tpu"),
         ("APPRENTICE_MIN_SIMILARITY", "2"),
-        ("APPRENTICE_EPOCHS", ""),
+        ("APPRENTICE_EPOCHS", "some"),
         ("APPRENTICE_LEARNING_RATE", "0"),
     ],
 )

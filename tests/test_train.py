@@ -21,12 +21,13 @@ from core.settings import Settings
 from training.checkpoints import Checkpoints
 from training.examples import Example
 from training.hands import Hands
+from training.hyperparameters import Hyperparameters
 from training.journal import Journal
 from training.objectives import log_probabilities, rows_of, token_logits, total_loss
 from training.packing import pack, packed_tokens
 from training.plan import rate_share, shares
 from training.room import NotEnoughMemory, affordable
-from training.train import Hyperparameters, Material, Means, train
+from training.train import Material, Means, train
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = Hyperparameters(rank=2, alpha=4, epochs=2, batch=4)
@@ -97,7 +98,7 @@ def means(draft: Path, **fields) -> Means:
 
 
 def on_cpu(base, examples, draft, how=SMALL, progress=lambda stage, done, total: None, **fields):
-    material = Material(examples, *(fields.pop(name, ()) for name in ("watch", "general", "domain")))
+    material = Material(examples, *(fields.pop(name, ()) for name in ("watch", "general", "domain", "replay")))
     with (used := means(draft, **fields)).journal:
         return train(base.folder, material, how, used, progress)
 
@@ -177,8 +178,19 @@ def test_a_budget_keeps_the_tuned_model_nearer_to_base(base, tmp_path):
     how = replace(SMALL, epochs=9, learning_rate=5e-3)
     general = [(e.prompt_ids, e.reply_ids) for e in examples[1:]]
     free = on_cpu(base, examples[:1], tmp_path / "free", replace(how, kl_budget=math.inf), general=general)
-    held = on_cpu(base, examples[:1], tmp_path / "held", replace(how, kl_budget=0.0), general=general)
+    held = on_cpu(base, examples[:1], tmp_path / "held", replace(how, kl_budget=0.001), general=general)
     assert held.divergences[0] == free.divergences[0] and held.divergences[-1] < 0.7 * free.divergences[-1]
+    assert free.kept == 1 and free.divergence > 0.001
+    assert 0 < held.kept < 1 and 0.0001 < held.divergence <= 0.001
+
+
+def test_few_examples_are_read_more_often_than_many_and_general_ones_once_in_all(tiny, tmp_path):
+    assert [Hyperparameters(batch=8).passes(count) for count in (0, 1, 200, 480, 1000, 10000)] == [8, 8, 8, 5, 3, 3]
+    assert Hyperparameters(epochs=2).passes(10000) == 2
+    learn, *general = examples_for(tiny)
+    done = on_cpu(tiny, [learn], tmp_path / "draft", replace(SMALL, epochs=3), replay=general)
+    read = [learn] * 3 + general
+    assert done.tokens == sum(len(e.prompt_ids) + len(e.reply_ids) for e in read) and len(done.losses) == 3
 
 
 def test_it_ends_when_what_is_watched_grows_worse_and_keeps_what_was_best(tiny, tmp_path):

@@ -1,5 +1,6 @@
 """The KL budget: how far from the base model a tuned one may go on prompts that nobody's feedback is about."""
 
+import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import cycle, islice
@@ -11,6 +12,7 @@ from training.hands import Hands
 from training.objectives import token_logits
 from training.packing import Packed, Row, pack
 
+SAFETY = 0.98
 EVERY, ROWS = 4, 2
 """One optimiser step in EVERY is held to ROWS general prompts: a pass over them costs as much as one over a batch."""
 WEIGHT = float(EVERY)
@@ -42,6 +44,24 @@ class Budget:
         if total <= self._nats:
             return total, []
         return total, hands.map(lambda each: torch.autograd.grad(WEIGHT * each, parameters), parts)
+
+    def hold(self, model: PeftModel, hands: Hands) -> tuple[float, float]:
+        """Shrink an adapter until the divergence on all general prompts is within the budget.
+
+        A penalty promises no bound, so a line search does, as in TRPO (Schulman et al. 2015): the divergence grows
+        about with the square of the weights, and what was learned fades more slowly (WiSE-FT, Wortsman et al. 2022).
+
+        Returns the divergence (nats a token) and the share of the weights that is left.
+        """
+        kept, found = 1.0, self.measure(model, hands)
+        while found > self._nats:
+            share = SAFETY * math.sqrt(self._nats / found)
+            with torch.no_grad():
+                for name, weights in model.named_parameters():
+                    if "lora_B" in name:
+                        weights.mul_(share)
+            kept, found = kept * share, self.measure(model, hands)
+        return found, kept
 
     def measure(self, model: PeftModel, hands: Hands) -> float:
         """The divergence on all general prompts (nats a token)."""

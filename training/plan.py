@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 
 from training.examples import Example
 from training.objectives import rows_of
@@ -18,6 +19,12 @@ def rate_share(step: int, steps: int, warmup_share: float) -> float:
     if step < warmup:
         return (step + 1) / warmup
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+
+def numbers_of(*parts: Sequence[Example]) -> list[range]:
+    """The numbers of each part's examples, where the parts stand one after another."""
+    ends = list(accumulate((len(part) for part in parts), initial=0))
+    return [range(*pair) for pair in pairwise(ends)]
 
 
 def batches(examples: Sequence[Example], size: int, order: random.Random) -> list[list[int]]:

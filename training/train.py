@@ -5,9 +5,9 @@ import math
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
-from itertools import chain, islice
+from itertools import accumulate, chain, islice
 from pathlib import Path
 from statistics import median
 
@@ -22,10 +22,11 @@ from training.checkpoints import Checkpoints
 from training.divergence import Budget, Gradients
 from training.examples import Example
 from training.hands import Hands, useful_hands
+from training.hyperparameters import Hyperparameters
 from training.journal import Journal
 from training.objectives import example_rows, log_probabilities, references, rows_of, token_logits, total_loss
 from training.packing import Row, pack, packed_tokens
-from training.plan import Stages, batches, shares
+from training.plan import Stages, batches, numbers_of, shares
 from training.room import affordable, enough_memory, free_bytes
 from training.sharing import Courtesy
 
@@ -38,35 +39,15 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Hyperparameters:
-    """How an adapter is tuned (rsLoRA: Kalajdzievski 2023). `batch` counts examples an optimiser step sees,
-    `batch_tokens` bounds a forward pass, `kl_budget` is in nats a token."""
-
-    rank: int = 16
-    alpha: int = 8
-    learning_rate: float = 1e-3
-    epochs: int = 3
-    batch: int = 8
-    batch_tokens: int = 1024
-    warmup_share: float = 0.1
-    max_gradient_norm: float = 1.0
-    kl_budget: float = 0.1
-    seed: int = 0
-
-    def as_dict(self) -> dict[str, float | int | str]:
-        """For a manifest."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
 class Material:
-    """What a training reads: examples to learn, some to watch and not to learn, general rows to stay near base on, and
-    passages of documents that are learned before anything else."""
+    """What a training reads: examples to learn, some to watch and not to learn, general rows to stay near base on,
+    passages of documents that are learned before anything else, and general examples to `replay`, each in one pass."""
 
     learn: Sequence[Example]
     watch: Sequence[Example] = ()
     general: Sequence[Row] = ()
     domain: Sequence[Example] = ()
+    replay: Sequence[Example] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +65,8 @@ class Means:
 @dataclass(frozen=True, slots=True)
 class Trained:
     """What a training did: mean loss of each optimiser step, the divergence from base (nats a token) where it was
-    looked at, its cost, why it ended early, if it did, and `divergence` on all general rows in the end."""
+    looked at, its cost, why it ended early, if it did, `divergence` on all general rows in the end, and the share of
+    the weights that was `kept` for its budget."""
 
     losses: tuple[float, ...]
     divergences: tuple[float, ...]
@@ -93,6 +75,7 @@ class Trained:
     targets: tuple[str, ...]
     ended_early: str | None = None
     divergence: float | None = None
+    kept: float = 1.0
 
 
 def train(model_folder: Path, material: Material, how: Hyperparameters, means: Means, progress: Progress) -> Trained:
@@ -103,7 +86,9 @@ def train(model_folder: Path, material: Material, how: Hyperparameters, means: M
     Raises: NotEnoughMemory, DiskFull.
     """
     torch.manual_seed(how.seed)
-    longest = max(packed_tokens(rows_of([e])) for e in [*material.domain, *material.learn, *material.watch])
+    longest = max(
+        packed_tokens(rows_of([e])) for e in [*material.domain, *material.learn, *material.watch, *material.replay]
+    )
     free, item_bytes = free_bytes(means.device), means.dtype.itemsize
     most = useful_hands(means.device)
     limit, count = affordable(model_folder, how.batch_tokens, free, item_bytes, longest, most)
@@ -139,12 +124,14 @@ class _Run:
         self._budget = Budget(material.general, how.kl_budget, means.device) if material.general else None
         self._courtesy = Courtesy() if means.device == "cpu" else None
         order = random.Random(how.seed)
-        self._examples = [*material.domain, *material.learn]
-        domain = range(len(material.domain))
-        epochs = [self._batches(range(len(domain), len(self._examples)), order) for _ in range(how.epochs)]
+        self._examples = [*material.domain, *material.learn, *material.replay]
+        domain, learn, replay = numbers_of(material.domain, material.learn, material.replay)
+        passes = how.passes(len(learn))
+        epochs = [self._batches([*learn, *replay[n::passes]], order) for n in range(passes)]
         steps = [batch for epoch in epochs for batch in epoch]
         self._stages = Stages(self._batches(domain, order), steps, means.seconds, how.warmup_share)
-        self._epoch_steps = len(epochs[0])
+        self._ends = set(accumulate(len(epoch) for epoch in epochs))
+        """After how many steps on examples a pass is over."""
         self._base: dict[int, list[float]] = {}
         self._losses: list[float] = []
         self._divergences: list[float] = []
@@ -166,7 +153,7 @@ class _Run:
             self._spent_s = time.monotonic() - began
             progress("learning", done + 1, len(steps))
             learned = done + 1 - self._stages.domain_steps
-            if learned > 0 and learned % self._epoch_steps == 0 and self._grew_worse(done + 1):
+            if learned in self._ends and self._grew_worse(done + 1):
                 why = f"what was watched grew worse before step {done + 1} of {len(steps)}"
             elif self._spent_s - saved_at >= SAVE_S:
                 self._save()
@@ -175,10 +162,10 @@ class _Run:
             set_peft_model_state_dict(self._model, self._best[1])
         targets = tuple(sorted(self._model.peft_config["default"].target_modules))
         losses, divergences = tuple(self._losses), tuple(self._divergences)
-        divergence = self._budget.measure(self._model, self._hands) if self._budget else None
-        return Trained(losses, divergences, self._tokens, self._spent_s, targets, why, divergence)
+        divergence, kept = self._budget.hold(self._model, self._hands) if self._budget else (None, 1.0)
+        return Trained(losses, divergences, self._tokens, self._spent_s, targets, why, divergence, kept)
 
-    def _batches(self, numbers: range, order: random.Random) -> list[list[int]]:
+    def _batches(self, numbers: Sequence[int], order: random.Random) -> list[list[int]]:
         """Batches of the examples with these numbers."""
         found = batches([self._examples[n] for n in numbers], self._how.batch, order)
         return [[numbers[n] for n in batch] for batch in found]

@@ -19,10 +19,11 @@ from retrieval.generations import public_chunks
 from training.checkpoints import Checkpoints
 from training.domain import divide
 from training.examples import Example, as_examples, general_slice
+from training.hyperparameters import Hyperparameters
 from training.journal import Journal
 from training.snapshot import Recipe, Snapshot, build
 from training.sources import Record
-from training.train import Hyperparameters, Material, Means, Trained, train
+from training.train import Material, Means, Trained, train
 from workers.context import Context
 
 WATCHED_SHARE = 20
@@ -95,7 +96,7 @@ def tune(
     checkpoints = Checkpoints(folder, snapshot.hash)
     with Journal(folder, snapshot.hash, settings, resumes=checkpoints.load() is not None) as journal:
         means = Means(device, dtype, draft, checkpoints, journal, settings.train_max_s)
-        material = Material([*learn, *replay], watch, apart, snapshot.domain.learn)
+        material = Material(learn, watch, apart, snapshot.domain.learn, replay)
         return train(base.folder, material, how, means, progress)
 
 
@@ -111,6 +112,8 @@ def manifest_of(
     found = {"final_loss": round(trained.losses[-1], 4), "tokens": trained.tokens, "steps": len(trained.losses)}
     if trained.divergence is not None:
         found["divergence"] = round(trained.divergence, 4)
+    if trained.kept < 1:
+        found["kept"] = round(trained.kept, 4)
     if trained.ended_early:
         found["ended_early"] = trained.ended_early
     return replace(

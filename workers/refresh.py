@@ -28,10 +28,10 @@ from core.store import durable
 from feedback.progress import clear_progress, report_progress
 from training.examples import general_slice
 from training.gate import judge
+from training.hyperparameters import Hyperparameters
 from training.room import NotEnoughMemory, enough_memory
 from training.shipped import checked_items, learned_items
 from training.snapshot import Snapshot
-from training.train import Hyperparameters
 from training.verdict import MIN_ITEMS
 from workers.context import Context
 from workers.judging import open_judge
