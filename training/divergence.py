@@ -12,7 +12,10 @@ from training.hands import Hands
 from training.objectives import token_logits
 from training.packing import Packed, Row, pack
 
+PENALISED = 0.5
+"""The share of the budget above which steps are pulled back."""
 SAFETY = 0.98
+"""How far below the budget a shrunk adapter is aimed at, as a share of its weights."""
 EVERY, ROWS = 4, 2
 """One optimiser step in EVERY is held to ROWS general prompts: a pass over them costs as much as one over a batch."""
 WEIGHT = float(EVERY)
@@ -38,10 +41,10 @@ class Budget:
             pass
 
     def look(self, model: PeftModel, parameters: Sequence[torch.Tensor], hands: Hands) -> tuple[float, list[Gradients]]:
-        """The divergence on the next prompts (nats a token); over the budget, the gradients of WEIGHT times it too."""
+        """The divergence on the next prompts (nats a token); if PENALISED, the gradients of WEIGHT times it too."""
         parts = self._parts(list(islice(self._rows, ROWS)), model, hands, True)
         total = sum(float(each.detach()) for each in parts)
-        if total <= self._nats:
+        if total <= PENALISED * self._nats:
             return total, []
         return total, hands.map(lambda each: torch.autograd.grad(WEIGHT * each, parameters), parts)
 

@@ -21,7 +21,7 @@ class Hyperparameters:
     batch_tokens: int = 1024
     warmup_share: float = 0.1
     max_gradient_norm: float = 1.0
-    kl_budget: float = 0.1
+    kl_budget: float = 0.2
     seed: int = 0
 
     def as_dict(self) -> dict[str, float | int | str]:

@@ -7,14 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import accumulate, chain, islice
+from itertools import accumulate, islice
 from pathlib import Path
-from statistics import median
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors import SafetensorError
-from torch.nn import functional
 from transformers import AutoModelForCausalLM
 
 from core.errors import DiskFull
@@ -29,12 +27,11 @@ from training.packing import Row, pack, packed_tokens
 from training.plan import Stages, batches, numbers_of, shares
 from training.room import affordable, enough_memory, free_bytes
 from training.sharing import Courtesy
+from training.watch import Watch
 
 log = logging.getLogger(__name__)
 SAVE_S = 60
 """Seconds between two checkpoints: what a kill costs at most."""
-WORSE = 1.01
-"""Training stops where the median loss on what it watches has grown by this since its best pass."""
 Progress = Callable[[str, int, int], None]
 
 
@@ -136,7 +133,7 @@ class _Run:
         self._losses: list[float] = []
         self._divergences: list[float] = []
         self._tokens, self._spent_s = 0, 0.0
-        self._best: tuple[float, dict[str, torch.Tensor]] | None = None
+        self._watch = Watch(material.watch, means.device)
 
     def to_its_end(self, progress: Progress) -> Trained:
         """Make the steps that are left."""
@@ -153,13 +150,14 @@ class _Run:
             self._spent_s = time.monotonic() - began
             progress("learning", done + 1, len(steps))
             learned = done + 1 - self._stages.domain_steps
-            if learned in self._ends and self._grew_worse(done + 1):
+            if learned in self._ends:
+                self._means.journal.note(done + 1, **self._watch.look(self._model, self._hands))
+            if self._watch.is_over:
                 why = f"what was watched grew worse before step {done + 1} of {len(steps)}"
             elif self._spent_s - saved_at >= SAVE_S:
                 self._save()
                 saved_at = self._spent_s
-        if self._best is not None:
-            set_peft_model_state_dict(self._model, self._best[1])
+        self._watch.take_best(self._model)
         targets = tuple(sorted(self._model.peft_config["default"].target_modules))
         losses, divergences = tuple(self._losses), tuple(self._divergences)
         divergence, kept = self._budget.hold(self._model, self._hands) if self._budget else (None, 1.0)
@@ -218,23 +216,6 @@ class _Run:
             left = iter(log_probs)
             self._base |= {n: list(islice(left, len(example_rows(e)))) for n, e in zip(numbers, those, strict=True)}
 
-    def _grew_worse(self, step: int) -> bool:
-        """Whether the median token loss of what is watched is above the best so far; what is best is kept."""
-        if not self._material.watch:
-            return False
-        loss = median(chain.from_iterable(self._hands.map(self._token_losses, self._material.watch)))
-        self._means.journal.note(step, **{"watched loss": loss})
-        if self._best is None or loss < self._best[0]:
-            state = get_peft_model_state_dict(self._model)
-            self._best = loss, {name: tensor.detach().clone() for name, tensor in state.items()}
-        return loss > WORSE * self._best[0]
-
-    @torch.no_grad()
-    def _token_losses(self, example: Example) -> list[float]:
-        packed = pack(rows_of([example])[:1]).to(self._means.device)
-        logits = token_logits(self._model, packed)
-        return functional.cross_entropy(logits, packed.targets, reduction="none").tolist()
-
     @torch.no_grad()
     def _take_masters(self) -> None:
         for parameter, master in zip(self._parameters, self._masters, strict=True):
@@ -253,7 +234,7 @@ class _Run:
                 "divergences": self._divergences,
                 "tokens": self._tokens,
                 "spent_s": self._spent_s,
-                "best": self._best,
+                "watch": self._watch.state,
                 "domain": (self._stages.domain_steps, self._stages.domain_s),
             }
         )
@@ -267,7 +248,7 @@ class _Run:
         self._take_masters()
         self._optimiser.load_state_dict(state["optimiser"])
         self._losses, self._divergences = state["losses"], state["divergences"]
-        self._tokens, self._spent_s, self._best = state["tokens"], state["spent_s"], state["best"]
+        self._tokens, self._spent_s, self._watch.state = state["tokens"], state["spent_s"], state["watch"]
         if self._budget is not None:
             self._budget.skip(len(self._losses))
         if (domain := state.get("domain", (0, 0.0)))[0] <= len(self._losses):

@@ -1,0 +1,66 @@
+"""What is watched and not learned: the task score after each pass, which pass was best, and when it is time to end."""
+
+from collections.abc import Sequence
+from itertools import chain
+from statistics import median
+
+import torch
+from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
+from torch.nn import functional
+
+from training.examples import Example
+from training.hands import Hands
+from training.objectives import rows_of, token_logits
+from training.packing import pack
+
+PATIENCE = 2
+"""Passes in a row that may be worse than the best before a training ends."""
+Score = tuple[int, float]
+
+
+class Watch:
+    """Keeps the adapter of the best pass. `state` goes into checkpoints.
+
+    A pass is scored by how many replies greedy decoding would give word for word; the loss on short replies grows while
+    more of them become right. Where none is right, as with long replies, the median token loss decides. Of equal passes
+    the last is the best, since the rate has come further down.
+    """
+
+    def __init__(self, examples: Sequence[Example], device: str):
+        self._examples = examples
+        self._device = device
+        self.state: tuple[Score, dict[str, torch.Tensor], int] | None = None
+
+    def look(self, model: PeftModel, hands: Hands) -> dict[str, float]:
+        """Score a pass that has ended; figures for the journal, none where nothing is watched."""
+        if not self._examples:
+            return {}
+        found = hands.map(lambda example: _losses(model, example, self._device), self._examples)
+        right, loss = sum(exact for exact, _ in found), median(chain.from_iterable(losses for _, losses in found))
+        score = right, 0.0 if right else -loss
+        if self.state is None or score >= self.state[0]:
+            tensors = get_peft_model_state_dict(model)
+            self.state = score, {name: tensor.detach().clone() for name, tensor in tensors.items()}, 0
+        else:
+            best, tensors, worse = self.state
+            self.state = best, tensors, worse + 1
+        return {"watched right": right / len(self._examples), "watched loss": loss}
+
+    @property
+    def is_over(self) -> bool:
+        """Whether PATIENCE passes in a row were worse than the best."""
+        return self.state is not None and self.state[2] >= PATIENCE
+
+    def take_best(self, model: PeftModel) -> None:
+        """Put the adapter of the best pass into the model."""
+        if self.state is not None:
+            set_peft_model_state_dict(model, self.state[1])
+
+
+@torch.no_grad()
+def _losses(model: PeftModel, example: Example, device: str) -> tuple[bool, list[float]]:
+    """Whether each token of a reply is the likeliest after those before it, and the tokens' losses (nats)."""
+    packed = pack(rows_of([example])[:1]).to(device)
+    logits = token_logits(model, packed)
+    exact = bool((logits.argmax(-1) == packed.targets).all())
+    return exact, functional.cross_entropy(logits, packed.targets, reduction="none").tolist()
