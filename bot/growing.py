@@ -51,15 +51,15 @@ class Growing:
         """
         await self._place(0, Formatted(texts.PLACEHOLDER), keyboards.stop())
 
-    async def grow(self, text: str) -> None:
-        """Bring the messages towards this text, as far as that needs no waiting.
+    async def grow(self, text: str) -> bool:
+        """Bring the messages towards this text, as far as that needs no waiting. Whether they are all of it now.
 
         Raises: TelegramAPIError.
         """
         for n, piece, keyboard in _last_with(pieces(Formatted(shown(text))), keyboards.stop()):
-            passed = await self._place(n, piece, keyboard, passing=True)
-            if not passed:
-                return
+            if not await self._place(n, piece, keyboard, passing=True):
+                return False
+        return True
 
     async def show(self, markdown: str, note: str, keyboard: InlineKeyboardMarkup | None) -> None:
         """Bring the messages to the whole text, with a note below it that is no Markdown, and the buttons.
@@ -168,16 +168,19 @@ class Drafted(Growing):
         """Show that an answer is on its way; the draft has Telegram's own button to stop it."""
         await self._draft("")
 
-    async def grow(self, text: str) -> None:
-        """Show the text's newest piece, where that needs no waiting."""
+    async def grow(self, text: str) -> bool:
+        """Show the text's newest piece, where that needs no waiting. Whether it is shown now."""
         newest = pieces(Formatted(shown(text)))[-1:]
         if newest and (newest[0].text != self._drafted or time.monotonic() - self._at > DRAFT_S):
-            await self._draft(newest[0].text)
+            return await self._draft(newest[0].text)
+        return True
 
-    async def _draft(self, text: str) -> None:
+    async def _draft(self, text: str) -> bool:
         draft = SendMessageDraft(chat_id=self._chat_id, draft_id=self._id, text=text, can_stop=True, keep_on_stop=True)
-        if await self._bot(draft, request_timeout=PASSING_TIMEOUT_S):
+        drafted = await self._bot(draft, request_timeout=PASSING_TIMEOUT_S)
+        if drafted:
             self._drafted, self._at = text, time.monotonic()
+        return drafted
 
 
 def growing(bot: Bot, contact: Contact, reply_to: int | None, settings: Settings) -> Growing:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,9 @@ from core.store import Store, durable
 
 MANY, AT_ONCE_S = 5, 1.0
 """So many chats refused within so long are the bot's own limit, which Telegram does not tell from a chat's."""
+
+AWAY_S = 5.0
+"""How long a database that did not answer is not asked again, so that calls do not queue up before it."""
 
 # KEYS: closed and sent of the scope, closed and sent of the bot; ARGV: calls and milliseconds of each.
 # {0, 0}: go, and it is counted. Else milliseconds to wait, and whether everybody has to.
@@ -85,7 +89,7 @@ class Pace:
         self._pseudonyms = pseudonyms
         self._ask = store.register_script(_ASK)
         self._close = store.register_script(_CLOSE)
-        self._away = False
+        self._ask_again_at = 0.0
 
     async def ask(self, chat: int | str | None, method: str, rate: Rate | None, passing: bool = False) -> Wait | None:
         """None: the call may go now, and counts. One that names no chat is held up by refusals of its own method.
@@ -110,13 +114,15 @@ class Pace:
         return method if chat is None else self._pseudonyms.chat(outside(chat))
 
     async def _run(self, script: Script, names: Sequence[str], values: Sequence[int | str]) -> Any:
+        if time.monotonic() < self._ask_again_at:
+            return None
         try:
             with durable():
                 answer = await asyncio.to_thread(script, names, values)
         except StoreUnavailable as error:
-            if not self._away:
+            if not self._ask_again_at:
                 log.warning("Telegram is called without shared rates: %s", error)
-            self._away = True
+            self._ask_again_at = time.monotonic() + AWAY_S
             return None
-        self._away = False
+        self._ask_again_at = 0.0
         return answer

@@ -19,6 +19,8 @@ from core.errors import ApprenticeError, StoreUnavailable
 
 PRIVATE_PACE_S, GROUP_PACE_S = 1.0, 3.0
 """Between two edits; Telegram allows about one a second in a chat, and twenty a minute in a group."""
+LEFT_OUT_S = 0.25
+"""After an edit that was left out, until it is tried again with what was said meanwhile."""
 CLOSING_S, POLL_S = 3.0, 0.05
 """How long serving may take to close a stopped turn."""
 
@@ -115,12 +117,14 @@ async def _keep_showing(growing: Growing, answer: Answer, over: asyncio.Event, p
     for waiting in waits:
         waiting.cancel()
     while not over.is_set():
+        wait_s = PRIVATE_PACE_S if private else GROUP_PACE_S
         try:
-            await growing.grow(answer.text)
+            if not await growing.grow(answer.text):
+                wait_s = LEFT_OUT_S
         except AiogramError as error:
             log.warning("an answer could not be shown as far as it is: %s", type(error).__name__)
         with suppress(TimeoutError):
-            await asyncio.wait_for(over.wait(), PRIVATE_PACE_S if private else GROUP_PACE_S)
+            await asyncio.wait_for(over.wait(), wait_s)
 
 
 async def _recorded(parts: Parts, turn_id: str) -> str | None:

@@ -9,7 +9,7 @@ LIMIT, MOST = 4096, 100
 STYLES = {"bold", "italic", "underline", "strikethrough", "spoiler"}
 QUOTES = {"blockquote", "expandable_blockquote"}
 ALONE = {"pre", "code"}
-TYPES = STYLES | QUOTES | ALONE | {"text_link"}
+TYPES = STYLES | QUOTES | ALONE | {"text_link", "date_time"}
 REMOVED = {chr(c) for c in (*range(0x00, 0x0A), *range(0x0B, 0x20), 0x7F, *range(0x2028, 0x202F))} - {"\t"}
 
 
