@@ -1,5 +1,6 @@
 """Training leaves the cores to others while they need them, and never stands still for them."""
 
+import os
 import subprocess
 import sys
 
@@ -49,6 +50,7 @@ def test_a_rest_ends_when_the_others_do():
     assert machine.slept < 1.5, "what the others did before the work does not count"
 
 
+@pytest.mark.skipif(os.nice(0) > 0, reason="runs at a low priority itself, and so does what it starts")
 def test_what_others_compute_is_seen_and_what_we_compute_is_not():
     spin = subprocess.Popen([sys.executable, "-c", "while sum(range(10**5)): pass"])
     try:
@@ -61,3 +63,13 @@ def test_what_others_compute_is_seen_and_what_we_compute_is_not():
         spin.kill()
         spin.wait()
     assert found > 0.3
+
+
+def test_those_who_can_wait_as_well_are_not_waited_for(monkeypatch):
+    times = psutil.cpu_times()
+    monkeypatch.setattr(psutil, "cpu_times", lambda: times)
+    before = seconds_of_others()
+    times = times._replace(nice=times.nice + 9)
+    assert seconds_of_others() <= before
+    times = times._replace(user=times.user + 9)
+    assert seconds_of_others() > before + 5

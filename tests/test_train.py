@@ -28,6 +28,7 @@ from training.packing import pack, packed_tokens
 from training.plan import rate_share, shares
 from training.room import NotEnoughMemory, affordable
 from training.train import Material, Means, train
+from training.watch import Watch
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = Hyperparameters(rank=2, alpha=4, epochs=2, batch=4)
@@ -199,6 +200,28 @@ def test_it_ends_when_what_is_watched_grows_worse_and_keeps_what_was_best(tiny, 
     how = replace(SMALL, epochs=20, learning_rate=1e-2)
     done = on_cpu(tiny, [first], tmp_path / "draft", how, watch=[against])
     assert "grew worse" in done.ended_early and len(done.losses) < 20
+
+
+@pytest.mark.parametrize(
+    ("passes", "over", "kept"),
+    [
+        ([(8, 2.0), (7, 3.0), (9, 9.0)], False, 2),  # right more often, though the loss has grown
+        ([(9, 1.0), (8, 2.0)], False, 1),  # as good but for chance, and later
+        ([(9, 1.0), (3, 0.5), (4, 0.4)], True, 0),
+        ([(0, 2.0), (0, 1.0), (0, 1.5)], False, 1),  # nothing is right: the loss decides
+        ([(0, 1.0), (0, 2.0), (0, 3.0)], True, 0),
+        ([(9, 1.0), (8, 1.0), (7, 1.0), (6, 1.0), (5, 1.0)], True, 1),  # it does not slide down by chance
+    ],
+)
+def test_the_pass_that_is_right_most_often_is_kept(monkeypatch, passes, over, kept):
+    monkeypatch.setattr("training.watch.get_peft_model_state_dict", lambda model: {"pass": torch.tensor(model)})
+    watch = Watch([Example((1,), (2,), "")] * 10, "cpu")
+    with Hands(1) as hands:
+        for number, (right, loss) in enumerate(passes):
+            left = iter([True] * right + [False] * 10)
+            monkeypatch.setattr("training.watch._losses", lambda *of, left=left, loss=loss: (next(left), [loss]))
+            watch.look(number, hands)
+    assert (watch.is_over, watch.state[1]["pass"].item()) == (over, kept)
 
 
 def test_its_time_is_a_limit_and_what_was_learned_until_then_is_kept(tiny, tmp_path, monkeypatch):

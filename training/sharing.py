@@ -1,5 +1,6 @@
 """Cores shared with others: training can wait, so while others compute it rests between two pieces of work."""
 
+import os
 import time
 from collections.abc import Callable
 
@@ -13,10 +14,13 @@ LOOK_S = 0.25
 
 
 def seconds_of_others() -> float:
-    """Processor seconds that all other processes of this machine have taken so far."""
-    times = psutil.cpu_times()
-    own = psutil.Process().cpu_times()
-    return times.user + times.system + getattr(times, "nice", 0.0) - own.user - own.system
+    """Processor seconds that other processes of this machine have taken so far, but for those that can wait as well."""
+    times, own = psutil.cpu_times(), psutil.Process().cpu_times()
+    return times.user + times.system - own.system - (0.0 if _can_wait() else own.user)
+
+
+def _can_wait() -> bool:
+    return os.nice(0) > 0
 
 
 class Courtesy:

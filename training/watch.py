@@ -1,5 +1,6 @@
 """What is watched and not learned: the task score after each pass, which pass was best, and when it is time to end."""
 
+import math
 from collections.abc import Sequence
 from itertools import chain
 from statistics import median
@@ -15,15 +16,15 @@ from training.packing import pack
 
 PATIENCE = 2
 """Passes in a row that may be worse than the best before a training ends."""
-Score = tuple[int, float]
+Score = tuple[float, float]
 
 
 class Watch:
     """Keeps the adapter of the best pass. `state` goes into checkpoints.
 
     A pass is scored by how many replies greedy decoding would give word for word; the loss on short replies grows while
-    more of them become right. Where none is right, as with long replies, the median token loss decides. Of equal passes
-    the last is the best, since the rate has come further down.
+    more of them become right. Where none is right, as with long replies, the median token loss decides. Of passes that
+    are equal but for chance the last is the best, since the rate has come further down.
     """
 
     def __init__(self, examples: Sequence[Example], device: str):
@@ -38,13 +39,19 @@ class Watch:
         found = hands.map(lambda example: _losses(model, example, self._device), self._examples)
         right, loss = sum(exact for exact, _ in found), median(chain.from_iterable(losses for _, losses in found))
         score = right, 0.0 if right else -loss
-        if self.state is None or score >= self.state[0]:
-            tensors = get_peft_model_state_dict(model)
-            self.state = score, {name: tensor.detach().clone() for name, tensor in tensors.items()}, 0
+        best, kept, worse = self.state or (score, {}, 0)
+        if score >= self._demanded(best):
+            kept, worse = {n: t.detach().clone() for n, t in get_peft_model_state_dict(model).items()}, 0
         else:
-            best, tensors, worse = self.state
-            self.state = best, tensors, worse + 1
+            worse += 1
+        self.state = max(score, best), kept, worse
         return {"watched right": right / len(self._examples), "watched loss": loss}
+
+    def _demanded(self, best: Score) -> Score:
+        """What is as good as the best: within a standard error of the difference, after Breiman et al. (1984)."""
+        right, loss = best
+        share = (right + 1) / (len(self._examples) + 2)
+        return max(right - math.sqrt(2 * len(self._examples) * share * (1 - share)), 0.0), loss
 
     @property
     def is_over(self) -> bool:
