@@ -10,7 +10,7 @@ from aiogram.exceptions import AiogramError, TelegramBadRequest
 from aiogram.types import InlineKeyboardMarkup, ReplyParameters
 
 from bot import keyboards, texts
-from bot.inbox import Arrival
+from bot.arrival import Arrival
 from bot.parts import Contact, Parts
 from bot.splitting import split
 from core.client import Asked, Begun, Ended, Said
@@ -59,14 +59,20 @@ class Answer:
 class Growing:
     """A text in a chat, in as many messages as its length needs."""
 
-    def __init__(self, bot: Bot, chat_id: int, reply_to: int | None):
+    def __init__(self, bot: Bot, chat_id: int, reply_to: int | None, arrival: Arrival):
         self._bot = bot
+        self._arrival = arrival
         self._chat_id = chat_id
         self._reply = (
             ReplyParameters(message_id=reply_to, allow_sending_without_reply=True) if reply_to is not None else None
         )
         self._shown: list[tuple[str, InlineKeyboardMarkup | None]] = []
         self.message_ids: list[int] = []
+
+    def adopt(self, message_id: int) -> None:
+        """Grow in a message that is there already, whatever it shows."""
+        self.message_ids.append(message_id)
+        self._shown.append(("", None))
 
     async def show(self, text: str, keyboard: InlineKeyboardMarkup | None = None) -> None:
         """Bring the messages to this text, with the buttons under the last.
@@ -79,6 +85,7 @@ class Growing:
             if n == len(self._shown):
                 self.message_ids.append(await self._send(*shown))
                 self._shown.append(shown)
+                await self._note()
             elif self._shown[n] != shown:
                 await self._edit(n, *shown)
                 self._shown[n] = shown
@@ -97,8 +104,13 @@ class Growing:
         except TelegramBadRequest as error:
             if "message to edit not found" in error.message:
                 self.message_ids[n] = await self._send(text, keyboard)
+                await self._note()
             elif "message is not modified" not in error.message:
                 raise
+
+    async def _note(self) -> None:
+        """Remember the messages, so that the answer goes on in them if this process dies."""
+        await self._arrival.note(messages=",".join(map(str, self.message_ids)))
 
 
 async def stream(parts: Parts, contact: Contact, arrival: Arrival, asked: Asked, growing: Growing) -> Answer:
@@ -122,12 +134,14 @@ async def stream(parts: Parts, contact: Contact, arrival: Arrival, asked: Asked,
 async def finish(parts: Parts, contact: Contact, growing: Growing, answer: Answer) -> None:
     """Show an answer as it stays, and remember which messages show its turn."""
     await growing.show(answer.final(), answer.keyboard())
-    if answer.turn_id is not None:
-        try:
+    try:
+        await asyncio.to_thread(parts.turns.note_latest, contact.chat, contact.topic, answer.turn_id)
+        if answer.turn_id is not None:
             for message_id in growing.message_ids:
                 await asyncio.to_thread(parts.turns.note_posted, contact.chat, message_id, answer.turn_id)
-        except StoreUnavailable as error:
-            log.warning("replies to an answer will not be taken as corrections: %s", error)
+            await asyncio.to_thread(parts.turns.note_shown, contact.chat, answer.turn_id, growing.message_ids)
+    except StoreUnavailable as error:
+        log.warning("replies to an answer will not be taken as corrections: %s", error)
 
 
 async def _listen(parts: Parts, asked: Asked, answer: Answer, arrival: Arrival) -> None:
@@ -137,7 +151,7 @@ async def _listen(parts: Parts, asked: Asked, answer: Answer, arrival: Arrival) 
                 match event:
                     case Begun():
                         answer.turn_id = event.turn_id
-                        arrival.kept.set()
+                        await arrival.note(turn=event.turn_id or "")
                     case Said():
                         answer.text += event.text
                     case Ended():

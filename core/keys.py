@@ -74,9 +74,14 @@ def review(turn_id: str) -> str:
     return f"{PREFIX}turn:{turn_id}:review"
 
 
-def head(chat: str) -> str:
-    """string: the chat's newest turn; a conversation continues from it."""
-    return f"{PREFIX}chat:{chat}:head"
+def head(chat: str, topic: str | None = None) -> str:
+    """string: the newest turn of a chat, or of a topic in it; a conversation continues from it."""
+    return f"{PREFIX}chat:{chat}:head" if topic is None else f"{PREFIX}chat:{chat}:topic:{topic}:head"
+
+
+def latest(chat: str, topic: str | None = None) -> str:
+    """string turn: what was asked last in a chat or topic, answered or not; lives as long as turns."""
+    return f"{head(chat, topic)}:latest"
 
 
 def person(author: str) -> str:
@@ -109,6 +114,16 @@ def asked(chat: str, turn_id: str) -> str:
     return f"{PREFIX}chat:{chat}:asked:{turn_id}"
 
 
+def answered(chat: str, message: int) -> str:
+    """string turn: the newest that a person's message asked for; lives as long as turns."""
+    return f"{PREFIX}chat:{chat}:answered:{message}"
+
+
+def shown(chat: str, turn_id: str) -> str:
+    """string: the messages that show a turn, in order, separated by commas; lives as long as turns."""
+    return f"{PREFIX}chat:{chat}:shown:{turn_id}"
+
+
 def draft(chat: str, author: str, draft_id: str) -> str:
     """string: a Draft as JSON, a correction that was shown and not sent yet; lives a day."""
     return f"{PREFIX}chat:{chat}:draft:{author}:{draft_id}"
@@ -137,3 +152,38 @@ def replica(replica_id: str) -> str:
 def run(snapshot: str) -> str:
     """hash state, version, outcome, summary, until, attempts, error: a refresh, by the hash of what it learns from."""
     return f"{PREFIX}run:{snapshot}"
+
+
+def updates_seen(bot: int) -> str:
+    """zset update -> when it was taken (ms): each is taken once; of the last two days."""
+    return f"{PREFIX}bot:{bot}:seen"
+
+
+def lanes(bot: int) -> str:
+    """set: the lanes (a chat, a topic, the buttons of a chat) in which an update is not done."""
+    return f"{PREFIX}bot:{bot}:lanes"
+
+
+def lane(bot: int, name: str) -> str:
+    """zset update -> its number: what waits in a lane or is being handled; the first is next."""
+    return f"{PREFIX}bot:{bot}:lane:{name}"
+
+
+def lane_holder(bot: int, name: str) -> str:
+    """string replica: who handles the lane; lives some seconds, renewed."""
+    return f"{PREFIX}bot:{bot}:lane:{name}:holder"
+
+
+def lane_stopped(bot: int, name: str) -> str:
+    """string number: what came into the lane before it is to end; lives an hour."""
+    return f"{PREFIX}bot:{bot}:lane:{name}:stopped"
+
+
+def update(bot: int, update_id: str) -> str:
+    """hash update, taken_at (ms), attempts, and what is noted of its handling; gone once done, or after two days."""
+    return f"{PREFIX}bot:{bot}:update:{update_id}"
+
+
+def said_once(bot: int, what: str) -> str:
+    """string number: the update for which it was said; it is not said for another as long as this lives."""
+    return f"{PREFIX}bot:{bot}:said:{what}"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot import keyboards, texts
-from bot.access import addressed, without_mention
+from bot.addressing import addressed, without_address
 from bot.patience import Patience
 from bot.splitting import split, units
 from core.errors import NotFound
@@ -83,7 +83,7 @@ def test_who_is_spoken_to(message, heard):
 
 
 def test_the_name_is_no_part_of_the_question():
-    assert without_mention("@Apprentice_bot what is @apprentice_bottle?", ME) == "what is @apprentice_bottle?"
+    assert without_address("@Apprentice_bot what is @apprentice_bottle?", ME) == "what is @apprentice_bottle?"
 
 
 METHOD = SendMessage(chat_id=1, text="x")
