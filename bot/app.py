@@ -65,7 +65,7 @@ def run(settings: Settings) -> None:
 
 
 async def _main(settings: Settings) -> None:
-    bot, parts = _connect(settings), _parts(settings)
+    bot, parts = _connect(settings), open_parts(settings)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -123,7 +123,8 @@ def _connect(settings: Settings) -> Bot:
         raise SettingsError(f"{TOKEN} is no token of @BotFather (digits, a colon, 35 characters).") from None
 
 
-def _parts(settings: Settings) -> Parts:
+def open_parts(settings: Settings) -> Parts:
+    """What the handlers work with, opened from the settings."""
     store = connect(settings.store_url)
     turns = Turns(store, settings.turn_retention_days)
     ratings, pseudonyms = Ratings(store, turns), Pseudonyms.of_installation(settings.data_dir)

@@ -10,6 +10,7 @@ from aiogram import Bot
 from aiogram.exceptions import TelegramNetworkError, TelegramServerError
 from aiogram.types import Update
 from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
 
 from bot.addressing import chat_lane, lane_of
 from bot.arrival import HANDLED, Arrival
@@ -43,16 +44,15 @@ class Inbox:
 
     async def take(self, updates: Sequence[Update]) -> None:
         """Store what is meant for the bot, and begin to handle it; where nothing can be stored, people are told so."""
-        wanted = [update for update in updates if self._wanted(update)]
-        if not wanted:
+        taken = [one for one in (_to_take(update) for update in updates if self._wanted(update)) if one is not None]
+        if not taken:
             return
-        taken = [_to_take(update) for update in wanted]
         try:
             await asyncio.to_thread(self._ledger.take, taken)
         except StoreUnavailable as error:
             log.warning("updates could not be stored, and are handled as they are: %s", error)
-            for update in wanted:
-                task = asyncio.create_task(self._run(Arrival(update)))
+            for one in taken:
+                task = asyncio.create_task(self._run(Arrival(self._read(one))))
                 self._unstored.add(task)
                 task.add_done_callback(self._unstored.discard)
             return
@@ -165,7 +165,7 @@ class Inbox:
 
     async def _begin(self, taken: Taken) -> None:
         try:
-            update = Update.model_validate_json(taken.update, context={"bot": self._bot})
+            update = self._read(taken)
         except ValidationError as error:
             log.error("a stored update cannot be read, and is left out: %s", error.errors()[0]["msg"])
             return
@@ -198,6 +198,9 @@ class Inbox:
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
             arrival.counts.clear()
 
+    def _read(self, taken: Taken) -> Update:
+        return Update.model_validate_json(taken.update, context={"bot": self._bot})
+
     def _was_late(self, update: Update, taken: Taken) -> bool:
         if update.message is None:
             return False
@@ -206,8 +209,12 @@ class Inbox:
         return seen_ms - written_ms > 1000 * self._late_s
 
 
-def _to_take(update: Update) -> Taken:
-    return Taken(str(update.update_id), update.update_id, lane_of(update), _dumped(update))
+def _to_take(update: Update) -> Taken | None:
+    try:
+        return Taken(str(update.update_id), update.update_id, lane_of(update), _dumped(update))
+    except PydanticSerializationError as error:
+        log.warning("an update could not be understood: %s", str(error).partition("\n")[0])
+        return None
 
 
 def _dumped(update: Update) -> str:
