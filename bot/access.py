@@ -27,6 +27,8 @@ async def admit(
     assert isinstance(event, Message | CallbackQuery)
     message = event if isinstance(event, Message) else event.message
     user, parts, bot = event.from_user, data["parts"], data["bot"]
+    if isinstance(event, CallbackQuery) and message is None:
+        return await event.answer(texts.UNKNOWN_BUTTON)
     if user is None or user.is_bot or message is None:
         return None
     if isinstance(event, Message) and not addressed(event, await bot.me(), parts.settings.telegram_trigger):

@@ -39,16 +39,19 @@ async def correct(
     )
 
 
-async def send(callback: CallbackQuery, callback_data: AboutDraft, parts: Parts, contact: Contact) -> None:
+async def send(
+    callback: CallbackQuery, callback_data: AboutDraft, parts: Parts, contact: Contact, arrival: Arrival
+) -> None:
     """The author wants the correction stored."""
-    try:
-        turn = await asyncio.to_thread(_send, parts, contact, callback_data.draft)
-    except NotFound:
-        await callback.answer(texts.FOR_THE_WRITER)
-        return
+    if "sent" not in arrival.notes:
+        try:
+            await arrival.note(sent=await asyncio.to_thread(_send, parts, contact, callback_data.draft))
+        except NotFound:
+            await callback.answer(texts.FOR_THE_WRITER)
+            return
     await callback.answer()
     thanks = texts.thanks(await asyncio.to_thread(_progress, parts))
-    await say_instead(callback, thanks, keyboards.take_back(turn))
+    await say_instead(callback, thanks, keyboards.take_back(arrival.notes["sent"]))
 
 
 async def drop(callback: CallbackQuery, callback_data: AboutDraft, parts: Parts, contact: Contact) -> None:

@@ -16,6 +16,8 @@ from feedback.turns import question
 
 async def edited(message: Message, bot: Bot, parts: Parts, contact: Contact, arrival: Arrival) -> None:
     """A question was edited, or a message in a group that is meant for the bot only now."""
+    if arrival.is_late and not arrival.notes:
+        return
     text = said(message, await bot.me(), parts.settings.telegram_trigger)
     turn_id = await asyncio.to_thread(parts.turns.answered, contact.chat, message.message_id)
     if turn_id is None:

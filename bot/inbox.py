@@ -4,7 +4,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 
 from aiogram import Bot
 from aiogram.exceptions import TelegramNetworkError, TelegramServerError
@@ -91,8 +90,8 @@ class Inbox:
         """Take up what others left, and keep what is being handled this replica's own, until cancelled."""
         swept = renewed = 0.0
         while True:
-            with suppress(StoreUnavailable):
-                now = time.monotonic()
+            now = time.monotonic()
+            try:
                 if now - renewed > LEASE_S / 4:
                     await asyncio.to_thread(self._ledger.renew, list(self._working))
                     renewed = now
@@ -103,6 +102,10 @@ class Inbox:
                 if lanes := list(self._current):
                     for lane, before in (await asyncio.to_thread(self._ledger.stopped, lanes)).items():
                         self._end(lane, before)
+            except StoreUnavailable:
+                log.debug("what others left cannot be seen while the database is away")
+            except Exception:
+                log.exception("what others left could not be looked for")
             await asyncio.sleep(WATCH_S)
 
     async def close(self) -> None:
@@ -202,9 +205,10 @@ class Inbox:
         return Update.model_validate_json(taken.update, context={"bot": self._bot})
 
     def _was_late(self, update: Update, taken: Taken) -> bool:
-        if update.message is None:
+        message = update.message or update.edited_message
+        if message is None:
             return False
-        written_ms = 1000 * update.message.date.timestamp()
+        written_ms = 1000 * (message.edit_date or message.date.timestamp())
         seen_ms = taken.taken_at if taken.taken_at > self._begun_ms else now_ms()
         return seen_ms - written_ms > 1000 * self._late_s
 

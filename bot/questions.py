@@ -35,7 +35,7 @@ async def ask_or_correct(
     message: Message, bot: Bot, parts: Parts, contact: Contact, arrival: Arrival, text: str
 ) -> None:
     """What a message says is a correction where one is awaited or an answer is replied to, else a question."""
-    if is_about_others_words(message) or not await propose(message, parts, contact, text):
+    if is_about_others_words(message) or not await propose(message, parts, contact, arrival, text):
         await ask(bot, parts, contact, arrival, text, message.message_id)
 
 

@@ -3,6 +3,7 @@
 import random
 import time
 import types
+from collections.abc import Sequence
 from datetime import datetime
 from enum import Enum
 from functools import cache
@@ -48,8 +49,8 @@ MAX_DEPTH = 4
 class Updates:
     """A source of updates that a seed determines."""
 
-    def __init__(self, seed: int):
-        self._random = random.Random(seed)
+    def __init__(self, seed: int, texts: Sequence[str] = TEXTS):
+        self._random, self._texts = random.Random(seed), texts
         self._number = 0
 
     def next(self) -> dict[str, Any]:
@@ -58,6 +59,13 @@ class Updates:
         often = ("message", "message", "edited_message", "callback_query", "message_reaction")
         kind = self._random.choice(often if self._random.random() < 0.6 else KINDS)
         return {"update_id": self._number, kind: self._value(_fields(Update)[kind], 0)}
+
+    def message(self, content: str) -> dict[str, Any]:
+        """An update with a member's message that holds one type of content."""
+        self._number += 1
+        chat, user = {"id": PEOPLE[1], "type": "private"}, {"id": PEOPLE[1], "is_bot": False, "first_name": "A"}
+        head = {"message_id": self._number, "date": int(time.time()), "chat": chat, "from": user}
+        return {"update_id": self._number, "message": head | {content: self._value(_fields(Message)[content], 1)}}
 
     def _value(self, annotation: Any, depth: int) -> Any:
         origin, arguments = get_origin(annotation), get_args(annotation)
@@ -71,7 +79,7 @@ class Updates:
             return self._random.choice(arguments)
         if isinstance(annotation, type):
             return self._of_class(annotation, depth)
-        return self._random.choice(TEXTS)
+        return self._random.choice(self._texts)
 
     def _of_class(self, cls: type, depth: int) -> Any:
         if issubclass(cls, BaseModel):
@@ -84,7 +92,7 @@ class Updates:
             return int(time.time()) - self._random.choice((0, 0, 0, 1, 10**6))
         if cls is int:
             return self._random.choice((0, 1, 2, 3, 10**9))
-        return self._random.random() if cls is float else self._random.choice(TEXTS)
+        return self._random.random() if cls is float else self._random.choice(self._texts)
 
     def _model(self, cls: type[BaseModel], depth: int) -> dict[str, Any]:
         if cls is User:

@@ -3,9 +3,12 @@
 import asyncio
 import collections
 import logging
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from aiogram import Bot
+from aiogram.enums import ContentType
 from aiogram.exceptions import TelegramBadRequest
 from aiogram.types import Update
 from teremok.session import MockedSession
@@ -15,6 +18,7 @@ from bot.app import open_parts
 from bot.arrival import Arrival
 from bot.inbox import Inbox
 from bot.ledger import Ledger
+from bot.media import CONTENT
 from bot.once import Once
 from bot.routes import make_dispatcher
 from core import keys
@@ -40,45 +44,78 @@ class Checking(MockedSession):
             raise
 
 
+class Running:
+    """The bot in this process, without serving: an owner, a member, and one who is not told yet."""
+
+    def __init__(self, store, settings: Settings):
+        self.parts, self.session = open_parts(settings), Checking()
+        self.session.middleware(Once())
+        self.bot = Bot(TOKEN, session=self.session)
+        self.ledger = Ledger(store, self.bot.id, "one")
+        self._dispatcher = make_dispatcher(self.parts)
+        people, authors = self.parts.people, [self.parts.pseudonyms.author(f"telegram:{one}") for one in PEOPLE]
+        people.redeem(people.invite("owner"), authors[0], f"telegram:{PEOPLE[0]}")
+        people.note_told(authors[0])
+        self._member, self._untold = authors[1], authors[3]
+
+    async def start(self) -> "Running":
+        me = await self.bot.me()
+
+        async def handle(arrival: Arrival) -> None:
+            await self._dispatcher.feed_update(self.bot, arrival.update, arrival=arrival)
+
+        self._inbox = Inbox(self.bot, handle, self.ledger, lambda update: wanted(update, me, None), 600)
+        self._dispatcher["inbox"] = self._inbox
+        return self
+
+    async def take(self, raw: Sequence[dict[str, Any]]) -> list[Update]:
+        """Handle updates to their end; whoever had themselves forgotten is a member again."""
+        for author in (self._member, self._untold):
+            self.parts.people.grant(author, "member")
+        self.parts.people.note_told(self._member)
+        updates = [Update.model_validate(one, context={"bot": self.bot}) for one in raw]
+        await self._inbox.take(updates)
+        async with asyncio.timeout(120):
+            while await asyncio.to_thread(self.ledger.waiting):
+                await asyncio.sleep(0.01)
+        return updates
+
+    async def stop(self) -> None:
+        await self._inbox.close()
+        for part in (self.parts.serving, self.parts.library, self.parts.senses):
+            await part.close()
+        self.parts.store.close()
+
+
+@pytest.fixture
+async def running(valkey_url, store, tmp_path):
+    settings = Settings(data_dir=tmp_path, redis_url=valkey_url, serving_url="http://127.0.0.1:1")
+    found = await Running(store, settings).start()
+    yield found
+    await found.stop()
+
+
 @pytest.mark.parametrize(
     ("seed", "count"), [(1, 500), pytest.param(2, 2000, marks=[pytest.mark.long, pytest.mark.timeout(900)])]
 )
-async def test_no_update_breaks_anything(valkey_url, store, tmp_path, caplog, seed, count):
+async def test_no_update_breaks_anything(running, store, caplog, seed, count):
     caplog.set_level(logging.ERROR)
-    settings = Settings(data_dir=tmp_path, redis_url=valkey_url, serving_url="http://127.0.0.1:1")
-    parts, session = open_parts(settings), Checking()
-    session.middleware(Once())
-    bot = Bot(TOKEN, session=session)
-    owner, member, _, untold = (parts.pseudonyms.author(f"telegram:{number}") for number in PEOPLE)
-    parts.people.redeem(parts.people.invite("owner"), owner, f"telegram:{PEOPLE[0]}")
-    parts.people.note_told(owner)
-
-    dispatcher, me, ledger = make_dispatcher(parts), await bot.me(), Ledger(store, bot.id, "one")
-
-    async def handle(arrival: Arrival) -> None:
-        await dispatcher.feed_update(bot, arrival.update, arrival=arrival)
-
-    inbox = Inbox(bot, handle, ledger, lambda update: wanted(update, me, None), 600)
-    dispatcher["inbox"] = inbox
-    updates, kinds = Updates(seed), collections.Counter()
+    source, kinds = Updates(seed), collections.Counter()
     for _ in range(0, count, BATCH):
-        for author in (member, untold):
-            parts.people.grant(author, "member")
-        parts.people.note_told(member)
-        batch = []
-        while len(batch) < BATCH:
-            raw = updates.next()
-            batch.append(Update.model_validate(raw, context={"bot": bot}))
-            kinds[batch[-1].event_type] += 1
-        await inbox.take(batch)
-        async with asyncio.timeout(120):
-            while await asyncio.to_thread(ledger.waiting):
-                await asyncio.sleep(0.01)
-    await inbox.close()
-    for part in (parts.serving, parts.library, parts.senses):
-        await part.close()
-    parts.store.close()
-    assert [record.getMessage() for record in caplog.records] == [] and session.refused == []
-    said = {str(getattr(request, "text", ""))[:20] for request in session.requests}
-    assert set(kinds) == set(KINDS) and len(session.requests) > count / 5 and len(said) > 15
-    assert not list(store.scan_iter(keys.update(bot.id, "*")))
+        updates = await running.take([source.next() for _ in range(BATCH)])
+        kinds.update(update.event_type for update in updates)
+    assert [record.getMessage() for record in caplog.records] == [] and running.session.refused == []
+    said = {str(getattr(request, "text", ""))[:20] for request in running.session.requests}
+    assert set(kinds) == set(KINDS) and len(said) > 15
+    assert not list(store.scan_iter(keys.update(running.bot.id, "*")))
+
+
+async def test_every_type_of_message_gets_a_clear_word(running, caplog):
+    caplog.set_level(logging.ERROR)
+    source, unheard = Updates(3, ["What is this?"]), []
+    for content in sorted(one.value for one in CONTENT - {ContentType.UNKNOWN, ContentType.ANY}):
+        before = len(running.session.requests)
+        await running.take([source.message(content)])
+        if not any(getattr(request, "text", "") for request in running.session.requests[before:]):
+            unheard.append(content)
+    assert unheard == [] and caplog.records == [] and running.session.refused == []

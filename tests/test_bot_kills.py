@@ -9,7 +9,6 @@ import time
 import pytest
 
 from bench.instance import free_ports
-from bot.ledger import LEASE_S
 from core import keys
 from core.identity import Pseudonyms
 from core.settings import Settings
@@ -95,9 +94,7 @@ def test_killed_at_random_moments_nothing_is_lost_and_nothing_comes_twice(valkey
         liked = [turns.posted(chat, message) for message in each.liked]
         assert all(len(Ratings(store, turns).votes(turn)) == 1 for turn in liked) and liked
     assert strays <= 1, "between Telegram's taking a message and its being noted there is a moment of milliseconds"
-    print(
-        f"{sum(len(each.asked) for each in asking)} questions, {KILLS} kills, a lease of {LEASE_S} s, {strays} strays"
-    )
+    print(f"{sum(len(each.asked) for each in asking)} questions, {KILLS} kills, {strays} strays")
 
 
 def _strays(person: Person, turns: Turns, chat: str) -> list[dict]:
