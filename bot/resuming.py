@@ -34,16 +34,16 @@ async def settled(parts: Parts, arrival: Arrival) -> Answer | None:
 
     Raises: StoreUnavailable.
     """
-    if arrival.is_given_up:
-        return Answer(error=ApprenticeError(texts.BROKEN))
-    if arrival.is_late and arrival.notes.get("messages"):
-        return Answer(error=ApprenticeError(texts.LATE))
     turn = await _closed(parts, arrival.notes.get("turn"))
     if turn is not None and turn.status == "complete":
         ended = Ended(turn.id, turn.adapter, turn.reply, turn.origin, turn.citations, "stop", None)
         return Answer(turn.reply, turn.id, ended)
     if turn is not None and turn.status == "stopped" and arrival.stop.is_set():
         return Answer(turn.reply, turn.id)
+    if arrival.is_given_up:
+        return Answer(error=ApprenticeError(texts.BROKEN))
+    if arrival.is_late and arrival.notes.get("messages"):
+        return Answer(error=ApprenticeError(texts.LATE))
     if arrival.is_resumed:
         await _serving_is_back(parts, arrival)
     return None
