@@ -40,10 +40,11 @@ async def settled(parts: Parts, arrival: Arrival) -> Answer | None:
         return Answer(turn.reply, turn.id, ended)
     if turn is not None and turn.status == "stopped" and arrival.stop.is_set():
         return Answer(turn.reply, turn.id)
-    if arrival.is_given_up:
-        return Answer(error=ApprenticeError(texts.BROKEN))
-    if arrival.is_late and arrival.notes.get("messages"):
-        return Answer(error=ApprenticeError(texts.LATE))
+    late = arrival.is_late and bool(arrival.notes.get("messages"))
+    if arrival.is_given_up or late:
+        if turn is not None:
+            await asyncio.to_thread(parts.turns.step_back, turn)
+        return Answer(error=ApprenticeError(texts.LATE if late else texts.BROKEN))
     if arrival.is_resumed:
         await _serving_is_back(parts, arrival)
     return None

@@ -106,6 +106,15 @@ class Turns:
         with durable():
             self._store.delete(keys.head(chat, topic), keys.latest(chat, topic))
 
+    def step_back(self, turn: Turn) -> None:
+        """Let a conversation that continues from a turn continue from before it."""
+        if turn.chat and self.head(turn.chat, turn.topic) == turn.id:
+            with durable():
+                if turn.parent is None:
+                    self._store.delete(keys.head(turn.chat, turn.topic))
+                else:
+                    self._store.set(keys.head(turn.chat, turn.topic), turn.parent, ex=self.retention_s)
+
     def note_latest(self, chat: str, topic: str | None, turn_id: str | None) -> None:
         """Remember what was asked last in a chat or topic; None: it has no turn."""
         with durable():

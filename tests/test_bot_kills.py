@@ -30,7 +30,7 @@ class Asking(threading.Thread):
     """Somebody who goes on asking, with a few questions ahead of the answers, and likes what is answered."""
 
     def __init__(self, person: Person):
-        super().__init__()
+        super().__init__(daemon=True)
         self.person, self.over = person, threading.Event()
         self.asked: list[str] = []
         self.liked: set[int] = set()
@@ -74,7 +74,7 @@ def test_killed_at_random_moments_nothing_is_lost_and_nothing_comes_twice(valkey
                     lambda: _state(asking, store, bot),
                     60,
                 )
-                time.sleep(moments.uniform(0, 3))
+                time.sleep(moments.uniform(0, 6))
                 bot.stop(signal.SIGKILL)
         with bot_process(settings, api, tmp_path) as bot:
             for each in asking:

@@ -16,12 +16,13 @@ from pydantic import SecretStr
 
 from bench.instance import free_ports
 from bot.inbox import Inbox
-from bot.intake import Poller
+from bot.intake import Poller, insist
 from bot.ledger import Ledger, Taken
 from core import keys
 from core.identity import Pseudonyms
 from core.settings import Settings
 from feedback.people import People
+from feedback.ratings import Ratings
 from feedback.turns import Turns
 from tests.telegram_api import Person, TelegramApi, buttons, telegram
 from tests.telegram_bot import bot_process, scripted_serving
@@ -101,6 +102,33 @@ def test_an_answer_that_was_complete_is_shown_and_not_asked_again(api, store, se
     assert head(store, settings, ann) == turn, "nothing was asked again"
 
 
+def test_another_answer_that_a_button_asked_for_goes_on_too(api, store, settings, serving, tmp_path):
+    ann, turns = member(api, store, settings), Turns(store, 90)
+    with bot_process(settings, api, tmp_path) as bot:
+        answer = ann.wait_answer(ann.send("script:steady"))
+        before = head(store, settings, ann)
+        ann.press(answer, "🔄")
+        begun = ann.wait_text("Again: word0 word1 word2 word3", answer)
+        bot.stop(signal.SIGKILL)
+    with bot_process(settings, api, tmp_path):
+        again = ann.wait_answer(answer)
+        ratings = Ratings(store, turns)
+        until(lambda: ratings.regenerations(before), "the regeneration")
+    assert (again["message_id"], again["text"]) == (begun["message_id"], f"Again: {WORDS}") and len(ann.seen()) == 2
+    assert [one.replacement for one in ratings.regenerations(before)] == [head(store, settings, ann)]
+
+
+def test_while_telegram_takes_nothing_the_answer_waits_and_is_shown_once(api, store, settings, serving, tmp_path):
+    ann = member(api, store, settings)
+    with bot_process(settings, api, tmp_path) as bot:
+        until(lambda: api.calls("getUpdates"), "polling")
+        api.fault("editMessageText", 500, times=8)
+        asked = ann.send("script:short")
+        answer = ann.wait_answer(asked, 60)
+        assert answer["text"] == "It is scripted." and len(ann.seen()) == 1
+        assert "it is tried again" in bot.output() and "Traceback" not in bot.output()
+
+
 def test_what_cannot_be_resumed_is_apologised_for_in_its_place(api, store, settings, serving, tmp_path):
     ann = member(api, store, settings)
     with bot_process(settings, api, tmp_path, telegram_late_s=60) as bot:
@@ -113,6 +141,7 @@ def test_what_cannot_be_resumed_is_apologised_for_in_its_place(api, store, setti
     with bot_process(settings, api, tmp_path, telegram_late_s=60):
         told = ann.wait_text("I was away", asked)
     assert told["message_id"] == begun["message_id"] and len(ann.seen()) == 1 and buttons(told) == []
+    assert head(store, settings, ann) is None, "what was cut short is not part of the conversation"
 
 
 def test_after_an_outage_each_chat_hears_one_apology(api, store, settings, serving, tmp_path):
@@ -216,20 +245,28 @@ async def test_offsets_and_redelivery_as_another_emulator_has_them(store):
     async def handle(arrival) -> None:
         done.append(arrival.update.message.text)
 
-    async with another_emulator() as (emulator, base):
-        bot = Bot(token, session=AiohttpSession(api=TelegramAPIServer.from_base(base)))
+    async with another_emulator() as (emulator, base), AiohttpSession(api=TelegramAPIServer.from_base(base)) as session:
+        bot = Bot(token, session=session)
         for n in range(1, 6):
             await emulator.enqueue_update(private(n, str(n)), token=token)
         for life in range(3):
-            inbox = Inbox(bot, handle, Ledger(store, bot.id, f"life {life}"), lambda update: True, 600)
-            poller = Poller(bot, inbox)
-            await inbox.take(await poller._fetch())
-            if life == 2:
-                await inbox.take(await bot.get_updates(offset=-1))
-                await poller.confirm()
-            await inbox.close()
-        assert await bot.get_updates() == [] and done == ["1", "2", "3", "4", "5"]
-        await bot.session.close()
+            ledger = Ledger(store, bot.id, f"life {life}")
+            inbox = Inbox(bot, handle, ledger, lambda update: True, 600)
+            await inbox.take(await bot.get_updates())
+            if life < 2:
+                await inbox.close()
+        poller = Poller(bot, inbox)
+        polling = asyncio.create_task(poller.run())
+        await emulator.enqueue_update(private(6, "6"), token=token)
+        async with asyncio.timeout(30):
+            while "6" not in done or await asyncio.to_thread(ledger.waiting):
+                await asyncio.sleep(0.01)
+        polling.cancel()
+        await asyncio.wait({polling})
+        await insist(bot.get_updates)
+        await poller.confirm()
+        await inbox.close()
+        assert await bot.get_updates() == [] and done == ["1", "2", "3", "4", "5", "6"]
 
 
 # --- the ledger ---
