@@ -2,18 +2,17 @@
 
 import asyncio
 import logging
-import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
 from aiogram import Bot
-from aiogram.enums import ChatType, MessageEntityType
 from aiogram.exceptions import TelegramBadRequest, TelegramForbiddenError
 from aiogram.filters import CommandObject
 from aiogram.types import CallbackQuery, Message, TelegramObject, User
 
 from bot import keyboards, texts
+from bot.addressing import addressed, topic_of
 from bot.parts import Contact, Parts, outside, telegram_id
 
 log = logging.getLogger(__name__)
@@ -28,45 +27,26 @@ async def admit(
     assert isinstance(event, Message | CallbackQuery)
     message = event if isinstance(event, Message) else event.message
     user, parts, bot = event.from_user, data["parts"], data["bot"]
+    if isinstance(event, CallbackQuery) and message is None:
+        return await event.answer(texts.UNKNOWN_BUTTON)
     if user is None or user.is_bot or message is None:
         return None
-    if isinstance(event, Message) and not addressed(event, await bot.me()):
+    if isinstance(event, Message) and not addressed(event, await bot.me(), parts.settings.telegram_trigger):
         return None
-    contact = await parts.contact(message.chat, user)
+    contact = await parts.contact(message.chat, user, topic_of(message))
     if isinstance(event, Message) and contact.person.role and not contact.person.told:
         await introduce(bot, parts, contact.chat_id, contact.author)
     return await handler(event, data | {"contact": contact})
 
 
-def addressed(message: Message, me: User) -> bool:
-    """Whether a message is for the bot: everything in private, else commands, mentions, and replies to it."""
-    reply = message.reply_to_message
-    if message.chat.type == ChatType.PRIVATE or (reply and reply.from_user and reply.from_user.id == me.id):
-        return True
-    text = message.text or message.caption or ""
-    for entity in message.entities or message.caption_entities or ():
-        if entity.type == MessageEntityType.BOT_COMMAND and entity.offset == 0:
-            _, _, other = entity.extract_from(text).partition("@")
-            return not other or other.lower() == (me.username or "").lower()
-        if entity.type == MessageEntityType.MENTION and _is_name(entity.extract_from(text), me):
-            return True
-        if entity.type == MessageEntityType.TEXT_MENTION and entity.user and entity.user.id == me.id:
-            return True
-    return False
-
-
-def without_mention(text: str, me: User) -> str:
-    """A text without the bot's name."""
-    return re.sub(rf"@{me.username}\b", "", text, flags=re.IGNORECASE).strip()
-
-
-def _is_name(mention: str, me: User) -> bool:
-    return mention.lower() == f"@{me.username}".lower()
-
-
 def is_stranger(_: TelegramObject, contact: Contact) -> bool:
     """A filter: whoever has no access yet."""
     return contact.person.role is None
+
+
+def is_member(_: TelegramObject, contact: Contact) -> bool:
+    """A filter: whoever has access."""
+    return contact.person.role is not None
 
 
 async def introduce(bot: Bot, parts: Parts, chat_id: int, author: str) -> None:

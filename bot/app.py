@@ -8,27 +8,32 @@ import sys
 from collections.abc import Coroutine
 from typing import Any
 
-from aiogram import Bot, Dispatcher
+from aiogram import Bot
 from aiogram.client.default import DefaultBotProperties
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
 from aiogram.exceptions import AiogramError, TelegramNotFound
-from aiogram.types import BotCommand, LinkPreviewOptions, Update, User
+from aiogram.types import BotCommand, LinkPreviewOptions, User
 from aiogram.utils.token import TokenValidationError
 
 from adapters.registry import Registry
 from bot import texts
+from bot.addressing import wanted
 from bot.gratitude import keep_thanking
-from bot.inbox import Arrival, Inbox
+from bot.inbox import Inbox
 from bot.intake import WRONG_TOKEN, Poller, insist, webhook
+from bot.ledger import Ledger
+from bot.once import Once
 from bot.outgoing import Outgoing
 from bot.pace import Pace
 from bot.parts import Parts
 from bot.routes import make_dispatcher
+from bot.senses import Senses
 from core.client import ServingClient
 from core.errors import SettingsError, StoreUnavailable
 from core.identity import Pseudonyms
 from core.library import LibraryClient
+from core.records import new_id
 from core.settings import TOKEN, Settings
 from core.store import connect
 from feedback.drafts import Drafts
@@ -61,25 +66,44 @@ def run(settings: Settings) -> None:
 
 
 async def _main(settings: Settings) -> None:
-    parts = _parts(settings)
+    parts = open_parts(settings)
     bot = _connect(settings, Outgoing(Pace(parts.store, parts.pseudonyms)))
-    dispatcher = make_dispatcher(parts)
-    inbox = Inbox(lambda update, arrival: _handle(dispatcher, bot, update, arrival))
-    dispatcher["inbox"] = inbox
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     thanking = asyncio.create_task(keep_thanking(bot, parts))
     try:
-        receive = _receive_calls if settings.telegram_webhook_url else _poll
-        await _until(stop, receive(bot, inbox, parts))
+        await _until(stop, _answer(bot, parts))
     finally:
         thanking.cancel()
         await asyncio.wait({thanking})
         await parts.serving.close()
         await parts.library.close()
+        await parts.senses.close()
         await bot.session.close()
         parts.store.close()
+
+
+async def _answer(bot: Bot, parts: Parts) -> None:
+    """Take updates and handle them until cancelled; then what runs has some seconds, and the rest is handed on."""
+    me, trigger = await _introduce(bot), parts.settings.telegram_trigger
+    dispatcher = make_dispatcher(parts)
+    inbox = Inbox(
+        bot,
+        lambda arrival: dispatcher.feed_update(bot, arrival.update, arrival=arrival),
+        Ledger(parts.store, me.id, new_id()),
+        lambda update: wanted(update, me, trigger),
+        parts.settings.telegram_late_s,
+    )
+    dispatcher["inbox"] = inbox
+    working = asyncio.create_task(inbox.work())
+    try:
+        receive = _receive_calls if parts.settings.telegram_webhook_url else _poll
+        await receive(bot, inbox, parts)
+    finally:
+        await inbox.close()
+        working.cancel()
+        await asyncio.wait({working})
 
 
 def _connect(settings: Settings, outgoing: Outgoing) -> Bot:
@@ -87,18 +111,22 @@ def _connect(settings: Settings, outgoing: Outgoing) -> Bot:
     if token is None:
         raise SettingsError(f"{TOKEN} is not set; the bot needs the token that @BotFather gave you.")
     session = AiohttpSession(api=TelegramAPIServer.from_base(settings.telegram_api_base))
+    session.middleware(Once())
     session.middleware(outgoing)
     try:
         return Bot(
             token.get_secret_value(),
             session=session,
-            default=DefaultBotProperties(link_preview=LinkPreviewOptions(is_disabled=True)),
+            default=DefaultBotProperties(
+                link_preview=LinkPreviewOptions(is_disabled=True), allow_sending_without_reply=True
+            ),
         )
     except TokenValidationError:
         raise SettingsError(f"{TOKEN} is no token of @BotFather (digits, a colon, 35 characters).") from None
 
 
-def _parts(settings: Settings) -> Parts:
+def open_parts(settings: Settings) -> Parts:
+    """What the handlers work with, opened from the settings."""
     store = connect(settings.store_url)
     turns = Turns(store, settings.turn_retention_days)
     ratings, pseudonyms = Ratings(store, turns), Pseudonyms.of_installation(settings.data_dir)
@@ -120,33 +148,24 @@ def _parts(settings: Settings) -> Parts:
         drafts=Drafts(store, turns, ratings),
         thanks=Thanks(store, turns, reviews),
         portability=Portability(store, turns, ratings, reviews),
+        senses=Senses(settings),
     )
-
-
-async def _handle(dispatcher: Dispatcher, bot: Bot, update: Update, arrival: Arrival) -> None:
-    await dispatcher.feed_update(bot, update, arrival=arrival)
 
 
 async def _poll(bot: Bot, inbox: Inbox, parts: Parts) -> None:
     poller = Poller(bot, inbox)
-    await _introduce(bot, parts)
     offering = asyncio.create_task(_offer_ownership(bot, parts))
     try:
         await poller.run()
     finally:
         offering.cancel()
-        await inbox.close()
         await poller.confirm()
 
 
 async def _receive_calls(bot: Bot, inbox: Inbox, parts: Parts) -> None:
-    await _introduce(bot, parts)
-    try:
-        async with webhook(bot, inbox, parts.settings):
-            await _offer_ownership(bot, parts)
-            await asyncio.Event().wait()
-    finally:
-        await inbox.close()
+    async with webhook(bot, inbox, parts.settings):
+        await _offer_ownership(bot, parts)
+        await asyncio.Event().wait()
 
 
 async def _until(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
@@ -160,7 +179,7 @@ async def _until(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
     await asyncio.wait({working})
 
 
-async def _introduce(bot: Bot, parts: Parts) -> None:
+async def _introduce(bot: Bot) -> User:
     """Check the token, and give Telegram the list of commands."""
     me = await insist(lambda: _me(bot))
     log.info("the bot is @%s", me.username)
@@ -169,6 +188,7 @@ async def _introduce(bot: Bot, parts: Parts) -> None:
         await bot.set_my_commands(commands)
     except AiogramError as error:
         log.warning("Telegram did not take the list of commands (%s)", type(error).__name__)
+    return me
 
 
 async def _me(bot: Bot) -> User:

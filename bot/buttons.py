@@ -8,6 +8,7 @@ from aiogram.exceptions import TelegramBadRequest
 from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message, MessageGenerationStopped
 
 from bot import keyboards, texts
+from bot.arrival import Arrival
 from bot.inbox import Inbox
 from bot.keyboards import AboutAnswer, ConsentGiven, Forget
 from bot.parts import Contact, Parts, outside
@@ -17,22 +18,32 @@ from core.records import Turn
 
 
 async def again(
-    callback: CallbackQuery, callback_data: AboutAnswer, bot: Bot, parts: Parts, contact: Contact, inbox: Inbox
+    callback: CallbackQuery,
+    callback_data: AboutAnswer,
+    bot: Bot,
+    parts: Parts,
+    contact: Contact,
+    inbox: Inbox,
+    arrival: Arrival,
 ) -> None:
     """🔄: another answer to the same question, after what runs in the chat."""
     turn = await own_turn(parts, contact, callback_data.turn)
+    if arrival.is_queued:
+        await answer_again(bot, parts, contact, arrival, turn)
+        return
+    await inbox.queue(arrival, contact.chat_id, contact.topic_id)
     await callback.answer(texts.AGAIN)
-    inbox.in_chat(contact.chat_id, lambda arrival: answer_again(bot, parts, contact, arrival, turn))
 
 
-async def stop(callback: CallbackQuery, contact: Contact, inbox: Inbox) -> None:
+async def stop(callback: CallbackQuery, contact: Contact, inbox: Inbox, arrival: Arrival) -> None:
     """⏹: end what runs, and keep what was said."""
-    await callback.answer(texts.STOPPED if inbox.stop(contact.chat_id) else texts.NOTHING_RUNS)
+    found = await inbox.stop(arrival, contact.chat_id, contact.topic_id)
+    await callback.answer(texts.STOPPED if found else texts.NOTHING_RUNS)
 
 
-async def draft_stopped(stopped: MessageGenerationStopped, inbox: Inbox) -> None:
+async def draft_stopped(stopped: MessageGenerationStopped, inbox: Inbox, arrival: Arrival) -> None:
     """The button that Telegram shows beside a draft."""
-    inbox.stop(stopped.chat.id)
+    await inbox.stop(arrival, stopped.chat.id, stopped.message_thread_id)
 
 
 async def consent(callback: CallbackQuery, callback_data: ConsentGiven, parts: Parts, contact: Contact) -> None:
@@ -45,15 +56,21 @@ async def consent(callback: CallbackQuery, callback_data: ConsentGiven, parts: P
             await callback.message.edit_text(text, reply_markup=keyboards.consent())
 
 
-async def forget(callback: CallbackQuery, callback_data: Forget, parts: Parts, contact: Contact, inbox: Inbox) -> None:
+async def forget(
+    callback: CallbackQuery, callback_data: Forget, parts: Parts, contact: Contact, inbox: Inbox, arrival: Arrival
+) -> None:
     """Remove all that is of the presser, or nothing; the message says when it is done."""
-    await callback.answer()
+    if arrival.is_queued:
+        await _forget(callback, parts, contact)
+        return
     if callback_data.answer == "no":
+        await callback.answer()
         await say_instead(callback, texts.KEPT)
         return
+    await inbox.stop(arrival, contact.chat_id, contact.topic_id)
+    await inbox.queue(arrival, contact.chat_id, contact.topic_id)
+    await callback.answer()
     await say_instead(callback, texts.FORGETTING)
-    inbox.stop(contact.chat_id)
-    await inbox.in_chat(contact.chat_id, lambda arrival: _forget(callback, parts, contact)).kept.wait()
 
 
 async def _forget(callback: CallbackQuery, parts: Parts, contact: Contact) -> None:

@@ -6,8 +6,10 @@ from aiogram import Bot
 from aiogram.types import Message
 
 from bot import access, keyboards, texts
+from bot.arrival import Arrival
 from bot.inbox import Inbox
 from bot.parts import Contact, Parts
+from bot.questions import answer_again
 
 
 async def start(message: Message, bot: Bot, parts: Parts, contact: Contact) -> None:
@@ -26,13 +28,24 @@ async def show_help(message: Message) -> None:
 
 async def reset(message: Message, parts: Parts, contact: Contact) -> None:
     """`/reset`: the next question has no history."""
-    await asyncio.to_thread(parts.turns.reset, contact.chat)
+    await asyncio.to_thread(parts.turns.reset, contact.chat, contact.topic)
     await message.answer(texts.RESET)
 
 
-async def stop(message: Message, inbox: Inbox, parts: Parts, contact: Contact) -> None:
+async def retry(message: Message, bot: Bot, parts: Parts, contact: Contact, arrival: Arrival) -> None:
+    """`/retry`: another answer to what was asked last, also where it had none."""
+    if "again" not in arrival.notes:
+        await arrival.note(again=await asyncio.to_thread(parts.turns.latest, contact.chat, contact.topic) or "")
+    if not arrival.notes["again"]:
+        await message.answer(texts.NOTHING_TO_RETRY)
+        return
+    turn = await asyncio.to_thread(parts.turns.get, arrival.notes["again"])
+    await answer_again(bot, parts, contact, arrival, turn)
+
+
+async def stop(message: Message, inbox: Inbox, parts: Parts, contact: Contact, arrival: Arrival) -> None:
     """`/stop`: end what runs, or take back that a correction is awaited."""
-    if inbox.stop(contact.chat_id):
+    if await inbox.stop(arrival, contact.chat_id, contact.topic_id):
         await message.answer(texts.STOPPED)
     elif await asyncio.to_thread(parts.ratings.take_pending, contact.chat, contact.author):
         await message.answer(texts.NOT_AWAITED)
@@ -55,5 +68,5 @@ async def unknown(message: Message, contact: Contact) -> None:
 
 
 async def not_text(message: Message) -> None:
-    """A picture, a voice message, and whatever else is not text."""
+    """Whatever else is not text."""
     await message.reply(texts.ONLY_TEXT)

@@ -7,12 +7,13 @@ from aiogram.exceptions import TelegramBadRequest
 from aiogram.types import CallbackQuery, ForceReply, Message, ReplyParameters
 
 from bot import keyboards, texts
-from bot.access import without_mention
+from bot.arrival import Arrival
 from bot.buttons import own_turn, say_instead
 from bot.inbox import Inbox
 from bot.keyboards import AboutAnswer, AboutDraft, TakeBack
 from bot.parts import Contact, Parts, outside
 from bot.questions import ask
+from bot.quoting import said
 from core.errors import NotFound, StoreUnavailable
 from feedback.progress import read_progress
 
@@ -38,16 +39,19 @@ async def correct(
     )
 
 
-async def send(callback: CallbackQuery, callback_data: AboutDraft, parts: Parts, contact: Contact) -> None:
+async def send(
+    callback: CallbackQuery, callback_data: AboutDraft, parts: Parts, contact: Contact, arrival: Arrival
+) -> None:
     """The author wants the correction stored."""
-    try:
-        turn = await asyncio.to_thread(_send, parts, contact, callback_data.draft)
-    except NotFound:
-        await callback.answer(texts.FOR_THE_WRITER)
-        return
+    if "sent" not in arrival.notes:
+        try:
+            await arrival.note(sent=await asyncio.to_thread(_send, parts, contact, callback_data.draft))
+        except NotFound:
+            await callback.answer(texts.FOR_THE_WRITER)
+            return
     await callback.answer()
     thanks = texts.thanks(await asyncio.to_thread(_progress, parts))
-    await say_instead(callback, thanks, keyboards.take_back(turn))
+    await say_instead(callback, thanks, keyboards.take_back(arrival.notes["sent"]))
 
 
 async def drop(callback: CallbackQuery, callback_data: AboutDraft, parts: Parts, contact: Contact) -> None:
@@ -62,25 +66,34 @@ async def drop(callback: CallbackQuery, callback_data: AboutDraft, parts: Parts,
 
 
 async def ask_instead(
-    callback: CallbackQuery, callback_data: AboutDraft, bot: Bot, parts: Parts, contact: Contact, inbox: Inbox
+    callback: CallbackQuery,
+    callback_data: AboutDraft,
+    bot: Bot,
+    parts: Parts,
+    contact: Contact,
+    inbox: Inbox,
+    arrival: Arrival,
 ) -> None:
     """It was a question: answer it, as it was written where that can still be seen."""
+    if arrival.is_queued:
+        await ask(bot, parts, contact, arrival, arrival.notes["question"], int(arrival.notes["asked_in"]))
+        return
     try:
         draft = await asyncio.to_thread(parts.drafts.drop, contact.chat, contact.author, callback_data.draft)
     except NotFound:
         await callback.answer(texts.FOR_THE_WRITER)
         return
-    await callback.answer()
     shown = callback.message
     written = shown.reply_to_message if isinstance(shown, Message) else None
-    text = without_mention(written.text, await bot.me()) if written and written.text else draft.text
+    text = said(written, await bot.me(), parts.settings.telegram_trigger) if written and written.text else draft.text
+    message_id = written.message_id if written else shown.message_id if shown else 0
+    await inbox.queue(arrival, contact.chat_id, contact.topic_id, question=text, asked_in=str(message_id))
+    await callback.answer()
     if isinstance(shown, Message):
         try:
             await shown.delete()
         except TelegramBadRequest:
             await say_instead(callback, texts.NOT_AWAITED)
-    message_id = written.message_id if written else shown.message_id if shown else 0
-    inbox.in_chat(contact.chat_id, lambda arrival: ask(bot, parts, contact, arrival, text, message_id))
 
 
 async def take_back(callback: CallbackQuery, callback_data: TakeBack, parts: Parts, contact: Contact) -> None:

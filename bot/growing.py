@@ -14,6 +14,7 @@ from aiogram.methods import EditMessageText, SendMessage, SendMessageDraft, Send
 from aiogram.types import InlineKeyboardMarkup, InputRichMessage, Message, ReplyParameters
 
 from bot import keyboards, texts
+from bot.arrival import Arrival
 from bot.formatting import formatted, shown
 from bot.outgoing import PassingEdit, PassingMessage
 from bot.parts import Contact
@@ -34,8 +35,9 @@ _Shown = tuple[Formatted, InlineKeyboardMarkup | None]
 class Growing:
     """A text in a chat, in as many messages as its length needs."""
 
-    def __init__(self, bot: Bot, chat_id: int, reply_to: int | None, rich: bool = False):
+    def __init__(self, bot: Bot, chat_id: int, reply_to: int | None, arrival: Arrival, rich: bool = False):
         self._bot = bot
+        self._arrival = arrival
         self._chat_id = chat_id
         self._reply = (
             ReplyParameters(message_id=reply_to, allow_sending_without_reply=True) if reply_to is not None else None
@@ -43,6 +45,11 @@ class Growing:
         self._rich = rich
         self._shown: list[_Shown] = []
         self.message_ids: list[int] = []
+
+    def adopt(self, message_id: int) -> None:
+        """Grow in a message that is there already, whatever it shows."""
+        self.message_ids.append(message_id)
+        self._shown.append((Formatted(""), None))
 
     async def begin(self) -> None:
         """Show that an answer is on its way, and how to stop it.
@@ -97,6 +104,7 @@ class Growing:
         sent = await self._write(kind, content | {"reply_parameters": None if self.message_ids else self._reply})
         if isinstance(sent, Message):
             self.message_ids[n : n + 1], self._shown[n : n + 1] = [sent.message_id], [(piece, keyboard)]
+            await self._note()
         return isinstance(sent, Message)
 
     async def _edit(self, content: dict[str, Any], passing: bool) -> bool | None:
@@ -142,6 +150,7 @@ class Growing:
                 )
                 self.message_ids.append(sent.message_id)
                 self._shown.append((Formatted(whole), keyboard))
+                await self._note()
         except (TelegramBadRequest, TelegramNotFound) as error:
             log.warning("an answer is shown as a plain message, not as a rich one: %s", error.message)
             return False
@@ -155,12 +164,16 @@ class Growing:
                 await self._bot.delete_message(self._chat_id, message_id)
         del self.message_ids[first:], self._shown[first:]
 
+    async def _note(self) -> None:
+        """Remember the messages, so that the answer goes on in them if this process dies."""
+        await self._arrival.note(messages=",".join(map(str, self.message_ids)))
+
 
 class Drafted(Growing):
     """A text that is a draft in a private chat while it grows: until it is complete, its newest piece is seen."""
 
-    def __init__(self, bot: Bot, chat_id: int, reply_to: int | None, rich: bool = False):
-        super().__init__(bot, chat_id, reply_to, rich)
+    def __init__(self, bot: Bot, chat_id: int, reply_to: int | None, arrival: Arrival, rich: bool = False):
+        super().__init__(bot, chat_id, reply_to, arrival, rich)
         self._id = secrets.randbelow(2**31 - 1) + 1
         self._drafted, self._at = "", 0.0
 
@@ -183,10 +196,10 @@ class Drafted(Growing):
         return drafted
 
 
-def growing(bot: Bot, contact: Contact, reply_to: int | None, settings: Settings) -> Growing:
+def growing(bot: Bot, contact: Contact, reply_to: int | None, arrival: Arrival, settings: Settings) -> Growing:
     """An answer's text in a chat, the way the settings have it."""
     drafts = settings.telegram_streaming == "drafts" and contact.private
-    return (Drafted if drafts else Growing)(bot, contact.chat_id, reply_to, settings.telegram_rich)
+    return (Drafted if drafts else Growing)(bot, contact.chat_id, reply_to, arrival, settings.telegram_rich)
 
 
 def _last_with(

@@ -27,7 +27,7 @@ from bot.inbox import Inbox
 from core.errors import SettingsError
 from core.settings import TOKEN, Settings, variable
 
-KINDS = ["message", "callback_query", "message_reaction", "stopped_message_generation"]
+KINDS = ["message", "edited_message", "callback_query", "message_reaction", "stopped_message_generation"]
 POLL_S, CONFIRM_S = 25, 3
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
 WRONG_TOKEN = f"Telegram does not know the token in {TOKEN}; copy it from @BotFather again."
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 class Poller:
-    """Long polling. An update is confirmed once the inbox has kept it, or has had a second for it."""
+    """Long polling. An update is confirmed, by asking for those after it, once the inbox has stored it."""
 
     def __init__(self, bot: Bot, inbox: Inbox):
         self._bot = bot

@@ -7,6 +7,7 @@ from aiogram.enums import ChatType
 from aiogram.types import Chat, User
 
 from adapters.registry import Registry
+from bot.senses import Senses
 from core.client import ServingClient
 from core.identity import Pseudonyms
 from core.library import LibraryClient
@@ -32,6 +33,12 @@ class Contact:
     chat: str
     author: str
     person: Person
+    topic_id: int | None = None
+
+    @property
+    def topic(self) -> str | None:
+        """What the record calls the topic, which has a history of its own."""
+        return None if self.topic_id is None else str(self.topic_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +59,9 @@ class Parts:
     drafts: Drafts
     thanks: Thanks
     portability: Portability
+    senses: Senses
 
-    async def contact(self, chat: Chat, user: User) -> Contact:
+    async def contact(self, chat: Chat, user: User, topic: int | None = None) -> Contact:
         """Who speaks.
 
         Raises: StoreUnavailable.
@@ -61,7 +69,7 @@ class Parts:
         author = self.pseudonyms.author(outside(user.id))
         person = await asyncio.to_thread(self.people.person, author)
         private = chat.type == ChatType.PRIVATE
-        return Contact(chat.id, user.id, private, self.pseudonyms.chat(outside(chat.id)), author, person)
+        return Contact(chat.id, user.id, private, self.pseudonyms.chat(outside(chat.id)), author, person, topic)
 
 
 def outside(telegram_id: int | str) -> str:

@@ -5,18 +5,22 @@ import asyncio
 from aiogram.types import Message
 
 from bot import keyboards, texts
+from bot.arrival import Arrival
 from bot.difference import difference
 from bot.parts import Contact, Parts
 from feedback.shown import approvable
 
 
-async def propose(message: Message, parts: Parts, contact: Contact, text: str) -> bool:
+async def propose(message: Message, parts: Parts, contact: Contact, arrival: Arrival, text: str) -> bool:
     """Show a text as a correction where it replies to an answer, or where one is awaited. False: it is none.
 
     Raises: NotFound, InvalidInput, StoreUnavailable.
     """
-    turn_id = await asyncio.to_thread(_corrected, parts, contact, message.reply_to_message)
-    if turn_id is None:
+    if "corrects" not in arrival.notes:
+        corrected = await asyncio.to_thread(_corrected, parts, contact, message.reply_to_message)
+        await arrival.note(corrects=corrected or "")
+    turn_id = arrival.notes["corrects"]
+    if not turn_id:
         return False
     draft, stored = await asyncio.to_thread(parts.drafts.propose, contact.chat, contact.author, turn_id, text)
     turn = await asyncio.to_thread(parts.turns.get, turn_id)

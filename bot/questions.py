@@ -2,16 +2,18 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from aiogram import Bot
 from aiogram.types import Message
 
-from bot.access import without_mention
+from bot.arrival import Arrival
 from bot.growing import growing
-from bot.inbox import Arrival
 from bot.parts import Contact, Parts, outside
 from bot.proposals import propose
+from bot.quoting import is_about_others_words, said
+from bot.resuming import settled, take_over
 from bot.streaming import Answer, finish, stream
 from core import records
 from core.client import Asked
@@ -24,16 +26,23 @@ log = logging.getLogger(__name__)
 
 
 async def written(message: Message, bot: Bot, parts: Parts, contact: Contact, arrival: Arrival) -> None:
-    """A text arrives: a correction where one is awaited or an answer is replied to, else a question."""
-    text = without_mention(message.text or "", await bot.me())
-    if not await propose(message, parts, contact, text):
+    """A text arrives."""
+    text = said(message, await bot.me(), parts.settings.telegram_trigger)
+    await ask_or_correct(message, bot, parts, contact, arrival, text)
+
+
+async def ask_or_correct(
+    message: Message, bot: Bot, parts: Parts, contact: Contact, arrival: Arrival, text: str
+) -> None:
+    """What a message says is a correction where one is awaited or an answer is replied to, else a question."""
+    if is_about_others_words(message) or not await propose(message, parts, contact, arrival, text):
         await ask(bot, parts, contact, arrival, text, message.message_id)
 
 
 async def ask(bot: Bot, parts: Parts, contact: Contact, arrival: Arrival, text: str, message_id: int) -> None:
     """Answer a question that stands in a message, and note which turn that message asked for."""
     reply_to = None if contact.private else message_id
-    answer = await respond(bot, parts, contact, arrival, lambda: _question(parts, contact, text), reply_to)
+    answer = await respond(bot, parts, contact, arrival, lambda: _question(parts, contact, arrival, text), reply_to)
     await _note_asked(parts, contact, answer, message_id)
 
 
@@ -51,19 +60,25 @@ async def answer_again(bot: Bot, parts: Parts, contact: Contact, arrival: Arriva
 
 
 async def respond(
-    bot: Bot, parts: Parts, contact: Contact, arrival: Arrival, asking: Callable[[], Asked], reply_to: int | None
+    bot: Bot,
+    parts: Parts,
+    contact: Contact,
+    arrival: Arrival,
+    asking: Callable[[], Awaitable[Asked]],
+    reply_to: int | None,
 ) -> Answer:
     """Ask serving and show its answer, or in its place the sentence that says why there is none."""
-    text, unsaid = growing(bot, contact, reply_to, parts.settings), Answer()
-    if not arrival.stop.is_set():
-        await text.begin()
-        try:
-            asked = await asyncio.to_thread(asking)
-            return await stream(parts, contact, arrival, asked, text)
-        except ApprenticeError as error:
-            unsaid.error = error
-    await finish(parts, contact, text, unsaid)
-    return unsaid
+    text = growing(bot, contact, reply_to, arrival, parts.settings)
+    await take_over(bot, contact, arrival, text)
+    try:
+        answer = await settled(parts, arrival)
+        if answer is None and not arrival.stop.is_set():
+            await text.begin()
+            return await stream(parts, contact, arrival, await asking(), text)
+    except ApprenticeError as error:
+        answer = Answer(error=error)
+    await finish(parts, contact, text, answer := answer or Answer())
+    return answer
 
 
 async def _note_asked(parts: Parts, contact: Contact, answer: Answer, message_id: int) -> None:
@@ -74,24 +89,25 @@ async def _note_asked(parts: Parts, contact: Contact, answer: Answer, message_id
             log.warning("which message asked for an answer is not known later: %s", error)
 
 
-def _question(parts: Parts, contact: Contact, text: str) -> Asked:
-    past = parts.turns.conversation(parts.turns.head(contact.chat))
-    new = records.Message("user", text)
-    return Asked(
-        [*messages(past), new],
-        outside(contact.chat_id),
-        outside(contact.user_id),
-        parent=past[-1].id if past else None,
-    )
+async def _question(parts: Parts, contact: Contact, arrival: Arrival, text: str) -> Asked:
+    """A question after what was said before it. Which turn that was is settled once, whatever happens afterwards."""
+    if "parent" not in arrival.notes:
+        head = await asyncio.to_thread(parts.turns.head, contact.chat, contact.topic)
+        await arrival.note(parent=head or "")
+    return await _asked(parts, contact, arrival.notes["parent"] or None, [records.Message("user", text)])
 
 
-def _again(parts: Parts, contact: Contact, turn: records.Turn) -> Asked:
-    past = parts.turns.conversation(turn.parent)
+async def _again(parts: Parts, contact: Contact, turn: records.Turn) -> Asked:
+    asked = await _asked(parts, contact, turn.parent, turn.messages)
+    return replace(asked, regenerates=turn.id, temperature=AGAIN_TEMPERATURE)
+
+
+async def _asked(parts: Parts, contact: Contact, parent: str | None, new: Sequence[records.Message]) -> Asked:
+    past = await asyncio.to_thread(parts.turns.conversation, parent)
     return Asked(
-        [*messages(past), *turn.messages],
+        [*messages(past), *new],
         outside(contact.chat_id),
         outside(contact.user_id),
+        topic=contact.topic,
         parent=past[-1].id if past else None,
-        regenerates=turn.id,
-        temperature=AGAIN_TEMPERATURE,
     )

@@ -3,11 +3,11 @@
 import logging
 
 from aiogram import Dispatcher, F
-from aiogram.exceptions import TelegramBadRequest, TelegramForbiddenError
+from aiogram.exceptions import TelegramBadRequest, TelegramForbiddenError, TelegramNetworkError, TelegramServerError
 from aiogram.filters import Command, CommandStart
 from aiogram.types import ErrorEvent
 
-from bot import access, buttons, commands, corrections, questions, rights, shelf, texts, votes, why
+from bot import access, buttons, commands, corrections, edits, late, media, questions, rights, shelf, texts, votes, why
 from bot.keyboards import (
     AboutAnswer,
     AboutDocument,
@@ -31,6 +31,8 @@ def make_dispatcher(parts: Parts) -> Dispatcher:
     """Every route; the first that fits is taken."""
     dispatcher = Dispatcher(disable_fsm=True, parts=parts)
     dispatcher.message.outer_middleware(access.admit)
+    dispatcher.edited_message.outer_middleware(access.admit)
+    dispatcher.edited_message.register(edits.edited, access.is_member)
     dispatcher.callback_query.outer_middleware(access.admit)
     dispatcher.message_reaction.register(votes.react)
     dispatcher.errors.register(explain)
@@ -40,22 +42,28 @@ def make_dispatcher(parts: Parts) -> Dispatcher:
 
 
 def _route_messages(dispatcher: Dispatcher) -> None:
-    message = dispatcher.message.register
+    message, is_content = dispatcher.message.register, F.content_type.in_(media.CONTENT)
     message(access.redeem, CommandStart(deep_link=True))
     message(commands.forget, Command("forget"))
     message(rights.privacy, Command("privacy"))
     message(rights.export, Command("export"))
-    message(access.refuse_stranger, access.is_stranger)
+    message(late.apologise, late.is_late)
+    message(access.refuse_stranger, access.is_stranger, is_content)
+    message(questions.written, F.text, F.forward_origin)
     message(commands.start, CommandStart())
     message(commands.show_help, Command("help"))
     message(commands.reset, Command("reset"))
+    message(commands.retry, Command("retry"))
     message(commands.stop, Command("stop"))
     message(shelf.sources, Command("sources"))
     message(why.why, Command("why"))
     message(commands.unknown, F.text.startswith("/"))
     message(questions.written, F.text)
     message(shelf.received, F.document, ~F.animation)
-    message(commands.not_text)
+    message(media.album, F.media_group_id)
+    message(media.voice, F.voice | F.audio)
+    message(media.picture, F.photo)
+    message(commands.not_text, is_content)
 
 
 def _route_buttons(dispatcher: Dispatcher) -> None:
@@ -84,6 +92,8 @@ def _route_buttons(dispatcher: Dispatcher) -> None:
 async def explain(event: ErrorEvent) -> None:
     """Tell the person what went wrong; the log gets what only an operator can judge."""
     error, message, button = event.exception, event.update.message, event.update.callback_query
+    if isinstance(error, TelegramNetworkError | TelegramServerError):
+        raise error
     if isinstance(error, TelegramForbiddenError):
         log.info("somebody has blocked the bot, or put it out of a group")
         return

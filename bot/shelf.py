@@ -12,9 +12,9 @@ from aiogram.exceptions import AiogramError, TelegramBadRequest
 from aiogram.types import CallbackQuery, Document, InlineKeyboardMarkup, Message
 
 from bot import keyboards, texts, wording
-from bot.access import without_mention
+from bot.addressing import without_address
+from bot.arrival import Arrival
 from bot.buttons import say_instead
-from bot.inbox import Arrival
 from bot.keyboards import AboutDocument
 from bot.parts import Contact, Parts, outside
 from bot.questions import ask
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 async def received(message: Message, bot: Bot, parts: Parts, contact: Contact, arrival: Arrival) -> None:
     """A document arrives: it becomes the chat's own, or everyone's where an operator says so. A caption is answered."""
     assert message.document is not None
-    caption = without_mention(message.caption or "", await bot.me())
+    caption = without_address(message.caption or "", await bot.me(), parts.settings.telegram_trigger)
     everyone = is_operator(contact) and re.fullmatch(rf"/?{texts.EVERYONE}", caption, re.IGNORECASE) is not None
     status = await message.reply(wording.reading(_name(message.document)))
     read = await _read(message.document, status, bot, parts, contact, everyone)

@@ -9,9 +9,9 @@ from aiogram.exceptions import AiogramError
 from aiogram.types import InlineKeyboardMarkup
 
 from bot import keyboards, texts
+from bot.arrival import Arrival
 from bot.formatting import shown
 from bot.growing import Growing
-from bot.inbox import Arrival
 from bot.parts import Contact, Parts
 from bot.splitting import visible
 from core.client import Asked, Begun, Ended, Said
@@ -32,10 +32,10 @@ class Answer:
     """What has been said so far, and how it ended."""
 
     text: str = ""
-    begun: asyncio.Event = field(default_factory=asyncio.Event)
     turn_id: str | None = None
     ended: Ended | None = None
     error: ApprenticeError | None = None
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
 
     def words(self) -> str:
         """What was said, as Markdown; empty where nothing of it could be seen."""
@@ -83,12 +83,14 @@ async def stream(parts: Parts, contact: Contact, arrival: Arrival, asked: Asked,
 async def finish(parts: Parts, contact: Contact, growing: Growing, answer: Answer) -> None:
     """Show an answer as it stays, and remember which messages show its turn."""
     await growing.show(answer.words(), answer.note(), answer.keyboard())
-    if answer.turn_id is not None:
-        try:
+    try:
+        await asyncio.to_thread(parts.turns.note_latest, contact.chat, contact.topic, answer.turn_id)
+        if answer.turn_id is not None:
             for message_id in growing.message_ids:
                 await asyncio.to_thread(parts.turns.note_posted, contact.chat, message_id, answer.turn_id)
-        except StoreUnavailable as error:
-            log.warning("replies to an answer will not be taken as corrections: %s", error)
+            await asyncio.to_thread(parts.turns.note_shown, contact.chat, answer.turn_id, growing.message_ids)
+    except StoreUnavailable as error:
+        log.warning("replies to an answer will not be taken as corrections: %s", error)
 
 
 async def _listen(parts: Parts, asked: Asked, answer: Answer, arrival: Arrival) -> None:
@@ -98,7 +100,7 @@ async def _listen(parts: Parts, asked: Asked, answer: Answer, arrival: Arrival) 
                 match event:
                     case Begun():
                         answer.turn_id = event.turn_id
-                        arrival.kept.set()
+                        await arrival.note(turn=event.turn_id or "")
                     case Said():
                         answer.text += event.text
                         answer.begun.set()

@@ -12,6 +12,7 @@ COMMANDS = {
     "help": "What I can do",
     "stop": "End the answer that is running",
     "reset": "Begin a new conversation",
+    "retry": "Another answer to your last question",
     "sources": "The documents I answer from",
     "why": "Why I answered as I did",
     "start": "What I store, and whether I may learn from it",
@@ -27,7 +28,8 @@ HELP = (
     "[1] shows the passage that it cites.\n\n"
     "Send me a PDF, DOCX, Markdown or text file, and I answer from it here; /sources lists your documents and removes "
     "them.\n\n"
-    "/why explains an answer, /reset begins a new conversation, /stop ends a running answer, /start and /privacy show "
+    "/why explains an answer, /reset begins a new conversation, /retry answers the last question again, /stop ends a "
+    "running answer, /start and /privacy show "
     "what I store, /export gives it to you, /forget removes all I have of you."
 )
 WELCOME = "Hello! I am Apprentice, and I learn from the people I work for. Write me a question, or see /help."
@@ -90,6 +92,16 @@ TOO_OLD = "That answer is older than my record; please ask again."
 UNKNOWN_BUTTON = "This button does not work any more."
 
 ONLY_TEXT = "I can only read text; please write it to me."
+NO_VOICE = "I can only read text, and do not understand recordings; please write it to me."
+NO_PICTURES = "I can only read text, and do not understand pictures; please write what you want to know."
+ALBUM = "I can only read text, and leave out albums; please write what you want to know."
+FILE_NOT_FETCHED = "Telegram did not give me this file; please send it again."
+NOT_HEARD = "I could not listen to this just now; please write it, or try again later."
+NOTHING_HEARD = "I heard no words in this; please write it to me."
+NOT_SEEN = "I could not look at this just now; please write what you want to know, or try again later."
+ABOUT_PICTURE = "What does this picture show?"
+LATE = "I was away when you wrote, and do not answer what is old; please ask again what you still want to know."
+NOTHING_TO_RETRY = "There is nothing that I could answer again; please ask."
 UNKNOWN_COMMAND = "I do not know this command; see /help."
 RESET = "We begin afresh: I no longer look back at what was said before."
 STOPPED = "Stopped."
@@ -186,3 +198,13 @@ def sources(citations: Sequence[Citation]) -> str:
 def name_of(of: Citation | Passage) -> str:
     """What people are shown of where a passage stands."""
     return f"{of.source} › {of.title}" if of.title else of.source
+
+
+def heard(text: str) -> str:
+    """What was understood of a recording."""
+    return f"🎙 {text}"
+
+
+def about_picture(seen: str, asked: str) -> str:
+    """A question about a picture, as the assistant is asked it."""
+    return f"A picture shows this: {seen}\n\n{asked}"

@@ -8,6 +8,7 @@ from aiogram.exceptions import TelegramBadRequest
 from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message, MessageReactionUpdated, ReactionTypeUnion
 
 from bot import keyboards, texts
+from bot.arrival import Arrival
 from bot.buttons import own_turn
 from bot.keyboards import AboutAnswer, AboutReason
 from bot.parts import Contact, Parts
@@ -19,12 +20,16 @@ DISLIKED = frozenset("👎🤬🤮💩🖕🤡💔😡")
 """The reactions that say whether an answer was right; of the others no one knows."""
 
 
-async def vote(callback: CallbackQuery, callback_data: AboutAnswer, parts: Parts, contact: Contact) -> None:
+async def vote(
+    callback: CallbackQuery, callback_data: AboutAnswer, parts: Parts, contact: Contact, arrival: Arrival
+) -> None:
     """👍, 👎, or neither. In a group the buttons stay for the others, and the same one takes it back."""
     turn = await own_turn(parts, contact, callback_data.turn)
-    value: Value = {"up": 1, "down": -1}.get(callback_data.action, 0)  # type: ignore[assignment]
-    if not contact.private and value == await asyncio.to_thread(_vote_of, parts, turn, contact.author):
-        value = 0
+    if "vote" not in arrival.notes:
+        pressed = {"up": 1, "down": -1}.get(callback_data.action, 0)
+        before = None if contact.private else await asyncio.to_thread(_vote_of, parts, turn, contact.author)
+        await arrival.note(vote=str(0 if pressed == before else pressed))
+    value: Value = int(arrival.notes["vote"])  # type: ignore[assignment]
     await asyncio.to_thread(parts.ratings.rate, turn.id, contact.author, value)
     asks = value < 0 and (contact.private or turn.author == contact.author)
     await callback.answer({1: texts.GOOD, 0: texts.TAKEN_BACK, -1: texts.BAD if asks else texts.BAD_FOR_ANOTHER}[value])

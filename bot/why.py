@@ -55,7 +55,7 @@ def _asked_about(parts: Parts, contact: Contact, replied: Message | None) -> Tur
     shown = parts.turns.posted(contact.chat, replied.message_id) if replied else None
     if shown is not None:
         return parts.turns.get(shown)
-    turns = parts.turns.conversation(parts.turns.head(contact.chat))
+    turns = parts.turns.conversation(parts.turns.head(contact.chat, contact.topic))
     return turns[-1] if turns else None
 
 

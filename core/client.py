@@ -31,6 +31,7 @@ class Asked:
     messages: Sequence[Message]
     chat: str
     author: str
+    topic: str | None = None
     parent: str | None = None
     regenerates: str | None = None
     temperature: float | None = None
@@ -75,6 +76,13 @@ class ServingClient:
         """Close every connection."""
         await self._http.aclose()
 
+    async def is_ready(self) -> bool:
+        """Whether serving can answer now."""
+        try:
+            return (await self._http.get("/readyz")).is_success
+        except httpx.TransportError:
+            return False
+
     async def answer(self, asked: Asked) -> AsyncGenerator[Begun | Said | Ended, None]:
         """Begun, then what is said, then Ended. Closing the iterator stops the answer and keeps what was said.
 
@@ -98,7 +106,8 @@ class ServingClient:
 
 
 def _body(asked: Asked) -> dict[str, Any]:
-    extra = {"chat": asked.chat, "author": asked.author, "parent": asked.parent, "regenerates": asked.regenerates}
+    fields = ("chat", "author", "topic", "parent", "regenerates")
+    extra = {name: getattr(asked, name) for name in fields}
     return {
         "messages": [{k: v for k, v in asdict(m).items() if k != "author"} for m in asked.messages],
         "stream": True,

@@ -75,9 +75,14 @@ def review(turn_id: str) -> str:
     return f"{PREFIX}turn:{turn_id}:review"
 
 
-def head(chat: str) -> str:
-    """string: the chat's newest turn; a conversation continues from it."""
-    return f"{PREFIX}chat:{chat}:head"
+def head(chat: str, topic: str | None = None) -> str:
+    """string: the newest turn of a chat, or of a topic in it; a conversation continues from it."""
+    return f"{PREFIX}chat:{chat}:head" if topic is None else f"{PREFIX}chat:{chat}:topic:{topic}:head"
+
+
+def latest(chat: str, topic: str | None = None) -> str:
+    """string turn: what was asked last in a chat or topic, answered or not; lives as long as turns."""
+    return f"{head(chat, topic)}:latest"
 
 
 def person(author: str) -> str:
@@ -108,6 +113,16 @@ def posted(chat: str, message: int) -> str:
 def asked(chat: str, turn_id: str) -> str:
     """string message: the message that asked for the turn, of those in that chat; lives as long as turns."""
     return f"{PREFIX}chat:{chat}:asked:{turn_id}"
+
+
+def answered(chat: str, message: int) -> str:
+    """string turn: the newest that a person's message asked for; lives as long as turns."""
+    return f"{PREFIX}chat:{chat}:answered:{message}"
+
+
+def shown(chat: str, turn_id: str) -> str:
+    """string: the messages that show a turn, in order, separated by commas; lives as long as turns."""
+    return f"{PREFIX}chat:{chat}:shown:{turn_id}"
 
 
 def draft(chat: str, author: str, draft_id: str) -> str:
@@ -148,3 +163,38 @@ def pace_closed(scope: str) -> str:
 def pace_sent(scope: str) -> str:
     """list of when (ms) calls went out in a chat or in all (`bot`), newest first; lives a minute at most."""
     return f"{PREFIX}pace:{scope}:sent"
+
+
+def updates_seen(bot: int) -> str:
+    """zset update -> when it was taken (ms): each is taken once; of the last two days."""
+    return f"{PREFIX}bot:{bot}:seen"
+
+
+def lanes(bot: int) -> str:
+    """set: the lanes (a chat, a topic, the buttons of a chat) in which an update is not done."""
+    return f"{PREFIX}bot:{bot}:lanes"
+
+
+def lane(bot: int, name: str) -> str:
+    """zset update -> its number: what waits in a lane or is being handled; the first is next."""
+    return f"{PREFIX}bot:{bot}:lane:{name}"
+
+
+def lane_holder(bot: int, name: str) -> str:
+    """string replica: who handles the lane; lives some seconds, renewed."""
+    return f"{PREFIX}bot:{bot}:lane:{name}:holder"
+
+
+def lane_stopped(bot: int, name: str) -> str:
+    """string number: what came into the lane before it is to end; lives an hour."""
+    return f"{PREFIX}bot:{bot}:lane:{name}:stopped"
+
+
+def update(bot: int, update_id: str) -> str:
+    """hash update, taken_at (ms), attempts, and what is noted of its handling; gone once done, or after two days."""
+    return f"{PREFIX}bot:{bot}:update:{update_id}"
+
+
+def said_once(bot: int, what: str) -> str:
+    """string number: the update for which it was said; it is not said for another as long as this lives."""
+    return f"{PREFIX}bot:{bot}:said:{what}"

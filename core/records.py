@@ -128,6 +128,8 @@ class Turn:
     reply_tokens: int = 0
     cut: bool = False
     """Whether the reply ended because it reached its limit of tokens."""
+    topic: str | None = None
+    """The topic of the chat in which it was asked; each has a history of its own."""
     v: int = 1
 
 

@@ -139,6 +139,22 @@ class Settings(BaseModel):
     telegram_rich: bool = Field(
         False, description="Complete answers as rich messages, with real tables (some clients show them blank)."
     )
+    telegram_trigger: Annotated[str | None, Empty] = Field(
+        None, description="Word that a message in a group may begin with to be meant for the bot. Empty: none."
+    )
+    telegram_late_s: int = Field(
+        600, ge=60, description="Questions that waited longer, through sleep or an outage, are answered by one apology."
+    )
+    transcription_url: Annotated[str | None, Empty] = Field(
+        None, description="OpenAI-compatible API that turns voice into text, as http://host/v1. Empty: not understood."
+    )
+    transcription_model: str = Field("whisper-1", description="Its model.")
+    transcription_api_key: Annotated[SecretStr | None, Empty] = Field(None, description="Its key, where it needs one.")
+    vision_url: Annotated[str | None, Empty] = Field(
+        None, description="OpenAI-compatible API that describes pictures, as http://host/v1. Empty: not understood."
+    )
+    vision_model: str = Field("gpt-4o-mini", description="Its model.")
+    vision_api_key: Annotated[SecretStr | None, Empty] = Field(None, description="Its key, where it needs one.")
     telegram_bot_token: Annotated[SecretStr | None, Empty] = Field(
         None, description="The bot's token from @BotFather. Empty: no bot, only the playground."
     )
@@ -156,6 +172,10 @@ class Settings(BaseModel):
         for url in self.vllm_servers:
             if not url.startswith(("http://", "https://")):
                 raise ValueError(f"APPRENTICE_VLLM_URLS names {url}, which is no address such as http://host:8000")
+        for name in ("transcription_url", "vision_url"):
+            url = getattr(self, name)
+            if url is not None and not url.startswith(("http://", "https://")):
+                raise ValueError(f"{variable(name)}={url} is no address such as http://host:9000/v1")
         if self.telegram_webhook_url and self.telegram_webhook_secret is None:
             raise ValueError("APPRENTICE_TELEGRAM_WEBHOOK_URL needs APPRENTICE_TELEGRAM_WEBHOOK_SECRET")
         return self

@@ -82,11 +82,13 @@ class Ratings:
             pipe.execute()
 
     def regenerated(self, turn_id: str, replacement: str, author: str) -> None:
-        """Note that an author had a turn answered again.
+        """Note that an author had a turn answered again; each replacement is noted once.
 
         Raises: NotFound, StoreUnavailable.
         """
         self._turns.get(turn_id)
+        if any(known.replacement == replacement for known in self.regenerations(turn_id)):
+            return
         event = Regeneration(turn_id, replacement, author, now_ms())
         with durable(), self._store.pipeline() as pipe:
             pipe.rpush(keys.regenerations(turn_id), to_json(event))

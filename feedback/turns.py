@@ -47,7 +47,7 @@ class Turns:
                 pipe.zadd(keys.RECENT_TURNS, {turn.id: turn.created_at})
                 pipe.zremrangebyscore(keys.RECENT_TURNS, "-inf", now_ms() - RECENT_MS)
             if turn.chat and turn.reply and turn.status in ("complete", "stopped"):
-                pipe.set(keys.head(turn.chat), turn.id, ex=self.retention_s)
+                pipe.set(keys.head(turn.chat, turn.topic), turn.id, ex=self.retention_s)
             pipe.execute()
 
     def recent(self, since_ms: int, until_ms: int) -> list[str]:
@@ -96,15 +96,37 @@ class Turns:
                 turn_id = walk[-1].parent
         return walk[::-1]
 
-    def head(self, chat: str) -> str | None:
-        """The turn that a chat's conversation continues from."""
+    def head(self, chat: str, topic: str | None = None) -> str | None:
+        """The turn that the conversation of a chat, or of a topic in it, continues from."""
         with durable():
-            return self._store.get(keys.head(chat))
+            return self._store.get(keys.head(chat, topic))
 
-    def reset(self, chat: str) -> None:
-        """Begin a chat's conversation afresh; its turns stay in the record."""
+    def reset(self, chat: str, topic: str | None = None) -> None:
+        """Begin the conversation of a chat or topic afresh; its turns stay in the record."""
         with durable():
-            self._store.delete(keys.head(chat))
+            self._store.delete(keys.head(chat, topic), keys.latest(chat, topic))
+
+    def step_back(self, turn: Turn) -> None:
+        """Let a conversation that continues from a turn continue from before it."""
+        if turn.chat and self.head(turn.chat, turn.topic) == turn.id:
+            with durable():
+                if turn.parent is None:
+                    self._store.delete(keys.head(turn.chat, turn.topic))
+                else:
+                    self._store.set(keys.head(turn.chat, turn.topic), turn.parent, ex=self.retention_s)
+
+    def note_latest(self, chat: str, topic: str | None, turn_id: str | None) -> None:
+        """Remember what was asked last in a chat or topic; None: it has no turn."""
+        with durable():
+            if turn_id is None:
+                self._store.delete(keys.latest(chat, topic))
+            else:
+                self._store.set(keys.latest(chat, topic), turn_id, ex=self.retention_s)
+
+    def latest(self, chat: str, topic: str | None = None) -> str | None:
+        """The turn of what was asked last in a chat or topic, also where it failed."""
+        with durable():
+            return self._store.get(keys.latest(chat, topic))
 
     def note_posted(self, chat: str, message: int, turn_id: str) -> None:
         """Remember which turn a message in a chat shows."""
@@ -116,10 +138,28 @@ class Turns:
         with durable():
             return self._store.get(keys.posted(chat, message))
 
+    def note_shown(self, chat: str, turn_id: str, messages: Sequence[int]) -> None:
+        """Remember which messages in a chat show a turn, in order."""
+        with durable():
+            self._store.set(keys.shown(chat, turn_id), ",".join(map(str, messages)), ex=self.retention_s)
+
+    def shown(self, chat: str, turn_id: str) -> list[int]:
+        """The messages in a chat that show a turn, in order."""
+        with durable():
+            found = self._store.get(keys.shown(chat, turn_id))
+        return [int(message) for message in found.split(",")] if found else []
+
     def note_asked(self, chat: str, turn_id: str, message: int) -> None:
         """Remember which message in a chat asked for a turn."""
+        with durable(), self._store.pipeline() as pipe:
+            pipe.set(keys.asked(chat, turn_id), message, ex=self.retention_s)
+            pipe.set(keys.answered(chat, message), turn_id, ex=self.retention_s)
+            pipe.execute()
+
+    def answered(self, chat: str, message: int) -> str | None:
+        """The newest turn that a message in a chat asked for."""
         with durable():
-            self._store.set(keys.asked(chat, turn_id), message, ex=self.retention_s)
+            return self._store.get(keys.answered(chat, message))
 
     def asked(self, chat: str, turn_id: str) -> int | None:
         """The message in a chat that asked for a turn."""

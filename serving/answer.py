@@ -29,6 +29,7 @@ class Question:
     model: str = "apprentice"
     chat: str | None = None
     author: str | None = None
+    topic: str | None = None
     parent: str | None = None
     regenerates: str | None = None
     retrieval: bool = True
@@ -224,6 +225,7 @@ class Answerer:
             regenerates=question.regenerates,
             chat=question.chat,
             author=question.author,
+            topic=question.topic,
             system="" if question.messages[0].role == "system" else self._system.content,
             passages=found.passages,
             adapter=version,

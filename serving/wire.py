@@ -33,6 +33,7 @@ class Extra(BaseModel):
 
     chat: str | None = None
     author: str | None = None
+    topic: str | None = Field(None, max_length=64, pattern="^[^:]+$")
     parent: str | None = None
     regenerates: str | None = None
     retrieval: bool = True
@@ -123,6 +124,7 @@ def to_question(body: ChatRequest, pseudonyms: Pseudonyms) -> Question:
         model=body.model,
         chat=pseudonyms.chat(chat) if chat else None,
         author=pseudonyms.author(author) if author else None,
+        topic=extra.topic,
         parent=extra.parent,
         regenerates=extra.regenerates,
         retrieval=extra.retrieval and schema is None,

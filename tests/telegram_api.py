@@ -3,6 +3,7 @@
 import asyncio
 import email
 import email.policy
+import itertools
 import json
 import threading
 import time
@@ -36,7 +37,17 @@ JSON_FIELDS = {
     "entities",
     "rich_message",
 }
-NUMBERS = {"chat_id", "message_id", "offset", "limit", "timeout", "max_connections", "user_id", "draft_id"}
+NUMBERS = {
+    "chat_id",
+    "message_id",
+    "message_thread_id",
+    "offset",
+    "limit",
+    "timeout",
+    "max_connections",
+    "user_id",
+    "draft_id",
+}
 FLAGS = {"show_alert", "drop_pending_updates", "can_stop", "keep_on_stop"}
 
 
@@ -85,9 +96,11 @@ class TelegramApi:
     confirmed: int = 0
     webhook: dict[str, Any] = field(default_factory=dict)
     deliveries: list[int] = field(default_factory=list)
+    replicas: list[str] = field(default_factory=list)
+    """Where the proxy at the webhook's address passes calls on to, in turn; empty: to that address."""
     files: dict[str, bytes] = field(default_factory=dict)
     downloads_fail: int = 0
-    _faults: list[Fault] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
     _updates: list[dict[str, Any]] = field(default_factory=list)
     _next: Iterator[int] = field(default_factory=lambda: iter(range(1, 10**9)))
     closing: bool = False
@@ -96,7 +109,7 @@ class TelegramApi:
 
     def fault(self, method: str, status: int, description: str = "", retry_after: int | None = None, times: int = 1):
         """Let the next calls of a method fail."""
-        self._faults.append(Fault(method, status, description or f"Injected {status}", retry_after, times))
+        self.faults.append(Fault(method, status, description or f"Injected {status}", retry_after, times))
 
     def calls(self, method: str, chat_id: int | None = None) -> list[Call]:
         """The calls of a method so far, in one chat or in all."""
@@ -159,7 +172,7 @@ class TelegramApi:
         return Response(content)
 
     def _inject(self, method: str) -> None:
-        for fault in self._faults:
+        for fault in self.faults:
             if fault.method == method and fault.times > 0:
                 fault.times -= 1
                 parameters = {"retry_after": fault.retry_after} if fault.retry_after is not None else {}
@@ -221,6 +234,8 @@ class TelegramApi:
             "from": BOT,
             **content,
         }
+        if "message_thread_id" in params:
+            message |= {"message_thread_id": params["message_thread_id"], "is_topic_message": True}
         reply = params.get("reply_parameters")
         if reply:
             to = self.messages.get((chat, _required(reply, "message_id")))
@@ -298,12 +313,13 @@ class TelegramApi:
     async def deliver(self) -> None:
         """Call the webhook with each update, again and again until it answers with success."""
         async with httpx.AsyncClient(timeout=60, trust_env=False) as client:
-            while True:
+            for turn in itertools.count():
                 await asyncio.sleep(POLL_S)
                 if not (self.webhook.get("url") and self._updates):
                     continue
                 update = self._updates[0]
                 url = self.webhook["url"].replace("https://", "http://", 1)
+                url = self.replicas[turn % len(self.replicas)] if self.replicas else url
                 headers = {"X-Telegram-Bot-Api-Secret-Token": self.webhook.get("secret_token", "")}
                 try:
                     answer = await client.post(url, json=update, headers=headers)
@@ -322,6 +338,7 @@ class Person:
     id: int
     name: str = "Ann"
     group: int | None = None
+    topic: int | None = None
 
     @property
     def chat_id(self) -> int:
@@ -338,13 +355,21 @@ class Person:
         reply = {"reply_to_message": _bare(reply_to)} if reply_to else {}
         return self._post(text=text, entities=_entities(text), **reply, **extra)
 
-    def send_photo(self, caption: str = "") -> dict[str, Any]:
+    def edit(self, message: dict[str, Any], text: str) -> None:
+        """Write something else in a message of one's own."""
+        edited = message | {"text": text, "entities": _entities(text), "edit_date": int(time.time())}
+        self.api.push(edited_message=self.api.remember(edited))
+
+    def send_photo(self, caption: str = "", **extra: Any) -> dict[str, Any]:
         """Send a picture."""
+        self.api.files["f"] = b"a picture"
         size = {"file_id": "f", "file_unique_id": "u", "width": 9, "height": 9, "file_size": 99}
-        return self._post(photo=[size], **({"caption": caption} if caption else {}))
+        marked = {"caption": caption, "caption_entities": _entities(caption)} if caption else {}
+        return self._post(photo=[size], **marked, **extra)
 
     def send_voice(self) -> dict[str, Any]:
         """Send a voice message."""
+        self.api.files["f"] = b"a recording"
         return self._post(voice={"file_id": "f", "file_unique_id": "u", "duration": 2})
 
     def send_document(self, name: str, content: bytes | str, **extra: Any) -> dict[str, Any]:
@@ -415,11 +440,13 @@ class Person:
 
     def _post(self, **content: Any) -> dict[str, Any]:
         kind = {"type": "group", "title": "Team"} if self.group else {"type": "private", "first_name": self.name}
+        topic = {"message_thread_id": self.topic, "is_topic_message": True} if self.topic else {}
         message = {
             "message_id": self.api.new_id(),
             "date": int(time.time()),
             "chat": {"id": self.chat_id, **kind},
             "from": self.user,
+            **topic,
             **content,
         }
         self.api.push(message=self.api.remember(message))

@@ -1,10 +1,14 @@
 """What the bot's stories play in: a real bot process, serving over the bundled model, and people with roles."""
 
 import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from adapters.base import Base
 from bench.instance import free_ports
 from core.identity import Pseudonyms
 from core.records import Turn
@@ -75,19 +79,25 @@ def data(message: dict, button: str) -> str:
     return next(b["callback_data"] for row in rows for b in row if b["text"] == button)
 
 
-@pytest.fixture(scope="module")
-def world(valkey_url, base, tmp_path_factory):
-    """A world of a module's own, with an empty record."""
-    folder = tmp_path_factory.mktemp("bot")
+@contextmanager
+def a_world(valkey_url: str, base: Base, folder: Path, **of_bot: object) -> Iterator[World]:
+    """A world with an empty record, whose bot has these settings."""
     (port,) = free_ports(1)
     settings = Settings(data_dir=folder / "data", redis_url=valkey_url, serving_port=port, reply_tokens=24)
     context = open_context(settings)
     context.store.flushall()
     with (
         telegram() as api,
-        bot_process(settings, api, folder) as bot,
+        bot_process(settings, api, folder, **of_bot) as bot,
         scripted_serving(settings, base),
     ):
         owner = Person(api, next(ids), "Olga")
         yield World(api, bot, context, owner, Pseudonyms.of_installation(settings.data_dir), settings)
     context.store.close()
+
+
+@pytest.fixture(scope="module")
+def world(valkey_url, base, tmp_path_factory):
+    """A world of a module's own."""
+    with a_world(valkey_url, base, tmp_path_factory.mktemp("bot")) as found:
+        yield found

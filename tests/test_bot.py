@@ -11,7 +11,7 @@ from core import keys
 from retrieval.embedder import Embedder
 from retrieval.ingest import ingest
 from tests.telegram_api import BOT, buttons, units
-from tests.telegram_bot import LONG
+from tests.telegram_bot import LONG, bot_process
 from tests.telegram_contract import check_calls
 from tests.telegram_world import data, ids
 from tests.waiting import until
@@ -470,12 +470,18 @@ def test_the_whole_output_holds_no_token_and_no_refusal_goes_unnoticed(world):
     assert refused <= {NOT_FOUND, NOT_MODIFIED}
 
 
-def test_at_the_end_answers_finish_or_keep_what_was_said(world):
+def test_at_the_end_answers_finish_or_are_handed_on(world, tmp_path):
     ann, bob = world.member(), world.member("Bob")
     finishing, endless = ann.send("script:steady"), bob.send("script:endless")
-    bob.wait_text("word3", endless)
+    begun = bob.wait_text("word3", endless)
     assert world.bot.stop() == 0
-    finished, closed = ann.wait_answer(finishing), bob.wait_answer(endless)
+    finished = ann.wait_answer(finishing)
     assert finished["text"] == world.turn(finished).reply.strip() and world.turn(finished).status == "complete"
-    assert closed["text"] == world.turn(closed).reply.strip() and world.turn(closed).status == "stopped"
     assert world.api.confirmed == max(u["update_id"] for c in world.api.calls("getUpdates") for u in c.result or [])
+    with bot_process(world.settings, world.api, tmp_path):
+        until(lambda: any(e.params["text"] == "…" for e in world.edits(begun)), "it is asked again")
+        until(lambda: "word3" in world.now(begun)["text"], "it grows again")
+        bob.send("/stop")
+        answer = bob.wait_answer(endless)
+        assert answer["message_id"] == begun["message_id"] and world.turn(answer).parent is None
+    assert len([m for m in bob.seen() if m["text"].startswith("word0")]) == 1

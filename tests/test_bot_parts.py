@@ -4,7 +4,7 @@ import pytest
 from aiogram.types import Chat, Message, MessageEntity, User
 
 from bot import keyboards, texts
-from bot.access import addressed, without_mention
+from bot.addressing import addressed, without_address
 from core.errors import NotFound
 from core.library import SharedDocument
 
@@ -51,7 +51,7 @@ def test_who_is_spoken_to(message, heard):
 
 
 def test_the_name_is_no_part_of_the_question():
-    assert without_mention("@Apprentice_bot what is @apprentice_bottle?", ME) == "what is @apprentice_bottle?"
+    assert without_address("@Apprentice_bot what is @apprentice_bottle?", ME) == "what is @apprentice_bottle?"
 
 
 def test_failures_are_sentences():

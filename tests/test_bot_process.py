@@ -19,6 +19,7 @@ from bot.app import run
 from bot.inbox import Inbox
 from bot.intake import insist, webhook
 from bot.keyboards import AboutAnswer
+from bot.ledger import Ledger
 from core.errors import SettingsError
 from core.identity import Pseudonyms
 from core.records import Message, Turn, new_id, now_ms
@@ -148,18 +149,22 @@ def test_without_the_database_people_are_told_and_polling_goes_on(api, settings,
         assert bot.process.poll() is None and "start=" not in bot.output() and "Traceback" not in bot.output()
 
 
-async def test_a_webhook_that_cannot_listen_or_is_refused_is_one_sentence(api, settings):
+def _inbox(bot: Bot, store) -> Inbox:
+    return Inbox(bot, lambda arrival: asyncio.sleep(0), Ledger(store, bot.id, "a"), lambda update: True, 600)
+
+
+async def test_a_webhook_that_cannot_listen_or_is_refused_is_one_sentence(api, store, settings):
     (port,) = free_ports(1)
     wanted = {"telegram_webhook_secret": SecretStr("secret"), "telegram_webhook_port": port}
     session = AiohttpSession(api=TelegramAPIServer.from_base(api.base))
     bot = Bot(api.token, session=session)
     refused = settings.model_copy(update=wanted | {"telegram_webhook_url": "ftp://bot.example"})
     with pytest.raises(SettingsError, match="APPRENTICE_TELEGRAM_WEBHOOK_URL is refused"):
-        async with webhook(bot, Inbox(None), refused):
+        async with webhook(bot, _inbox(bot, store), refused):
             pass
     await session.close()
     with socket.create_server(("127.0.0.1", port)), pytest.raises(SettingsError, match="WEBHOOK_PORT"):
-        async with webhook(bot, Inbox(None), refused):
+        async with webhook(bot, _inbox(bot, store), refused):
             pass
 
 

@@ -51,6 +51,20 @@ def test_a_conversation_continues_from_the_chats_newest_turn(turns):
     assert turns.get(first.id).reply == "At nine."
 
 
+def test_each_topic_of_a_chat_goes_on_by_itself(turns):
+    outside = answered(turns, "When do you open?", "At nine.", chat="c1")
+    inside = answered(turns, "Who is coming?", "Ann.", chat="c1", topic="5")
+    turns.note_latest("c1", "5", inside.id)
+    assert (turns.head("c1"), turns.head("c1", "5"), turns.head("c1", "6")) == (outside.id, inside.id, None)
+    further = answered(turns, "And who else?", "Bo", chat="c1", topic="5", parent=inside.id)
+    turns.step_back(outside)
+    for turn in (further, further):
+        turns.step_back(turn)
+    assert (turns.head("c1"), turns.head("c1", "5")) == (None, inside.id), "no further than before that turn"
+    turns.reset("c1", "5")
+    assert (turns.head("c1", "5"), turns.latest("c1", "5")) == (None, None)
+
+
 def test_a_correction_is_reviewed_and_becomes_an_approved_answer(store, turns, ratings, reviews):
     turn = answered(turns, "How long may I keep a book?", "Two weeks.", chat="c1", author="ann")
     ratings.rate(turn.id, "ann", -1, "wrong")

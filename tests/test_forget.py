@@ -192,6 +192,9 @@ def test_notes_sides_and_the_person_go(store, context):
     for turn in (theirs, *shared):
         context.reviews.decide(turn.id, "approve", "operator", "everyone")
         context.turns.note_posted("group", len(turn.reply), turn.id)
+    context.turns.note_shown("group", theirs.id, [7, 8])
+    context.turns.note_asked("group", theirs.id, 6)
+    context.turns.note_latest("group", "5", theirs.id)
     context.ratings.await_correction("group", ann, shared[1].id)
     assert store.hlen(keys.SPLITS) == 5
 
@@ -201,6 +204,8 @@ def test_notes_sides_and_the_person_go(store, context):
     assert people.requests() == {"telegram:43": "Bob"} and store.smembers(keys.PEOPLE) == set()
     assert context.turns.head("group") == shared[1].id and context.ratings.take_pending("group", ann) is None
     assert context.turns.posted("group", len(theirs.reply)) is None
+    assert context.turns.shown("group", theirs.id) == [] and context.turns.answered("group", 6) is None
+    assert context.turns.latest("group", "5") is None
     assert ann not in everything(store)
     (entry,) = context.registry.audit()
     assert (entry["who"], entry["what"]) == ("themselves", "forget")

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -11,11 +12,13 @@ from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
 from aiogram.exceptions import TelegramAPIError, TelegramBadRequest, TelegramRetryAfter, TelegramServerError
 from aiogram.methods import AnswerCallbackQuery, GetUpdates, SendMessage, SetMyCommands
-from aiogram.types import Chat, MessageGenerationStopped, Update
+from aiogram.types import Chat, Message, MessageGenerationStopped, Update
 
 from bot import keyboards
+from bot.arrival import Arrival
 from bot.growing import RICH_LIMIT, Drafted, Growing
 from bot.inbox import Inbox
+from bot.ledger import Ledger
 from bot.outgoing import Outgoing, PassingEdit
 from bot.pace import EVERYWHERE, GROUP, MANY, PRIVATE, Pace
 from bot.routes import make_dispatcher
@@ -28,6 +31,7 @@ METHOD = SendMessage(chat_id=1, text="x")
 EDIT = PassingEdit(chat_id=1, message_id=1, text="x")
 UNNAMED = TelegramAPIError(METHOD, "Too Many Requests")
 FAILED = TelegramServerError(METHOD, "Bad Gateway")
+UPDATE = Update(update_id=1)
 REFUSED = TelegramBadRequest(METHOD, "Bad Request: can't parse entities")
 
 
@@ -208,7 +212,7 @@ async def bot_of(api: TelegramApi, pace: Pace) -> AsyncIterator[Bot]:
 
 async def test_an_answer_grows_as_plain_text_and_stays_with_its_formatting(api, pace):
     async with bot_of(api, pace) as bot:
-        growing = Growing(bot, 7, None)
+        growing = Growing(bot, 7, None, Arrival(UPDATE))
         await growing.begin()
         (begun,) = api.chat(7)
         assert (begun["text"], buttons(begun)) == ("…", ["⏹"])
@@ -224,7 +228,7 @@ async def test_an_answer_grows_as_plain_text_and_stays_with_its_formatting(api, 
 
 async def test_a_text_that_formatting_made_shorter_leaves_no_message_behind(api, pace):
     async with bot_of(api, pace) as bot:
-        growing = Growing(bot, 7, None)
+        growing = Growing(bot, 7, None, Arrival(UPDATE))
         await growing.begin()
         links = " ".join(f"[w{n}](https://example.org/{n})" for n in range(180))
         await growing.grow(links)
@@ -243,7 +247,7 @@ async def test_a_text_that_formatting_made_shorter_leaves_no_message_behind(api,
 @pytest.mark.parametrize("description", ["can't parse entities", "ENTITY_BOUNDS_INVALID"])
 async def test_where_telegram_refuses_the_entities_the_text_stays_plain(api, pace, description):
     async with bot_of(api, pace) as bot:
-        growing = Growing(bot, 7, None)
+        growing = Growing(bot, 7, None, Arrival(UPDATE))
         await growing.begin()
         api.fault("editMessageText", 400, f"Bad Request: {description}")
         await growing.show("It is **bold**.", "", None)
@@ -259,7 +263,7 @@ async def test_where_telegram_refuses_the_entities_the_text_stays_plain(api, pac
 async def test_a_message_that_somebody_deleted_is_written_again_and_the_others_stay(api, pace):
     text = "word " * 1500
     async with bot_of(api, pace) as bot:
-        growing = Growing(bot, 7, None)
+        growing = Growing(bot, 7, None, Arrival(UPDATE))
         await growing.grow(text)
         first, second = api.chat(7)
         del api.messages[7, first["message_id"]]
@@ -269,20 +273,32 @@ async def test_a_message_that_somebody_deleted_is_written_again_and_the_others_s
     assert again["text"] == first["text"] and again["entities"] and api.chat(7)[0]["text"] == second["text"]
 
 
-async def test_telegrams_own_button_beside_a_draft_ends_the_answer(api, pace):
+async def test_telegrams_own_button_beside_a_draft_ends_the_answer(api, pace, store):
     async with bot_of(api, pace) as bot:
-        dispatcher = make_dispatcher(None)
-        inbox = Inbox(lambda update, arrival: dispatcher.feed_update(bot, update, arrival=arrival))
-        dispatcher["inbox"] = inbox
-        running = inbox.in_chat(7, lambda arrival: arrival.stop.wait())
-        pressed = MessageGenerationStopped(chat=Chat(id=7, type="private"), draft_id=1)
-        await inbox.take([Update(update_id=1, stopped_message_generation=pressed)])
-        await asyncio.wait_for(running.kept.wait(), 30)
+        dispatcher, begun, ended = make_dispatcher(None), asyncio.Event(), asyncio.Event()
+
+        async def handle(arrival: Arrival) -> None:
+            if arrival.update.message is None:
+                await dispatcher.feed_update(bot, arrival.update, arrival=arrival)
+            else:
+                begun.set()
+                await arrival.stop.wait()
+                ended.set()
+
+        inbox = dispatcher["inbox"] = Inbox(bot, handle, Ledger(store, bot.id, "a"), lambda _: True, 600)
+        chat = Chat(id=7, type="private")
+        question = Message(message_id=1, date=int(time.time()), chat=chat, text="Endless?")
+        await inbox.take([Update(update_id=1, message=question)])
+        await asyncio.wait_for(begun.wait(), 30)
+        pressed = MessageGenerationStopped(chat=chat, draft_id=1)
+        await inbox.take([Update(update_id=2, stopped_message_generation=pressed)])
+        await asyncio.wait_for(ended.wait(), 30)
+        await inbox.close()
 
 
 async def test_as_drafts_the_text_is_no_message_until_it_is_complete(api, pace):
     async with bot_of(api, pace) as bot:
-        growing = Drafted(bot, 7, None)
+        growing = Drafted(bot, 7, None, Arrival(UPDATE))
         await growing.begin()
         await growing.grow("It is **bo")
         await growing.grow("It is **bo")
@@ -298,17 +314,17 @@ async def test_as_drafts_the_text_is_no_message_until_it_is_complete(api, pace):
 @pytest.mark.parametrize("kind", [Growing, Drafted])
 async def test_rich_messages_fall_back_to_entities(api, pace, kind: Callable[..., Growing]):
     async with bot_of(api, pace) as bot:
-        growing = kind(bot, 7, None, rich=True)
+        growing = kind(bot, 7, None, Arrival(UPDATE), rich=True)
         await growing.begin()
         await growing.show("| a |\n|---|\n| 1 |", "Sources: [1] a_b.md", keyboards.feedback("f" * 32))
         (final,) = api.chat(7)
         assert final["rich_message"]["markdown"] == "| a |\n|---|\n| 1 |\n\nSources: \\[1\\] a\\_b\\.md"
         assert "👍" in buttons(final) and growing.message_ids == [final["message_id"]]
-        growing = kind(bot, 8, None, rich=True)
+        growing = kind(bot, 8, None, Arrival(UPDATE), rich=True)
         await growing.begin()
         api.fault("sendRichMessage" if kind is Drafted else "editMessageText", 400, "Bad Request: unsupported")
         await growing.show("It is **bold**.", "", None)
-        long = kind(bot, 9, None, rich=True)
+        long = kind(bot, 9, None, Arrival(UPDATE), rich=True)
         await long.show("word " * (RICH_LIMIT // 5 + 1), "", None)
     (plain,) = api.chat(8)
     assert plain["text"] == "It is bold." and plain["entities"]

@@ -1,0 +1,121 @@
+"""Whatever Telegram sends, the bot neither fails nor asks for something that Telegram refuses."""
+
+import asyncio
+import collections
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from aiogram import Bot
+from aiogram.enums import ContentType
+from aiogram.exceptions import TelegramBadRequest
+from aiogram.types import Update
+from teremok.session import MockedSession
+
+from bot.addressing import wanted
+from bot.app import open_parts
+from bot.arrival import Arrival
+from bot.inbox import Inbox
+from bot.ledger import Ledger
+from bot.media import CONTENT
+from bot.once import Once
+from bot.routes import make_dispatcher
+from core import keys
+from core.settings import Settings
+from tests.telegram_api import TOKEN
+from tests.telegram_updates import KINDS, PEOPLE, Updates
+
+BATCH = 50
+
+
+class Checking(MockedSession):
+    """Teremok's session in the place of Telegram: it knows the Bot API's limits, and what breaks them is remembered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refused: list[str] = []
+
+    async def make_request(self, bot, method, timeout=None):
+        try:
+            return await super().make_request(bot, method, timeout)
+        except TelegramBadRequest as error:
+            self.refused.append(f"{type(method).__name__}: {error.message}")
+            raise
+
+
+class Running:
+    """The bot in this process, without serving: an owner, a member, and one who is not told yet."""
+
+    def __init__(self, store, settings: Settings):
+        self.parts, self.session = open_parts(settings), Checking()
+        self.session.middleware(Once())
+        self.bot = Bot(TOKEN, session=self.session)
+        self.ledger = Ledger(store, self.bot.id, "one")
+        self._dispatcher = make_dispatcher(self.parts)
+        people, authors = self.parts.people, [self.parts.pseudonyms.author(f"telegram:{one}") for one in PEOPLE]
+        people.redeem(people.invite("owner"), authors[0], f"telegram:{PEOPLE[0]}")
+        people.note_told(authors[0])
+        self._member, self._untold = authors[1], authors[3]
+
+    async def start(self) -> "Running":
+        me = await self.bot.me()
+
+        async def handle(arrival: Arrival) -> None:
+            await self._dispatcher.feed_update(self.bot, arrival.update, arrival=arrival)
+
+        self._inbox = Inbox(self.bot, handle, self.ledger, lambda update: wanted(update, me, None), 600)
+        self._dispatcher["inbox"] = self._inbox
+        return self
+
+    async def take(self, raw: Sequence[dict[str, Any]]) -> list[Update]:
+        """Handle updates to their end; whoever had themselves forgotten is a member again."""
+        for author in (self._member, self._untold):
+            self.parts.people.grant(author, "member")
+        self.parts.people.note_told(self._member)
+        updates = [Update.model_validate(one, context={"bot": self.bot}) for one in raw]
+        await self._inbox.take(updates)
+        async with asyncio.timeout(120):
+            while await asyncio.to_thread(self.ledger.waiting):
+                await asyncio.sleep(0.01)
+        return updates
+
+    async def stop(self) -> None:
+        await self._inbox.close()
+        for part in (self.parts.serving, self.parts.library, self.parts.senses):
+            await part.close()
+        self.parts.store.close()
+
+
+@pytest.fixture
+async def running(valkey_url, store, tmp_path):
+    settings = Settings(data_dir=tmp_path, redis_url=valkey_url, serving_url="http://127.0.0.1:1")
+    found = await Running(store, settings).start()
+    yield found
+    await found.stop()
+
+
+@pytest.mark.parametrize(
+    ("seed", "count"), [(1, 500), pytest.param(2, 2000, marks=[pytest.mark.long, pytest.mark.timeout(900)])]
+)
+async def test_no_update_breaks_anything(running, store, caplog, seed, count):
+    caplog.set_level(logging.ERROR)
+    source, kinds = Updates(seed), collections.Counter()
+    for _ in range(0, count, BATCH):
+        updates = await running.take([source.next() for _ in range(BATCH)])
+        kinds.update(update.event_type for update in updates)
+    assert [record.getMessage() for record in caplog.records] == [] and running.session.refused == []
+    said = {str(getattr(request, "text", ""))[:20] for request in running.session.requests}
+    assert set(kinds) == set(KINDS) and len(said) > 15
+    assert not list(store.scan_iter(keys.update(running.bot.id, "*")))
+
+
+async def test_every_type_of_message_gets_a_clear_word(running, caplog):
+    caplog.set_level(logging.ERROR)
+    source, unheard = Updates(3, ["What is this?"]), []
+    for content in sorted(one.value for one in CONTENT - {ContentType.UNKNOWN, ContentType.ANY}):
+        before = len(running.session.requests)
+        await running.take([source.message(content)])
+        if not any(getattr(request, "text", "") for request in running.session.requests[before:]):
+            unheard.append(content)
+    assert unheard == [] and caplog.records == [] and running.session.refused == []
