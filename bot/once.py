@@ -4,7 +4,7 @@ import hashlib
 
 from aiogram import Bot
 from aiogram.client.session.middlewares.base import BaseRequestMiddleware, NextRequestMiddlewareType
-from aiogram.methods import Response, TelegramMethod
+from aiogram.methods import DeleteMessage, Response, TelegramMethod
 from aiogram.methods.base import TelegramType
 from aiogram.types import Chat, Message
 
@@ -26,13 +26,15 @@ class Once(BaseRequestMiddleware):
     ) -> Response[TelegramType]:
         """The call's result, or that of the same call of an earlier attempt. Raises: what the call raises."""
         arrival = HANDLED.get()
+        if arrival is not None and isinstance(method, DeleteMessage):
+            await _forget(arrival, method.message_id)
         if arrival is None or not method.__api_method__.startswith("send"):
             return await make_request(bot, method)
         method = _in_topic(method, arrival)
         if method.__returning__ is not Message or isinstance(method, PassingMessage):
             return await make_request(bot, method)
         name = _name(method, arrival)
-        if name in arrival.notes:
+        if arrival.notes.get(name):
             return _as_sent(method, int(arrival.notes[name])).as_(bot)
         sent = await make_request(bot, method)
         if isinstance(sent, Message):
@@ -47,6 +49,13 @@ def _name(method: TelegramMethod, arrival: Arrival) -> str:
     digest = hashlib.sha256(about.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     arrival.counts[digest] = count = arrival.counts.get(digest, 0) + 1
     return f"sent:{digest}:{count}"
+
+
+async def _forget(arrival: Arrival, message_id: int) -> None:
+    """A message that is deleted may be sent again."""
+    names = [name for name, sent in arrival.notes.items() if name.startswith("sent:") and sent == str(message_id)]
+    if names:
+        await arrival.note(**dict.fromkeys(names, ""))
 
 
 def _in_topic(method: TelegramMethod, arrival: Arrival) -> TelegramMethod:

@@ -15,12 +15,15 @@ from aiogram.methods import AnswerCallbackQuery, GetUpdates, SendMessage, SetMyC
 from aiogram.types import Chat, Message, MessageGenerationStopped, Update
 
 from bot import keyboards
-from bot.arrival import Arrival
+from bot.arrival import HANDLED, Arrival
 from bot.growing import RICH_LIMIT, Drafted, Growing
 from bot.inbox import Inbox
 from bot.ledger import Ledger
+from bot.once import Once
 from bot.outgoing import Outgoing, PassingEdit
 from bot.pace import EVERYWHERE, GROUP, MANY, PRIVATE, Pace
+from bot.parts import Contact
+from bot.resuming import take_over
 from bot.routes import make_dispatcher
 from core import keys
 from core.store import connect
@@ -202,6 +205,7 @@ def api():
 async def bot_of(api: TelegramApi, pace: Pace) -> AsyncIterator[Bot]:
     """A bot on the wire, with its outgoing layer."""
     session = AiohttpSession(api=TelegramAPIServer.from_base(api.base))
+    session.middleware(Once())
     session.middleware(Outgoing(pace))
     bot = Bot(TOKEN, session=session)
     try:
@@ -271,6 +275,20 @@ async def test_a_message_that_somebody_deleted_is_written_again_and_the_others_s
     assert growing.message_ids == [m["message_id"] for m in reversed(api.chat(7))]
     again = api.chat(7)[1]
     assert again["text"] == first["text"] and again["entities"] and api.chat(7)[0]["text"] == second["text"]
+
+
+async def test_a_long_answer_that_begins_anew_has_all_its_messages(api, pace):
+    text, arrival, contact = "word " * 1500, Arrival(UPDATE), Contact(7, 7, True, "chat", "author", None)
+    async with bot_of(api, pace) as bot:
+        HANDLED.set(arrival)
+        await Growing(bot, 7, None, arrival).show(text, "", None)
+        whole = [m["text"] for m in api.chat(7)]
+        arrival.counts.clear()
+        growing = Growing(bot, 7, None, arrival)
+        await take_over(bot, contact, arrival, growing)
+        await growing.show(text, "", None)
+    assert [m["text"] for m in api.chat(7)] == whole and len(whole) == 2
+    assert growing.message_ids == [m["message_id"] for m in api.chat(7)]
 
 
 async def test_telegrams_own_button_beside_a_draft_ends_the_answer(api, pace, store):
