@@ -81,14 +81,21 @@ async def stream(parts: Parts, contact: Contact, arrival: Arrival, asked: Asked,
 
 
 async def finish(parts: Parts, contact: Contact, growing: Growing, answer: Answer) -> None:
-    """Show an answer as it stays, and remember which messages show its turn."""
+    """Show an answer as it stays, and remember which messages show its turn, before they can be rated if possible."""
+    known = list(growing.message_ids)
+    await _remember(parts, contact, known, answer)
     await growing.show(answer.words(), answer.note(), answer.keyboard())
+    if growing.message_ids != known:
+        await _remember(parts, contact, growing.message_ids, answer)
+
+
+async def _remember(parts: Parts, contact: Contact, message_ids: list[int], answer: Answer) -> None:
     try:
-        await asyncio.to_thread(parts.turns.note_latest, contact.chat, contact.topic, answer.turn_id)
         if answer.turn_id is not None:
-            for message_id in growing.message_ids:
+            for message_id in message_ids:
                 await asyncio.to_thread(parts.turns.note_posted, contact.chat, message_id, answer.turn_id)
-            await asyncio.to_thread(parts.turns.note_shown, contact.chat, answer.turn_id, growing.message_ids)
+            await asyncio.to_thread(parts.turns.note_shown, contact.chat, answer.turn_id, message_ids)
+        await asyncio.to_thread(parts.turns.note_latest, contact.chat, contact.topic, answer.turn_id)
     except StoreUnavailable as error:
         log.warning("replies to an answer will not be taken as corrections: %s", error)
 
