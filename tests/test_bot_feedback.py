@@ -194,7 +194,13 @@ def test_another_answer_is_thanked_under_the_question(world):
 
 @pytest.mark.long
 def test_every_call_fits_another_model_of_the_bot_api(world):
-    """grammY's types, checked by tsc, against every call of the stories above."""
+    """grammY's types, checked by tsc, against every call around feedback."""
+    ann = world.member()
+    answer = ann.wait_answer(ann.send("What does the ferry cost?"))
+    ann.press(answer, "👎")
+    world.confirm(ann, ann.send("Nine euros.", reply_to=answer))
+    world.context.reviews.decide(world.turn(answer).id, "edit", "op", "chat", "Nine euros.")
+    ann.wait_text("your way")
     assert any("entities" in call.params for call in world.api.calls("sendMessage"))
     check_calls(world.api.journal)
 
