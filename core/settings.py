@@ -117,7 +117,7 @@ class Settings(BaseModel):
         3600, ge=1, description="Longest training of a refresh, in seconds; it keeps what it learned until then."
     )
     reservoir_max_items: int = Field(
-        2000, ge=100, description="Approved items that a refresh learns from; of more, a sample of every age."
+        2000, ge=100, description="Approved items that a pass of a refresh reads; of more, a sample of every age."
     )
     wandb_project: Annotated[str | None, Empty] = Field(
         None, description="Weights & Biases project for the curves of trainings. Empty: TensorBoard's files only."
