@@ -42,6 +42,10 @@ class Settings(BaseModel):
         None,
         description="Hugging Face id or folder of a causal language model. Empty: the bundled SmolLM2-135M-Instruct.",
     )
+    model_languages: Annotated[str | None, Empty] = Field(
+        None,
+        description="Languages the model understands, as en,es; to others it says so. Empty: en if bundled, else all.",
+    )
     embedder: Annotated[str | None, Empty] = Field(
         None, description="Hugging Face id or local folder of a sentence embedder. Empty: the bundled all-MiniLM-L6-v2."
     )
@@ -164,6 +168,12 @@ class Settings(BaseModel):
     def serving_base(self) -> str:
         """Where bot and console reach the HTTP API."""
         return (self.serving_url or reachable(self.serving_host, self.serving_port)).rstrip("/")
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """ISO 639-1 codes of the languages that the model understands; none where it is not known."""
+        declared = self.model_languages or ("" if self.model else "en")
+        return tuple(code.strip() for code in declared.split(",") if code.strip())
 
     @property
     def vllm_servers(self) -> tuple[str, ...]:
