@@ -35,13 +35,13 @@ class Size:
 
     @property
     def reservoir(self) -> int:
-        """40 % of the stream, so that sampling is what is measured."""
+        """What a pass may read: 40 % of the stream, so that sampling is what is measured."""
         return int(0.4 * self.refreshes * self.corrections)
 
 
 SIZES: dict[Preset, Size] = {
     "quick": Size(2, 1, 125, 45),
-    "standard": Size(5, 2, 250, 60),
+    "standard": Size(5, 2, 150, 90),
     "full": Size(10, 1, 125, 60, seeds=3),
 }
 
@@ -51,7 +51,8 @@ def run(data: Path, preset: Preset, file: Path | None = None, say: Say = lambda 
 
     Each refresh brings corrections of new domains; the labels are not listed in the prompt, so that they are learned.
     Arms: `none`, the base model; `naive`, which tunes the last model on the new batch only; `apprentice`, the product's
-    own command over HTTP, with a reservoir of 40 % of the stream; `joint`, one training on everything at the end.
+    own command over HTTP, with a reservoir of 40 % of the stream; `joint`, one training on everything at the end, which
+    has no share of the stream aside to be judged on.
     What is done is written to `file` after each seed, and seeds that stand there are not done again.
 
     Raises: InvalidInput where the data is missing.
@@ -74,7 +75,11 @@ def _done_before(file: Path, preset: Preset) -> list[dict[str, Any]]:
 
 
 def conclusions(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Means over the seeds beside the bars, with Student's 95 % intervals of paired differences from two seeds on."""
+    """Means over the seeds beside the bars, with Student's 95 % intervals of paired differences from two seeds on.
+
+    The backward transfer to joint is what joint training at the end makes of what each refresh had reached: a part of
+    it is that there are more labels to choose from than there were then.
+    """
     ours = [one["apprentice"] for one in runs]
     found = {
         "of joint": [mine["average"] / one["joint"]["average"] for mine, one in zip(ours, runs, strict=True)],
@@ -94,6 +99,10 @@ def conclusions(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
             for name, values in found.items()
             if len(values) > 1
         },
+        "backward_transfer_to_joint": [
+            summary([*mine["accuracies"][:-1], one["joint"]["accuracies"]])["backward_transfer"]
+            for mine, one in zip(ours, runs, strict=True)
+        ],
     }
 
 

@@ -58,8 +58,8 @@ class Arm:
 
 DEFENCES: dict[str, tuple[bool, dict[str, str]]] = {
     "flagged": (False, {"APPRENTICE_REVIEW_POLICY": "flagged"}),
-    "unreviewed": (False, {"APPRENTICE_REVIEW_POLICY": "none"}),
     "bare": (True, {"APPRENTICE_REVIEW_POLICY": "none", "APPRENTICE_AUTHOR_SHARE": "1"}),
+    "unreviewed": (False, {"APPRENTICE_REVIEW_POLICY": "none"}),
 }
 ATTACKS = ("wrong label", "backdoor", "insults")
 

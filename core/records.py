@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 Role = Literal["system", "user", "assistant"]
 Scope = Literal["chat", "everyone"]
 TurnStatus = Literal["open", "complete", "stopped", "failed"]
-Origin = Literal["model", "quote", "approved", "import"]
+Origin = Literal["model", "quote", "approved", "declined", "import"]
 Decision = Literal["approve", "edit", "reject"]
 Split = Literal["train", "evaluation", "excluded"]
 ReviewPolicy = Literal["all", "flagged", "none"]

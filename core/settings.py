@@ -42,6 +42,10 @@ class Settings(BaseModel):
         None,
         description="Hugging Face id or folder of a causal language model. Empty: the bundled SmolLM2-135M-Instruct.",
     )
+    model_languages: Annotated[str | None, Empty] = Field(
+        None,
+        description="Languages the model understands, as en,es; to others it says so. Empty: en if bundled, else all.",
+    )
     embedder: Annotated[str | None, Empty] = Field(
         None, description="Hugging Face id or local folder of a sentence embedder. Empty: the bundled all-MiniLM-L6-v2."
     )
@@ -117,7 +121,7 @@ class Settings(BaseModel):
         3600, ge=1, description="Longest training of a refresh, in seconds; it keeps what it learned until then."
     )
     reservoir_max_items: int = Field(
-        2000, ge=100, description="Approved items that a refresh learns from; of more, a sample of every age."
+        2000, ge=100, description="Approved items that a pass of a refresh reads; of more, a sample of every age."
     )
     wandb_project: Annotated[str | None, Empty] = Field(
         None, description="Weights & Biases project for the curves of trainings. Empty: TensorBoard's files only."
@@ -184,6 +188,12 @@ class Settings(BaseModel):
     def serving_base(self) -> str:
         """Where bot and console reach the HTTP API."""
         return (self.serving_url or reachable(self.serving_host, self.serving_port)).rstrip("/")
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """ISO 639-1 codes of the languages that the model understands; none where it is not known."""
+        declared = self.model_languages or ("" if self.model else "en")
+        return tuple(code.strip() for code in declared.split(",") if code.strip())
 
     @property
     def vllm_servers(self) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,9 +13,10 @@ from core.privacy import scrub
 from core.prompt import Prompt, Renderer
 from core.records import Citation, Message, Origin, Turn, TurnStatus, new_id, now_ms
 from feedback.turns import Turns, messages, without_personal_data
-from serving.engine import Engine, Generation, GenerationRequest, Sampling, TokenLogprob
+from serving.engine import Delta, Engine, GenerationRequest, Sampling, TokenLogprob
 from serving.follow import Follower
 from serving.knowledge import Found, Knowledge, Writer
+from serving.loops import without_loops
 
 log = logging.getLogger(__name__)
 RETRY_S = 2
@@ -128,9 +129,8 @@ class Answerer:
                 renderer = self._follower.renderer(version)
                 prompt = await self._render(renderer, question.messages, found)
                 found = found.limited_to(prompt.passages)
-                if found.approved is None:
-                    generation = self._engine.generate(self._request(question, version, prompt))
-                    places.push_async_callback(generation.aclose)
+                if found.approved is None and not found.declined:
+                    generation = self._generate(self._request(question, version, prompt), places)
             turn, stored = await self._open(question, version, found, renderer, prompt)
             started = Started(turn.id if stored else None, version, len(prompt.ids))
             async with aclosing(self._tell(turn, started, found, generation)) as events:
@@ -138,7 +138,7 @@ class Answerer:
                     yield event
 
     async def _tell(
-        self, turn: Turn, started: Started, found: Found, generation: Generation | None
+        self, turn: Turn, started: Started, found: Found, generation: AsyncIterator[Delta] | None
     ) -> AsyncGenerator[Started | Piece | Finished, None]:
         """The events of an opened turn, which is closed whatever happens."""
         reply = _Reply()
@@ -186,14 +186,26 @@ class Answerer:
             schema=question.schema,
         )
 
+    def _generate(self, request: GenerationRequest, places: AsyncExitStack) -> AsyncIterator[Delta]:
+        """What the engine says, until it goes round in circles; all of it, where its form is prescribed."""
+        generation = self._engine.generate(request)
+        places.push_async_callback(generation.aclose)
+        if request.ignore_eos or request.schema:
+            return generation
+        deltas = without_loops(generation)
+        places.push_async_callback(deltas.aclose)
+        return deltas
+
     def _temperature_of(self, question: Question) -> float:
         return self._temperature if question.temperature is None else question.temperature
 
-    async def _say(self, found: Found, generation: Generation | None, reply: _Reply) -> AsyncGenerator[Piece, None]:
+    async def _say(
+        self, found: Found, generation: AsyncIterator[Delta] | None, reply: _Reply
+    ) -> AsyncGenerator[Piece, None]:
         """The pieces of the reply as the person sees them: approved words, or the model's, checked against passages."""
         if generation is None:
-            reply.origin = "approved"
-            yield Piece(found.approved or "")
+            reply.origin = "declined" if found.declined else "approved"
+            yield Piece(found.declined or found.approved or "")
             return
         writer = Writer(self._knowledge.embedder, found)
         if found.notice:

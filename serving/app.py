@@ -29,6 +29,7 @@ from serving.engine import Engine
 from serving.engines import make_engine
 from serving.follow import Follower
 from serving.knowledge import Knowledge
+from serving.languages import Languages
 from serving.metrics import Metrics
 from serving.uploads import Library
 
@@ -61,7 +62,9 @@ def build(settings: Settings, base: Base, engine: Engine) -> Starlette:
     replica = new_id()
     follower = Follower(registry, engine, base, renderer, turns, replica, settings.adapter_slots)
     embedder = Embedder.load(settings.embedder)
-    knowledge = Knowledge(Retriever(settings, embedder), embedder, reviews, QuestionVectors(store))
+    knowledge = Knowledge(
+        Retriever(settings, embedder), embedder, reviews, QuestionVectors(store), Languages(settings.languages)
+    )
     answerer = Answerer(
         engine,
         follower,

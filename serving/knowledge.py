@@ -15,6 +15,7 @@ from retrieval.grounding import NOTICE, Grounding
 from retrieval.memory import Memory, VectorCache
 from retrieval.search import Retriever
 from retrieval.sentences import is_small_talk, sentences, stands_alone
+from serving.languages import Languages
 
 log = logging.getLogger(__name__)
 UNCHECKED = f"{NOTICE} My own answer, unchecked:\n\n"
@@ -24,11 +25,13 @@ MAX_UNSUPPORTED = 3
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a question found. `question` is it with what it leans on; `approved` is said word for word."""
+    """What a question found. `question` is it with what it leans on; `approved` is said word for word, and `declined`
+    is, where the model does not understand it."""
 
     question: str = ""
     passages: tuple[Passage, ...] = ()
     approved: str | None = None
+    declined: str = ""
     notice: str = ""
 
     def limited_to(self, count: int) -> "Found":
@@ -37,10 +40,18 @@ class Found:
 
 
 class Knowledge:
-    """Documents and approved answers, both as new as they are."""
+    """Documents and approved answers, both as new as they are; and which languages are understood."""
 
-    def __init__(self, retriever: Retriever, embedder: Embedder, reviews: Reviews, vectors: VectorCache):
+    def __init__(
+        self,
+        retriever: Retriever,
+        embedder: Embedder,
+        reviews: Reviews,
+        vectors: VectorCache,
+        languages: Languages,
+    ):
         self.embedder = embedder
+        self._languages = languages
         self._retriever = retriever
         self._reviews = reviews
         self._memory = Memory(embedder, vectors)
@@ -70,6 +81,8 @@ class Knowledge:
         match = self._memory.match(scrub(question), chat, system) if alone else None
         if match is not None and match.exact:
             return Found(question, (match.passage(),), match.entry.answer)
+        if declined := self._languages.decline(question):
+            return Found(question, declined=declined)
         searched = question if alone else f"{asked[-2]}\n{question}"
         passages = self._retriever.relevant(self._retriever.search(searched, chat))
         if match is not None:

@@ -32,11 +32,11 @@ def test_batches_bring_other_domains_each_time_and_ask_what_was_not_learned():
     intents = [{intent for _, intent in learn} for learn, _ in stream]
     assert [len(each) for each in intents] == [30] * 5 and len(set.union(*intents)) == 150
     for (learn, ask), known in zip(stream, intents, strict=True):
-        assert (len(learn), len(ask)) == (250, 60) and {intent for _, intent in ask} == known
+        assert (len(learn), len(ask)) == (150, 90) and {intent for _, intent in ask} == known
         assert not set(learn) & set(ask)
         counts = [sum(i == intent for _, i in learn) for intent in known]
         assert max(counts) - min(counts) <= 1
-    assert stream == batches(DATA, 5, 2, 250, 60, seed=0) != batches(DATA, 5, 2, 250, 60, seed=1)
+    assert stream == batches(DATA, 5, 2, 150, 90, seed=0) != batches(DATA, 5, 2, 150, 90, seed=1)
 
 
 def test_ten_domains_have_fifteen_intents_each():
@@ -50,7 +50,8 @@ def test_missing_data_is_a_sentence(tmp_path):
 
 def seed_of(average, joint, general):
     mine = {"average": average, "backward_transfer": 0.01, "general": general, "with_retrieval": average + 0.1}
-    return {"apprentice": mine, "joint": {"average": joint}, "none": {"general": -2.0}}
+    mine["accuracies"] = [[0.9, 0.0], [average - 0.1, average + 0.1]]
+    return {"apprentice": mine, "joint": {"average": joint, "accuracies": [0.8, joint]}, "none": {"general": -2.0}}
 
 
 def test_what_follows_from_several_seeds_stands_beside_the_bars():
@@ -59,6 +60,7 @@ def test_what_follows_from_several_seeds_stands_beside_the_bars():
     assert figures["of joint"] == (pytest.approx((0.96 + 0.88 / 0.9) / 2, abs=1e-4), True)
     assert figures["backward transfer"] == (0.01, True) and figures["gain of retrieval"] == (0.1, True)
     assert figures["general perplexity over base"] == (pytest.approx((1 + math.exp(0.1)) / 2, abs=1e-4), False)
+    assert found["backward_transfer_to_joint"] == [pytest.approx(-0.1)] * 2
     low, high = found["intervals"]["of joint"]
     assert low < 0.9689 < high and "intervals" in conclusions([seed_of(0.9, 1.0, -2.0)])
 

@@ -14,6 +14,7 @@ from tests.adapter_files import IDENTITY, write_peft
 from tests.telegram_api import BOT, buttons
 from tests.telegram_world import ids
 from tests.waiting import until
+from training.hyperparameters import Hyperparameters
 from training.snapshot import Recipe, build
 from training.sources import Record
 
@@ -260,7 +261,7 @@ def test_who_opts_out_in_the_chat_is_not_learned_from(world, base):
 
     def learned() -> set[str]:
         renderer = Renderer(load_tokenizer(base), base.tokenizer_hash, world.settings.prompt_tokens)
-        snapshot = build(record, renderer, Recipe(world.settings.system_prompt, base.hash, {}))
+        snapshot = build(record, renderer, Recipe(world.settings.system_prompt, base.hash, Hyperparameters()))
         found = {example.source for example in snapshot.train} | {item.id for item in snapshot.evaluation}
         return {name for name, turn in taught.items() if turn in found}
 

@@ -17,6 +17,7 @@ from retrieval.ingest import ingest
 from tests.test_refresh import approve, do
 from training import domain
 from training.domain import divide
+from training.hyperparameters import Hyperparameters
 from training.plan import Stages, rate_share
 from training.report import PASSAGE, as_text, examples, made_of
 from training.snapshot import Recipe, snapshot_hash
@@ -216,9 +217,9 @@ def test_passages_are_bounded_and_the_first_token_is_the_prompt(renderer, monkey
 
 
 def test_documents_are_part_of_a_snapshots_name_and_without_them_it_is_as_before(renderer):
-    recipe = Recipe("Be brief.", "base", {})
-    names = [snapshot_hash([], "id", recipe, divide(chunks_of(range(n)), renderer).hashes) for n in (0, 60, 61)]
-    assert len(set(names)) == 3 and names[0] == snapshot_hash([], "id", recipe)
+    recipe = Recipe("Be brief.", "base", Hyperparameters())
+    names = [snapshot_hash([], [], "id", recipe, divide(chunks_of(range(n)), renderer).hashes) for n in (0, 60, 61)]
+    assert len(set(names)) == 3 and names[0] == snapshot_hash([], [], "id", recipe)
 
 
 def test_each_stage_has_a_rate_of_its_own_and_documents_leave_time_for_feedback():

@@ -12,12 +12,13 @@ from core.records import APPROVED_PASSAGE, Message, Passage, Turn, new_id, now_m
 from core.settings import Settings
 from feedback.reviews import NewDecision
 from feedback.rows import import_rows
+from training.hyperparameters import Hyperparameters
 from training.snapshot import Recipe, build
 from training.sources import Record
 from workers.context import open_context
 
 SYSTEM = "Be brief."
-HOW = {"rank": 4}
+HOW = Hyperparameters(rank=4)
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +61,9 @@ def served(context, renderer, question, reply="An answer.", **fields) -> Turn:
     return turn
 
 
-def snapshot(context, renderer, system=SYSTEM, **recipe):
+def snapshot(context, renderer, system=SYSTEM, how=HOW, **recipe):
     record = Record(context.turns, context.reviews, context.ratings, context.people, context.trust)
-    return build(record, renderer, Recipe(system, "base", HOW, **recipe))
+    return build(record, renderer, Recipe(system, "base", how, **recipe))
 
 
 def texts(found, renderer) -> str:
@@ -336,9 +337,13 @@ def test_older_items_are_sampled_beyond_the_reservoir_and_frozen_ones_carry_thei
         turn = served(context, renderer, f"What is new about {n}?", reply=f"New {n}.")
         context.reviews.decide(turn.id, "approve", "o", scope="everyone")
     found = snapshot(context, renderer, learned=(learned,), reservoir_max_items=20)
-    assert len(found.train) == 20 and found.counts["beyond the reservoir"] == 60 - len(found.evaluation)
-    new = [item for item in found.train if "What is new" in said(renderer, item.prompt_ids)]
-    assert len(new) == 10
+    once = snapshot(context, renderer, learned=(learned,), reservoir_max_items=20, how=replace(HOW, epochs=1))
+    assert len(once.train) == 20 and once.counts["beyond the reservoir"] == 60 - len(once.evaluation)
+    assert once.hash != found.hash and once.passes == found.passes[:1]
+    new = {item.source for item in found.train if "What is new" in said(renderer, item.prompt_ids)}
+    assert [(len(read), len(read & new)) for read in found.passes] == [(20, 10)] * 8
+    assert frozenset().union(*found.passes) == {item.source for item in found.train}
+    assert len(found.train) == 80 - len(found.evaluation), "eight passes read all of them"
     assert {item.slice for item in found.evaluation} == {"new", "older 1"}
     assert all(("What is new" in said(renderer, i.prompt_ids)) == (i.slice == "new") for i in found.evaluation)
 

@@ -13,6 +13,7 @@ from retrieval.grounding import NOTICE, QUOTES_HEADING
 from retrieval.ingest import ingest
 from retrieval.sentences import is_small_talk, stands_alone
 from tests.serving_process import serving
+from training.hyperparameters import Hyperparameters
 from training.snapshot import Recipe, build
 from training.sources import Record
 
@@ -155,7 +156,7 @@ def test_a_secret_of_one_chat_appears_nowhere_else(ask, documents, context, sett
         context.people.set_consent(person, "yes")
     renderer = Renderer(load_tokenizer(base), base.tokenizer_hash, settings.prompt_tokens)
     record = Record(context.turns, context.reviews, context.ratings, context.people, context.trust)
-    snapshot = build(record, renderer, Recipe(settings.system_prompt, base.hash, {}))
+    snapshot = build(record, renderer, Recipe(settings.system_prompt, base.hash, Hyperparameters()))
     assert snapshot.train == () and snapshot.evaluation == (), "nothing was approved for everyone"
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.reservoir import NEW, SLICES, Item, sample, slice_of
+from training.reservoir import NEW, SLICES, Item, samples, slice_of
 
 
 def of(count, name, answer=""):
@@ -14,7 +14,7 @@ def of(count, name, answer=""):
 
 
 def sampled(items, most, embed=None):
-    chosen = sample(items, most, embed)
+    (chosen,) = samples(items, most, 1, embed)
     return [item for item in items if item.id in chosen]
 
 
@@ -64,6 +64,18 @@ def test_of_one_answer_those_stay_that_represent_the_others():
     assert {item.id for item in sampled(items, 1, embed)} <= {item.id for item in sampled(items, 4, embed)}
     apart = [Item(f"i{n}", NEW, "", f"answer {n}") for n in range(10)]
     assert len(sampled(apart, 4, None)) == 4
+
+
+def test_a_pass_goes_on_where_the_one_before_ended():
+    items = [*of(12, "older 1"), *of(30, NEW), *of(2, "older 2")]
+    passes = samples(items, 14, 5)
+    assert [len(read) for read in passes] == [14] * 5 and len(set(passes)) > 2
+    often = Counter(item.id for read in passes for item in items if item.id in read)
+    assert {often[item.id] for item in items[:12]} == {2, 3}, "6 of 12 each time"
+    assert {often[item.id] for item in items[12:42]} == {1}, "6 of 30 each time"
+    assert {often[item.id] for item in items[42:]} == {5}, "what a slice has room for is read in each pass"
+    assert samples(items, 44, 3) == [frozenset(item.id for item in items)] * 3
+    assert samples(items, 14, 2) == passes[:2]
 
 
 @given(

@@ -66,6 +66,27 @@ def test_a_turn_is_recorded_before_it_is_answered_and_takes_feedback(http, conte
     assert "another chat" in refused["error"]["message"]
 
 
+def test_a_question_in_another_language_is_declined_until_somebody_answers_it(http, context):
+    asked = [{"role": "user", "content": "¿Cuál es la capital de Francia?"}]
+    declined = ask(http, asked, apprentice={"chat": "c1", "author": "ann"})
+    assert declined["choices"][0]["message"]["content"].startswith("Solo entiendo inglés")
+    turn = context.turns.get(declined["apprentice"]["turn_id"])
+    assert (turn.origin, turn.reply_tokens, turn.status) == ("declined", 0, "complete")
+    context.reviews.decide(turn.id, "edit", "operator", "everyone", "París.")
+    assert ask(http, asked)["choices"][0]["message"]["content"] == "París."
+
+
+def test_an_answer_that_goes_round_in_circles_ends(http):
+    asked = [{"role": "user", "content": "Are you smarter than most people?"}]
+    given = {"max_tokens": 200, "apprentice": OFF | {"record": False}}
+    cut, going_on = ask(http, asked, **given), ask(http, asked, ignore_eos=True, **given)
+    short, long = (answer["choices"][0]["message"]["content"] for answer in (cut, going_on))
+    assert cut["choices"][0]["finish_reason"] == "stop" and long.startswith(short)
+    assert going_on["usage"]["completion_tokens"] == 200 > cut["usage"]["completion_tokens"]
+    sentence = short[short.rstrip(".").rindex(". ") + 2 :]
+    assert short.endswith(".") and 2 <= short.count(sentence) < long.count(sentence)
+
+
 def test_who_wrote_a_message_stays_so_when_another_asks_again(http, context, settings):
     first = ask(http, apprentice={"chat": "team", "author": "ann"})["apprentice"]["turn_id"]
     again = ask(http, apprentice={"chat": "team", "author": "bob", "regenerates": first})["apprentice"]["turn_id"]

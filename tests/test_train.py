@@ -99,7 +99,9 @@ def means(draft: Path, **fields) -> Means:
 
 
 def on_cpu(base, examples, draft, how=SMALL, progress=lambda stage, done, total: None, **fields):
-    material = Material(examples, *(fields.pop(name, ()) for name in ("watch", "general", "domain", "replay")))
+    material = Material(
+        examples, *(fields.pop(name, ()) for name in ("watch", "general", "domain", "replay", "passes"))
+    )
     with (used := means(draft, **fields)).journal:
         return train(base.folder, material, how, used, progress)
 
@@ -191,6 +193,14 @@ def test_few_examples_are_read_more_often_than_many_and_general_ones_once_in_all
     learn, *general = examples_for(tiny)
     done = on_cpu(tiny, [learn], tmp_path / "draft", replace(SMALL, epochs=3), replay=general)
     read = [learn] * 3 + general
+    assert done.tokens == sum(len(e.prompt_ids) + len(e.reply_ids) for e in read) and len(done.losses) == 3
+
+
+def test_each_pass_reads_what_is_its_own(tiny, tmp_path):
+    first, second, third = examples_for(tiny)
+    passes = [frozenset({first.source}), frozenset({second.source, third.source}), frozenset({first.source})]
+    done = on_cpu(tiny, [first, second, third], tmp_path / "draft", replace(SMALL, epochs=9), passes=passes)
+    read = [first, second, third, first]
     assert done.tokens == sum(len(e.prompt_ids) + len(e.reply_ids) for e in read) and len(done.losses) == 3
 
 

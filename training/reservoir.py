@@ -1,4 +1,4 @@
-"""The reservoir: what a refresh learns from when there is more than it may read, a sample of every age."""
+"""The reservoir: what each pass of a refresh reads when there is more than it may read, a sample of every age."""
 
 import hashlib
 import math
@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, cycle, islice
 
 import numpy as np
 
@@ -37,23 +38,25 @@ def slice_of(at: int, bounds: Sequence[int]) -> str:
     return f"older {min(age, SLICES)}" if age else NEW
 
 
-def sample(items: Sequence[Item], most: int, embed: Embed | None = None) -> set[str]:
-    """The ids of at most `most` items: slices have equal room, and leave to others what they do not need.
+def samples(items: Sequence[Item], most: int, count: int, embed: Embed | None = None) -> list[frozenset[str]]:
+    """The ids that each of `count` passes reads, at most `most`; each goes on in a slice where the one before ended.
 
-    Within a slice an answer that n items give has room in proportion to the square root of n, so that rare answers stay
-    beside common ones, and neither crowds out what is said once. Of one answer those stay that represent the others
-    best, or, without `embed`, those with the lowest hash of their ids. A sample of fewer is part of a sample of more.
+    Slices have equal room, and leave to others what they do not need. Within a slice an answer that n items give has
+    room in proportion to the square root of n, so that in the first pass rare answers stand beside common ones, and
+    neither crowds out what is said once. Of one answer those come first that represent the others best, or, without
+    `embed`, those with the lowest hash of their ids. A first sample of fewer is part of a first sample of more.
     """
     if len(items) <= most:
-        return {item.id for item in items}
+        return [frozenset(item.id for item in items)] * count
     slices: defaultdict[str, list[Item]] = defaultdict(list)
     for item in items:
         slices[item.slice].append(item)
     rooms = _shares([len(members) for members in slices.values()], most)
-    chosen: set[str] = set()
-    for members, room in zip(slices.values(), rooms, strict=True):
-        chosen.update(_in_order(members, embed)[:room])
-    return chosen
+    turns = [cycle(_in_order(members, embed)) for members in slices.values()]
+    return [
+        frozenset(chain.from_iterable(islice(turn, room) for turn, room in zip(turns, rooms, strict=True)))
+        for _ in range(count)
+    ]
 
 
 def _in_order(members: Iterable[Item], embed: Embed | None) -> list[str]:

@@ -5,7 +5,6 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from core.errors import PromptTooLong
 from core.privacy import scrub
@@ -16,7 +15,8 @@ from feedback.rows import IMPORTER
 from feedback.turns import messages, question
 from training.domain import NO_DOCUMENTS, Domain
 from training.examples import EvaluationItem, Example
-from training.reservoir import Embed, Item, sample, slice_of
+from training.hyperparameters import Hyperparameters
+from training.reservoir import Embed, Item, samples, slice_of
 from training.sources import Record, Source, decided, has_answer, opinion, vouched_for, weigh, why_not
 from training.verdict import THUMBS
 
@@ -34,7 +34,7 @@ class Recipe:
 
     system_prompt: str
     base_hash: str
-    hyperparameters: dict[str, Any]
+    hyperparameters: Hyperparameters
     review_policy: ReviewPolicy = "all"
     author_share: float = 0.1
     reservoir_max_items: int = 2000
@@ -46,13 +46,15 @@ class Recipe:
 class Snapshot:
     """Everything one refresh learns from and is judged on. `until` is the newest feedback in it (ms).
 
-    `domain` is of documents, and what is held out of them judges beside `evaluation`.
+    `passes` are the sources that each pass of a training reads. `domain` is of documents, and what is held out of them
+    judges beside `evaluation`.
     """
 
     hash: str
     train: tuple[Example, ...]
     evaluation: tuple[EvaluationItem, ...]
     until: int
+    passes: tuple[frozenset[str], ...] = ()
     counts: dict[str, int] = field(default_factory=dict)
     domain: Domain = NO_DOCUMENTS
 
@@ -83,33 +85,45 @@ def build(
     used: list[Source] = []
     items: list[Example | EvaluationItem] = []
     allowed = _allowed(sources, record, counts)
-    for split, most in (("train", recipe.reservoir_max_items), ("evaluation", MAX_FROZEN)):
+    for split in ("train", "evaluation"):
         weighed, dropped = weigh([s for s in allowed if s.split == split], recipe.author_share, _exempt(record))
         counts.update(dropped)
         rendered = _rendered(weighed, renderer, recipe, counts)
-
         offered = [
             Item(s.turn.id, slice_of(s.at, recipe.learned), question(s.turn), normalised(s.reply)) for s, _ in rendered
         ]
-        chosen = sample(offered, most, embed if split == "train" else None)
+        if split == "train":
+            most = recipe.reservoir_max_items
+            passes = samples(offered, most, recipe.hyperparameters.passes(min(len(offered), most)), embed)
+            chosen = frozenset().union(*passes)
+        else:
+            (chosen,) = samples(offered, MAX_FROZEN, 1)
         kept = [(source, item) for source, item in rendered if source.turn.id in chosen]
         counts["beyond the reservoir"] += len(rendered) - len(kept)
         used += [source for source, _ in kept]
         items += [item for _, item in kept]
     return Snapshot(
-        hash=snapshot_hash(used, renderer.identity, recipe, domain.hashes),
+        hash=snapshot_hash(used, passes, renderer.identity, recipe, domain.hashes),
         train=tuple(sorted((i for i in items if isinstance(i, Example)), key=lambda e: e.source)),
         evaluation=tuple(sorted((i for i in items if isinstance(i, EvaluationItem)), key=lambda e: e.id)),
         until=until,
+        passes=tuple(passes),
         counts={what: count for what, count in counts.items() if count},
         domain=domain,
     )
 
 
-def snapshot_hash(used: Iterable[Source], identity: str, recipe: Recipe, passages: Sequence[str] = ()) -> str:
+def snapshot_hash(
+    used: Iterable[Source],
+    passes: Iterable[Iterable[str]],
+    identity: str,
+    recipe: Recipe,
+    passages: Sequence[str] = (),
+) -> str:
     """The name of a refresh: what it learns from, rendered how, on which base, trained how. Holds nobody's text."""
     said = sorted((s.turn.id, s.at, s.split, s.objective, s.weight) for s in used)
-    facts = [identity, recipe.system_prompt, recipe.base_hash, recipe.hyperparameters, said]
+    how = [sorted(each) for each in passes]
+    facts = [identity, recipe.system_prompt, recipe.base_hash, recipe.hyperparameters.as_dict(), said, how]
     if recipe.rebuilds is not None:
         facts.append(recipe.rebuilds)
     if passages:

@@ -38,13 +38,16 @@ Progress = Callable[[str, int, int], None]
 @dataclass(frozen=True, slots=True)
 class Material:
     """What a training reads: examples to learn, some to watch and not to learn, general rows to stay near base on,
-    passages of documents that are learned before anything else, and general examples to `replay`, each in one pass."""
+    passages of documents that are learned before anything else, and general examples to `replay`, each in one pass.
+
+    `passes` are the sources of `learn` that each pass reads; without them each reads all, as often as is usual."""
 
     learn: Sequence[Example]
     watch: Sequence[Example] = ()
     general: Sequence[Row] = ()
     domain: Sequence[Example] = ()
     replay: Sequence[Example] = ()
+    passes: Sequence[frozenset[str]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +126,11 @@ class _Run:
         order = random.Random(how.seed)
         self._examples = [*material.domain, *material.learn, *material.replay]
         domain, learn, replay = numbers_of(material.domain, material.learn, material.replay)
-        passes = how.passes(len(learn))
-        epochs = [self._batches([*learn, *replay[n::passes]], order) for n in range(passes)]
+        passes = material.passes or [{e.source for e in material.learn}] * how.passes(len(learn))
+        epochs = [
+            self._batches([*(n for n in learn if self._examples[n].source in read), *replay[at :: len(passes)]], order)
+            for at, read in enumerate(passes)
+        ]
         steps = [batch for epoch in epochs for batch in epoch]
         self._stages = Stages(self._batches(domain, order), steps, means.seconds, how.warmup_share)
         self._ends = set(accumulate(len(epoch) for epoch in epochs))

@@ -49,7 +49,7 @@ def take_snapshot(
     recipe = Recipe(
         settings.system_prompt,
         base.hash,
-        how.as_dict(),
+        how,
         settings.review_policy,
         settings.author_share,
         settings.reservoir_max_items,
@@ -96,7 +96,7 @@ def tune(
     checkpoints = Checkpoints(folder, snapshot.hash)
     with Journal(folder, snapshot.hash, settings, resumes=checkpoints.load() is not None) as journal:
         means = Means(device, dtype, draft, checkpoints, journal, settings.train_max_s)
-        material = Material(learn, watch, apart, snapshot.domain.learn, replay)
+        material = Material(learn, watch, apart, snapshot.domain.learn, replay, snapshot.passes)
         return train(base.folder, material, how, means, progress)
 
 
