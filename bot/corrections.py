@@ -10,7 +10,7 @@ from aiogram.types import CallbackQuery, ForceReply, Message, ReplyParameters
 
 from bot import keyboards, texts
 from bot.arrival import Arrival
-from bot.buttons import own_turn, say_instead
+from bot.buttons import askers_turn, own_turn, say_instead
 from bot.inbox import Inbox
 from bot.keyboards import AboutAnswer, AboutDraft, TakeBack
 from bot.parts import Contact, Parts, outside
@@ -26,9 +26,8 @@ async def correct(
     callback: CallbackQuery, callback_data: AboutAnswer, bot: Bot, parts: Parts, contact: Contact
 ) -> None:
     """✏️: the next message of this person to the bot here is the right answer. In a group only the asker is asked."""
-    turn = await own_turn(parts, contact, callback_data.turn)
-    if not contact.private and turn.author != contact.author:
-        await callback.answer(texts.FOR_THE_ASKER)
+    turn = await askers_turn(callback, parts, contact, callback_data.turn)
+    if turn is None:
         return
     await asyncio.to_thread(parts.ratings.await_correction, contact.chat, contact.author, turn.id)
     await callback.answer()

@@ -9,7 +9,7 @@ from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message, MessageR
 
 from bot import keyboards, texts
 from bot.arrival import Arrival
-from bot.buttons import own_turn
+from bot.buttons import askers_turn, is_askers, own_turn
 from bot.keyboards import AboutAnswer, AboutReason
 from bot.parts import Contact, Parts
 from core.records import Turn
@@ -31,17 +31,17 @@ async def vote(
         await arrival.note(vote=str(0 if pressed == before else pressed))
     value: Value = int(arrival.notes["vote"])  # type: ignore[assignment]
     await asyncio.to_thread(parts.ratings.rate, turn.id, contact.author, value)
-    asks = value < 0 and (contact.private or turn.author == contact.author)
+    mine = is_askers(contact, turn)
+    asks = value < 0 and mine
     await callback.answer({1: texts.GOOD, 0: texts.TAKEN_BACK, -1: texts.BAD if asks else texts.BAD_FOR_ANOTHER}[value])
-    if contact.private or turn.author == contact.author:
+    if mine:
         await _show(callback, _buttons(turn, value, contact.private, asks))
 
 
 async def give_reason(callback: CallbackQuery, callback_data: AboutReason, parts: Parts, contact: Contact) -> None:
     """Why it was 👎; in a group only the asker is asked."""
-    turn = await own_turn(parts, contact, callback_data.turn)
-    if not contact.private and turn.author != contact.author:
-        await callback.answer(texts.FOR_THE_ASKER)
+    turn = await askers_turn(callback, parts, contact, callback_data.turn)
+    if turn is None:
         return
     await asyncio.to_thread(parts.ratings.rate, turn.id, contact.author, -1, callback_data.reason)
     await callback.answer(texts.REASON_NOTED)
