@@ -1,6 +1,7 @@
 """The buttons under the notice, and 🔄; and what every button's handler needs. What they acknowledge is stored."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from aiogram import Bot
@@ -50,10 +51,9 @@ async def consent(callback: CallbackQuery, callback_data: ConsentGiven, parts: P
     """Whether the presser's words may be learned from."""
     await asyncio.to_thread(parts.people.set_consent, contact.author, callback_data.answer)
     await callback.answer(texts.CONSENT_NOTED[callback_data.answer])
-    if contact.private and isinstance(callback.message, Message):
+    if contact.private:
         text = texts.notice(parts.settings.turn_retention_days, callback_data.answer)
-        with suppress(TelegramBadRequest):
-            await callback.message.edit_text(text, reply_markup=keyboards.consent())
+        await say_instead(callback, text, keyboards.consent())
 
 
 async def forget(
@@ -121,6 +121,15 @@ async def askers_turn(callback: CallbackQuery, parts: Parts, contact: Contact, t
 
 async def say_instead(callback: CallbackQuery, text: str, keyboard: InlineKeyboardMarkup | None = None) -> None:
     """Let the message that carried the button say something else, where it can still be edited."""
+    await _edit(callback, lambda message: message.edit_text(text, reply_markup=keyboard))
+
+
+async def put_under(callback: CallbackQuery, keyboard: InlineKeyboardMarkup) -> None:
+    """Let the message that carried the button carry others, where it can still be edited."""
+    await _edit(callback, lambda message: message.edit_reply_markup(reply_markup=keyboard))
+
+
+async def _edit(callback: CallbackQuery, edit: Callable[[Message], Awaitable[object]]) -> None:
     if isinstance(callback.message, Message):
         with suppress(TelegramBadRequest):
-            await callback.message.edit_text(text, reply_markup=keyboard)
+            await edit(callback.message)
