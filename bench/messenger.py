@@ -52,7 +52,7 @@ class Messenger:
         """Somebody writes; returns when."""
         person = {"id": chat, "is_bot": False, "first_name": "A"}
         where = {"id": chat, "type": "private", "first_name": "A"}
-        message = {"message_id": next(self._ids), "date": 1, "chat": where, "from": person, "text": text}
+        message = {"message_id": next(self._ids), "date": int(time.time()), "chat": where, "from": person, "text": text}
         self._updates.append({"update_id": next(self._ids), "message": message})
         return time.monotonic()
 
@@ -81,7 +81,7 @@ class Messenger:
             return _result(True)
         messages[number] = {
             "message_id": number,
-            "date": 1,
+            "date": int(time.time()),
             "chat": {"id": chat, "type": "private", "first_name": "A"},
             "from": ME,
             "text": params["text"],

@@ -1,6 +1,7 @@
 """The buttons under the notice, and 🔄; and what every button's handler needs. What they acknowledge is stored."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from aiogram import Bot
@@ -50,10 +51,9 @@ async def consent(callback: CallbackQuery, callback_data: ConsentGiven, parts: P
     """Whether the presser's words may be learned from."""
     await asyncio.to_thread(parts.people.set_consent, contact.author, callback_data.answer)
     await callback.answer(texts.CONSENT_NOTED[callback_data.answer])
-    if contact.private and isinstance(callback.message, Message):
+    if contact.private:
         text = texts.notice(parts.settings.turn_retention_days, callback_data.answer)
-        with suppress(TelegramBadRequest):
-            await callback.message.edit_text(text, reply_markup=keyboards.consent())
+        await say_instead(callback, text, keyboards.consent())
 
 
 async def forget(
@@ -102,8 +102,34 @@ async def own_turn(parts: Parts, contact: Contact, turn_id: str) -> Turn:
     return turn
 
 
+def is_askers(contact: Contact, turn: Turn) -> bool:
+    """Whether a turn was asked for by this person; in a private chat there is nobody else."""
+    return contact.private or turn.author == contact.author
+
+
+async def askers_turn(callback: CallbackQuery, parts: Parts, contact: Contact, turn_id: str) -> Turn | None:
+    """A turn of this chat, for whoever asked for it. None: it was another, and the presser is told so.
+
+    Raises: NotFound, StoreUnavailable.
+    """
+    turn = await own_turn(parts, contact, turn_id)
+    if is_askers(contact, turn):
+        return turn
+    await callback.answer(texts.FOR_THE_ASKER)
+    return None
+
+
 async def say_instead(callback: CallbackQuery, text: str, keyboard: InlineKeyboardMarkup | None = None) -> None:
     """Let the message that carried the button say something else, where it can still be edited."""
+    await _edit(callback, lambda message: message.edit_text(text, reply_markup=keyboard))
+
+
+async def put_under(callback: CallbackQuery, keyboard: InlineKeyboardMarkup) -> None:
+    """Let the message that carried the button carry others, where it can still be edited."""
+    await _edit(callback, lambda message: message.edit_reply_markup(reply_markup=keyboard))
+
+
+async def _edit(callback: CallbackQuery, edit: Callable[[Message], Awaitable[object]]) -> None:
     if isinstance(callback.message, Message):
         with suppress(TelegramBadRequest):
-            await callback.message.edit_text(text, reply_markup=keyboard)
+            await edit(callback.message)

@@ -1,6 +1,8 @@
 """✏️ and what follows: a correction is sent, dropped, answered as a question, or taken back."""
 
 import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from aiogram import Bot
 from aiogram.exceptions import TelegramBadRequest
@@ -8,7 +10,7 @@ from aiogram.types import CallbackQuery, ForceReply, Message, ReplyParameters
 
 from bot import keyboards, texts
 from bot.arrival import Arrival
-from bot.buttons import own_turn, say_instead
+from bot.buttons import askers_turn, own_turn, say_instead
 from bot.inbox import Inbox
 from bot.keyboards import AboutAnswer, AboutDraft, TakeBack
 from bot.parts import Contact, Parts, outside
@@ -17,14 +19,15 @@ from bot.quoting import said
 from core.errors import NotFound, StoreUnavailable
 from feedback.progress import read_progress
 
+T = TypeVar("T")
+
 
 async def correct(
     callback: CallbackQuery, callback_data: AboutAnswer, bot: Bot, parts: Parts, contact: Contact
 ) -> None:
     """✏️: the next message of this person to the bot here is the right answer. In a group only the asker is asked."""
-    turn = await own_turn(parts, contact, callback_data.turn)
-    if not contact.private and turn.author != contact.author:
-        await callback.answer(texts.FOR_THE_ASKER)
+    turn = await askers_turn(callback, parts, contact, callback_data.turn)
+    if turn is None:
         return
     await asyncio.to_thread(parts.ratings.await_correction, contact.chat, contact.author, turn.id)
     await callback.answer()
@@ -44,11 +47,10 @@ async def send(
 ) -> None:
     """The author wants the correction stored."""
     if "sent" not in arrival.notes:
-        try:
-            await arrival.note(sent=await asyncio.to_thread(_send, parts, contact, callback_data.draft))
-        except NotFound:
-            await callback.answer(texts.FOR_THE_WRITER)
+        turn = await _for_writer(callback, _send, parts, contact, callback_data.draft)
+        if turn is None:
             return
+        await arrival.note(sent=turn)
     await callback.answer()
     thanks = texts.thanks(await asyncio.to_thread(_progress, parts))
     await say_instead(callback, thanks, keyboards.take_back(arrival.notes["sent"]))
@@ -56,10 +58,7 @@ async def send(
 
 async def drop(callback: CallbackQuery, callback_data: AboutDraft, parts: Parts, contact: Contact) -> None:
     """The author does not want it stored."""
-    try:
-        await asyncio.to_thread(parts.drafts.drop, contact.chat, contact.author, callback_data.draft)
-    except NotFound:
-        await callback.answer(texts.FOR_THE_WRITER)
+    if await _for_writer(callback, parts.drafts.drop, contact.chat, contact.author, callback_data.draft) is None:
         return
     await callback.answer()
     await say_instead(callback, texts.NOT_AWAITED)
@@ -78,10 +77,8 @@ async def ask_instead(
     if arrival.is_queued:
         await ask(bot, parts, contact, arrival, arrival.notes["question"], int(arrival.notes["asked_in"]))
         return
-    try:
-        draft = await asyncio.to_thread(parts.drafts.drop, contact.chat, contact.author, callback_data.draft)
-    except NotFound:
-        await callback.answer(texts.FOR_THE_WRITER)
+    draft = await _for_writer(callback, parts.drafts.drop, contact.chat, contact.author, callback_data.draft)
+    if draft is None:
         return
     shown = callback.message
     written = shown.reply_to_message if isinstance(shown, Message) else None
@@ -99,14 +96,19 @@ async def ask_instead(
 async def take_back(callback: CallbackQuery, callback_data: TakeBack, parts: Parts, contact: Contact) -> None:
     """A correction that was sent is taken back, as long as nobody has decided on it."""
     turn = await own_turn(parts, contact, callback_data.turn)
-    try:
-        await asyncio.to_thread(parts.ratings.take_back_correction, turn.id, contact.author)
-    except NotFound:
-        await callback.answer(texts.FOR_THE_WRITER)
+    if await _for_writer(callback, _take_back, parts, contact, turn.id) is None:
         return
-    await asyncio.to_thread(parts.thanks.expect_no_longer, turn.id, contact.author, contact.chat)
     await callback.answer(texts.TAKEN_BACK)
     await say_instead(callback, texts.TAKEN_BACK)
+
+
+async def _for_writer(callback: CallbackQuery, act: Callable[..., T], *given: Any) -> T | None:
+    """What an act on a draft or a correction gives; None where none is this person's, who is told so."""
+    try:
+        return await asyncio.to_thread(act, *given)
+    except NotFound:
+        await callback.answer(texts.FOR_THE_WRITER)
+        return None
 
 
 def _send(parts: Parts, contact: Contact, draft_id: str) -> str:
@@ -114,6 +116,13 @@ def _send(parts: Parts, contact: Contact, draft_id: str) -> str:
     draft = parts.drafts.get(contact.chat, contact.author, draft_id)
     parts.thanks.expect(draft.turn, contact.author, contact.chat, outside(contact.chat_id))
     return parts.drafts.send(contact.chat, contact.author, draft_id).turn
+
+
+def _take_back(parts: Parts, contact: Contact, turn_id: str) -> str:
+    """Take a correction back, whose author then waits for no thanks; gives the turn."""
+    parts.ratings.take_back_correction(turn_id, contact.author)
+    parts.thanks.expect_no_longer(turn_id, contact.author, contact.chat)
+    return turn_id
 
 
 def _progress(parts: Parts) -> str | None:

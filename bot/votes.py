@@ -1,15 +1,13 @@
 """👍 and 👎: by buttons, which can be undone, with a reason in one tap; and by reactions, where Telegram tells."""
 
 import asyncio
-from contextlib import suppress
 from typing import Literal
 
-from aiogram.exceptions import TelegramBadRequest
-from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message, MessageReactionUpdated, ReactionTypeUnion
+from aiogram.types import CallbackQuery, InlineKeyboardMarkup, MessageReactionUpdated, ReactionTypeUnion
 
 from bot import keyboards, texts
 from bot.arrival import Arrival
-from bot.buttons import own_turn
+from bot.buttons import askers_turn, is_askers, own_turn, put_under
 from bot.keyboards import AboutAnswer, AboutReason
 from bot.parts import Contact, Parts
 from core.records import Turn
@@ -31,21 +29,21 @@ async def vote(
         await arrival.note(vote=str(0 if pressed == before else pressed))
     value: Value = int(arrival.notes["vote"])  # type: ignore[assignment]
     await asyncio.to_thread(parts.ratings.rate, turn.id, contact.author, value)
-    asks = value < 0 and (contact.private or turn.author == contact.author)
+    mine = is_askers(contact, turn)
+    asks = value < 0 and mine
     await callback.answer({1: texts.GOOD, 0: texts.TAKEN_BACK, -1: texts.BAD if asks else texts.BAD_FOR_ANOTHER}[value])
-    if contact.private or turn.author == contact.author:
-        await _show(callback, _buttons(turn, value, contact.private, asks))
+    if mine:
+        await put_under(callback, _buttons(turn, value, contact.private, asks))
 
 
 async def give_reason(callback: CallbackQuery, callback_data: AboutReason, parts: Parts, contact: Contact) -> None:
     """Why it was 👎; in a group only the asker is asked."""
-    turn = await own_turn(parts, contact, callback_data.turn)
-    if not contact.private and turn.author != contact.author:
-        await callback.answer(texts.FOR_THE_ASKER)
+    turn = await askers_turn(callback, parts, contact, callback_data.turn)
+    if turn is None:
         return
     await asyncio.to_thread(parts.ratings.rate, turn.id, contact.author, -1, callback_data.reason)
     await callback.answer(texts.REASON_NOTED)
-    await _show(callback, _buttons(turn, -1, contact.private, asks=False))
+    await put_under(callback, _buttons(turn, -1, contact.private, asks=False))
 
 
 async def react(reaction: MessageReactionUpdated, parts: Parts) -> None:
@@ -80,9 +78,3 @@ def _buttons(turn: Turn, value: Value, private: bool, asks: bool) -> InlineKeybo
         keyboards.feedback(turn.id, cited) if not private or value == 0 else keyboards.voted(turn.id, value > 0, cited)
     )
     return keyboards.reasons(turn.id, whole) if asks else whole
-
-
-async def _show(callback: CallbackQuery, keyboard: InlineKeyboardMarkup) -> None:
-    if isinstance(callback.message, Message):
-        with suppress(TelegramBadRequest):
-            await callback.message.edit_reply_markup(reply_markup=keyboard)

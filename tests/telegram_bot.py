@@ -41,7 +41,7 @@ SCRIPTS = {
 
 
 class Scripted(LocalEngine):
-    """The engine of serving; a question such as `script:short 17` is answered by a script."""
+    """The engine of serving; a question with `script:short` in it is answered by a script."""
 
     def __init__(self, base: Base):
         super().__init__(base, 8, 8, 4, 2048, "cpu", torch.float32, rank=16)
@@ -50,7 +50,7 @@ class Scripted(LocalEngine):
     async def generate(self, request: GenerationRequest) -> AsyncIterator[Delta]:
         """What the script says, piece by piece; `again` is said first where the answer is a warmer one."""
         question = self._text_of(list(request.prompt_ids)).rsplit("<|im_start|>user\n", 1)[-1]
-        named = re.match(r"script:(\w+)", question)
+        named = re.search(r"script:(\w+)", question)
         if named is None:
             async for delta in super().generate(request):
                 yield delta
@@ -106,14 +106,14 @@ class BotProcess:
 
 @contextmanager
 def bot_process(settings: Settings, api: TelegramApi, folder: Path, **changes: object) -> Iterator[BotProcess]:
-    """The bot against this Bot API, with the settings changed."""
+    """The bot against this Bot API, with the settings changed. How fast it calls is what `test_outgoing` is about."""
     given = {"telegram_api_base": api.base, "telegram_bot_token": SecretStr(api.token)}
     environment = {**os.environ, **as_environment(settings.model_copy(update=given | changes))}
     name = f"bot-{api.new_id()}"
     out, err = folder / f"{name}.out", folder / f"{name}.err"
     with out.open("wb") as stdout, err.open("wb") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-m", "apprentice", "bot"], cwd=ROOT, env=environment, stdout=stdout, stderr=stderr
+            [sys.executable, "-m", "tests.unhurried", "bot"], cwd=ROOT, env=environment, stdout=stdout, stderr=stderr
         )
     running = BotProcess(process, out, err)
     try:

@@ -154,16 +154,16 @@ def test_what_a_message_quotes_is_part_of_the_question(world):
     ann, bob = world.member(), world.member("Bob")
     in_group(world, ann, bob)
     said = bob.send("The ferry is late.\nAgain.")
-    answer = ann.wait_answer(ann.send(f"{ME} why?", reply_to=said), 60)
-    assert question(world, answer) == "> The ferry is late.\n> Again.\n\nwhy?"
+    answer = ann.wait_answer(ann.send(f"{ME} why? script:short", reply_to=said))
+    assert question(world, answer) == "> The ferry is late.\n> Again.\n\nwhy? script:short"
     part = {"text": "script", "position": 6, "is_manual": True}
-    quoted = ann.send("what does this mean?", reply_to=answer, quote=part)
-    second = ann.wait_answer(quoted, 60)
-    assert question(world, second) == "> script\n\nwhat does this mean?", "about a part of an answer, and no correction"
+    quoted = ann.send("why? script:short", reply_to=answer, quote=part)
+    second = ann.wait_answer(quoted)
+    assert question(world, second) == "> script\n\nwhy? script:short", "about a part of an answer, and no correction"
     elsewhere = {"origin": {"type": "hidden_user", "sender_user_name": "Eve", "date": 1}}
     ann.group = bob.group = None
-    other = ann.send("and this?", external_reply=elsewhere, quote=part | {"text": "from elsewhere"})
-    assert question(world, ann.wait_answer(other, 60)) == "> from elsewhere\n\nand this?"
+    other = ann.send("and this? script:short", external_reply=elsewhere, quote=part | {"text": "from elsewhere"})
+    assert question(world, ann.wait_answer(other)) == "> from elsewhere\n\nand this? script:short"
 
 
 def test_what_is_passed_on_is_a_question_whatever_it_looks_like(world):
@@ -256,7 +256,7 @@ def test_voice_is_shown_as_text_and_answered(world, senses):
 
 def test_a_picture_is_described_and_its_caption_answered(world, senses):
     ann = world.member()
-    answer = ann.wait_answer(ann.send_photo("script:short What is it?"), 60)
+    answer = ann.wait_answer(ann.send_photo("script:short What is it?"))
     assert question(world, answer) == "A picture shows this: a red bicycle\n\nscript:short What is it?"
     key, body = senses.asked[-1]
     text, picture = body["messages"][0]["content"]

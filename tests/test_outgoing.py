@@ -28,6 +28,7 @@ from bot.routes import make_dispatcher
 from core import keys
 from core.store import connect
 from tests.telegram_api import TOKEN, TelegramApi, buttons, telegram
+from tests.unhurried import QUICK
 
 NAME = "sendMessage"
 METHOD = SendMessage(chat_id=1, text="x")
@@ -46,6 +47,12 @@ def wait_of(seconds: float) -> TelegramRetryAfter:
 @pytest.fixture
 def pace(store, pseudonyms):
     return Pace(store, pseudonyms)
+
+
+@pytest.fixture
+def unhurried(monkeypatch):
+    """Calls may come as fast as they like, where it is not the rates that a story is about."""
+    monkeypatch.setattr("bot.outgoing.PRIVATE", QUICK)
 
 
 class Wire:
@@ -116,7 +123,7 @@ async def test_a_pause_is_the_chats_the_methods_or_everybodys(pace):
         ([REFUSED], 1),
     ],
 )
-async def test_a_call_that_did_not_get_through_is_made_again(pace, monkeypatch, outcomes, calls):
+async def test_a_call_that_did_not_get_through_is_made_again(pace, unhurried, monkeypatch, outcomes, calls):
     monkeypatch.setattr("bot.outgoing.FIRST_WAIT_S", 0.01)
     monkeypatch.setattr("bot.outgoing.UNNAMED_WAIT_S", 0.1)
     wire = Wire(*outcomes)
@@ -142,7 +149,7 @@ async def test_no_call_of_any_process_falls_into_a_pause_of_its_chat(pace, store
     assert len(later) == 2 and all(at - refused >= 0.5 for at in later)
 
 
-async def test_what_only_passes_never_waits_and_nothing_waits_for_it(pace):
+async def test_what_only_passes_never_waits_and_nothing_waits_for_it(pace, unhurried):
     outgoing, sending = Outgoing(pace), asyncio.Event()
     wire = Wire(sending)
     final = asyncio.create_task(outgoing(wire, None, METHOD))
@@ -196,7 +203,7 @@ async def test_without_the_database_calls_go_on_and_it_is_said_once(pseudonyms, 
 
 
 @pytest.fixture
-def api():
+def api(unhurried):
     with telegram() as running:
         yield running
 
