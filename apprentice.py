@@ -21,12 +21,17 @@ app = typer.Typer(
 )
 adapters = typer.Typer(help="Adapter versions: which exist, and which one answers.", no_args_is_help=True)
 feedback = typer.Typer(help="Feedback: rows in, rows out, decisions, and forgetting.", no_args_is_help=True)
+people = typer.Typer(
+    help="People: who they are to the bot, what they used today, and who may not use it.", no_args_is_help=True
+)
 bench = typer.Typer(help="Measure this machine with this release.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
 app.add_typer(adapters, name="adapters")
 app.add_typer(feedback, name="feedback")
+app.add_typer(people, name="people")
 
 Version = Annotated[str, typer.Argument(help="The beginning of a version's id, or `base`.")]
+User = Annotated[str, typer.Argument(help="A number in Telegram, an author of the API, or a pseudonym.")]
 Why = Annotated[str, typer.Option(help="The reason, for the audit log.")]
 Data = Annotated[Path, typer.Option(help="Folder with the public data sets, one folder each.")]
 ToFile = Annotated[Path | None, typer.Option("--json", help="Also write the figures here.")]
@@ -400,9 +405,7 @@ def show_feedback(turn: Annotated[str, typer.Argument(help="A turn's id.")]) -> 
 
 
 @feedback.command("forget")
-def forget_person(
-    user: Annotated[str, typer.Argument(help="A number in Telegram, an author of the API, or a pseudonym.")],
-) -> None:
+def forget_person(user: User) -> None:
     """Remove everything that is of a person, for good, and mark the versions that learned from them."""
     from core.errors import NotFound
     from retrieval.sent import take_out_all
@@ -419,6 +422,54 @@ def forget_person(
         _say(f"removed: documents sent to chats {documents}.")
     if forgotten is not None:
         _say(f"{forgotten}.")
+
+
+@people.command("list")
+def list_people(as_json: AsJson = False) -> None:
+    """Everybody who has a record, under their pseudonym, and what they used of their budgets today (UTC)."""
+    from bot.limits.budgets import Budgets
+    from workers.context import open_context
+
+    settings = _settings()
+    context = open_context(settings)
+    budgets, found = Budgets(context.store, settings), []
+    for author in context.people.authors():
+        person, used = context.people.person(author), budgets.used(author)
+        facts = {"author": author, "role": person.role, "banned": person.banned}
+        found.append(facts | {"messages": used.messages, "tokens": used.tokens})
+    if as_json:
+        _say(json.dumps(found))
+        return
+    for each in found:
+        role = "banned" if each["banned"] else each["role"] or "stranger"
+        _say(f"{each['author']}  {role:8}  today: {each['messages']} questions, {each['tokens']} tokens")
+    together = budgets.used()
+    _say(f"all together today: {together.messages} questions, {together.tokens} tokens")
+
+
+@people.command("ban")
+def ban_person(user: User) -> None:
+    """Answer a person no more, and store nothing of what they write; `people unban` takes it back."""
+    from workers.context import open_context
+
+    context = open_context(_settings())
+    author = context.forgetting.author_of(user)
+    if context.people.person(author).role == "owner":
+        raise InvalidInput("the owner of the bot cannot be banned.")
+    context.people.ban(author)
+    _say(f"{user} is banned.")
+
+
+@people.command("unban")
+def unban_person(user: User) -> None:
+    """Take a ban back; they may do what they might before."""
+    from core.errors import NotFound
+    from workers.context import open_context
+
+    context = open_context(_settings())
+    if not context.people.unban(context.forgetting.author_of(user)):
+        raise NotFound(f"{user} is not banned; `apprentice people list` shows who is.")
+    _say(f"{user} is not banned any more.")
 
 
 @app.command()

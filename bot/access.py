@@ -7,13 +7,16 @@ from contextlib import suppress
 from typing import Any
 
 from aiogram import Bot
+from aiogram.enums import ChatType
 from aiogram.exceptions import TelegramBadRequest, TelegramForbiddenError
 from aiogram.filters import CommandObject
 from aiogram.types import CallbackQuery, Message, TelegramObject, User
 
-from bot import keyboards, texts
+from bot import keyboards, texts, wording
 from bot.addressing import addressed, topic_of
 from bot.parts import Contact, Parts, outside, telegram_id
+
+DAY_S = 86_400
 
 log = logging.getLogger(__name__)
 
@@ -33,10 +36,26 @@ async def admit(
         return None
     if isinstance(event, Message) and not addressed(event, await bot.me(), parts.settings.telegram_trigger):
         return None
+    if message.chat.type != ChatType.PRIVATE and not await _serves(event, message.chat.id, data):
+        return None
     contact = await parts.contact(message.chat, user, topic_of(message))
+    if contact.person.banned:
+        return None
     if isinstance(event, Message) and contact.person.role and not contact.person.told:
         await introduce(bot, parts, contact.chat_id, contact.author)
     return await handler(event, data | {"contact": contact})
+
+
+async def _serves(event: Message | CallbackQuery, group: int, data: dict[str, Any]) -> bool:
+    """Whether a group may use the bot; where not, that is said once a day."""
+    open_groups = data["parts"].settings.open_groups
+    if not open_groups or group in open_groups:
+        return True
+    if isinstance(event, CallbackQuery):
+        await event.answer(wording.group_closed(group), show_alert=True)
+    elif await data["inbox"].is_first(f"group:{group}", DAY_S, data["arrival"]):
+        await event.reply(wording.group_closed(group))
+    return False
 
 
 def is_stranger(_: TelegramObject, contact: Contact) -> bool:

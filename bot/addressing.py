@@ -5,11 +5,15 @@ import re
 from aiogram.enums import ChatType, MessageEntityType
 from aiogram.types import CallbackQuery, Message, Update, User
 
+_INLINE_ENDS = ("?", "？", "؟", "!", "！")
+"""How an inline query ends that is complete; the others are sent while somebody writes."""
 _STOP = re.compile(r"/stop(@\w+)?(\s|$)")
 
 
-def wanted(update: Update, me: User, trigger: str | None) -> bool:
+def wanted(update: Update, me: User, trigger: str | None, is_inline: bool = False) -> bool:
     """Whether an update is the bot's business; nothing else is kept, not even for a moment."""
+    if update.inline_query is not None:
+        return is_inline and update.inline_query.query.rstrip().endswith(_INLINE_ENDS)
     message = update.message or update.edited_message
     if message is None:
         return True

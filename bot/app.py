@@ -23,6 +23,8 @@ from bot.gratitude import keep_thanking
 from bot.inbox import Inbox
 from bot.intake import WRONG_TOKEN, Poller, insist, webhook
 from bot.ledger import Ledger
+from bot.limits.budgets import Budgets
+from bot.limits.entrance import Entrance
 from bot.once import Once
 from bot.outgoing import Outgoing
 from bot.pace import Pace
@@ -86,14 +88,17 @@ async def _main(settings: Settings) -> None:
 
 async def _answer(bot: Bot, parts: Parts) -> None:
     """Take updates and handle them until cancelled; then what runs has some seconds, and the rest is handed on."""
-    me, trigger = await _introduce(bot), parts.settings.telegram_trigger
+    me, trigger, is_inline = await _introduce(bot), parts.settings.telegram_trigger, parts.settings.telegram_inline
+    if is_inline and not me.supports_inline_queries:
+        log.warning("inline mode is off at @BotFather, who turns it on with /setinline; nobody can use it until then")
     dispatcher = make_dispatcher(parts)
     inbox = Inbox(
         bot,
         lambda arrival: dispatcher.feed_update(bot, arrival.update, arrival=arrival),
         Ledger(parts.store, me.id, new_id()),
-        lambda update: wanted(update, me, trigger),
+        lambda update: wanted(update, me, trigger, is_inline),
         parts.settings.telegram_late_s,
+        Entrance(bot, parts).let_in,
     )
     dispatcher["inbox"] = inbox
     working = asyncio.create_task(inbox.work())
@@ -149,6 +154,7 @@ def open_parts(settings: Settings) -> Parts:
         thanks=Thanks(store, turns, reviews),
         portability=Portability(store, turns, ratings, reviews),
         senses=Senses(settings),
+        budgets=Budgets(store, settings),
     )
 
 

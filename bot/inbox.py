@@ -27,13 +27,23 @@ log = logging.getLogger(__name__)
 
 
 Handle = Callable[[Arrival], Awaitable[object]]
+LetIn = Callable[[Sequence[Update]], Awaitable[Sequence[Update]]]
 
 
 class Inbox:
     """Starts handlers. What comes before a /stop in a chat can be stopped by it; buttons have a lane of their own."""
 
-    def __init__(self, bot: Bot, handle: Handle, ledger: Ledger, wanted: Callable[[Update], bool], late_s: int):
+    def __init__(
+        self,
+        bot: Bot,
+        handle: Handle,
+        ledger: Ledger,
+        wanted: Callable[[Update], bool],
+        late_s: int,
+        let_in: LetIn | None = None,
+    ):
         self._bot, self._handle, self._ledger, self._wanted, self._late_s = bot, handle, ledger, wanted, late_s
+        self._let_in = let_in
         self._begun_ms = now_ms()
         self._closing = False
         self._working: dict[str, asyncio.Task[None]] = {}
@@ -43,7 +53,10 @@ class Inbox:
 
     async def take(self, updates: Sequence[Update]) -> None:
         """Store what is meant for the bot, and begin to handle it; where nothing can be stored, people are told so."""
-        taken = [one for one in (_to_take(update) for update in updates if self._wanted(update)) if one is not None]
+        wanted: Sequence[Update] = [update for update in updates if self._wanted(update)]
+        if self._let_in is not None and wanted:
+            wanted = await self._let_in(wanted)
+        taken = [one for one in map(_to_take, wanted) if one is not None]
         if not taken:
             return
         try:

@@ -27,7 +27,14 @@ from bot.inbox import Inbox
 from core.errors import SettingsError
 from core.settings import TOKEN, Settings, variable
 
-KINDS = ["message", "edited_message", "callback_query", "message_reaction", "stopped_message_generation"]
+KINDS = [
+    "message",
+    "edited_message",
+    "callback_query",
+    "message_reaction",
+    "stopped_message_generation",
+    "inline_query",
+]
 POLL_S, CONFIRM_S = 25, 3
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
 WRONG_TOKEN = f"Telegram does not know the token in {TOKEN}; copy it from @BotFather again."

@@ -88,6 +88,12 @@ class Decide(CallbackData, prefix="d"):
     user: int
 
 
+class Withdraw(CallbackData, prefix="inv"):
+    """The link with this code is to work no longer."""
+
+    code: str
+
+
 def feedback(turn_id: str, cited: Sequence[int] = ()) -> Keyboard:
     """The buttons under an answer, and one for each passage it cites."""
     return _rows(_about(turn_id, "up", "down", "correct", "again"), _cited(turn_id, cited))
@@ -167,6 +173,11 @@ def ask_access() -> Keyboard:
 def decide(user: int) -> Keyboard:
     """The buttons under a request for access."""
     return _rows({texts.ALLOW: Decide(verdict="allow", user=user), texts.REFUSE: Decide(verdict="refuse", user=user)})
+
+
+def withdraw(code: str) -> Keyboard:
+    """The button under a link for new members."""
+    return _rows({texts.WITHDRAW: Withdraw(code=code)})
 
 
 def _about(turn_id: str, *actions: Action) -> dict[str, CallbackData]:

@@ -12,6 +12,7 @@ from aiogram.types import Audio, Message, PhotoSize, Voice
 from bot import texts
 from bot.arrival import Arrival
 from bot.inbox import Inbox
+from bot.limits.spending import may_ask
 from bot.parts import Contact, Parts
 from bot.questions import ask_or_correct
 from bot.quoting import said
@@ -36,6 +37,8 @@ async def voice(message: Message, bot: Bot, parts: Parts, contact: Contact, arri
     if not parts.senses.hears:
         await message.reply(texts.NO_VOICE)
         return
+    if not await may_ask(bot, parts, contact, arrival):
+        return
     if "heard" not in arrival.notes:
         recording = message.voice or message.audio
         name = getattr(recording, "file_name", None) or "voice.ogg"
@@ -52,6 +55,8 @@ async def picture(message: Message, bot: Bot, parts: Parts, contact: Contact, ar
     """A picture: what it shows is part of the question that its caption asks."""
     if not parts.senses.sees:
         await message.reply(texts.NO_PICTURES)
+        return
+    if not await may_ask(bot, parts, contact, arrival):
         return
     asked = said(message, await bot.me(), parts.settings.telegram_trigger) or texts.ABOUT_PICTURE
     if "seen" not in arrival.notes:

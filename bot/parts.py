@@ -1,12 +1,13 @@
 """What the handlers are given: the record, the client of serving, and who is speaking."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiogram.enums import ChatType
 from aiogram.types import Chat, User
 
 from adapters.registry import Registry
+from bot.limits.budgets import Budgets
 from bot.senses import Senses
 from core.client import ServingClient
 from core.identity import Pseudonyms
@@ -60,14 +61,18 @@ class Parts:
     thanks: Thanks
     portability: Portability
     senses: Senses
+    budgets: Budgets
 
     async def contact(self, chat: Chat, user: User, topic: int | None = None) -> Contact:
-        """Who speaks.
+        """Who speaks. Whom only the settings let in is a member, as long as they do, and where they do.
 
         Raises: StoreUnavailable.
         """
         author = self.pseudonyms.author(outside(user.id))
         person = await asyncio.to_thread(self.people.person, author)
+        let_in = user.id in self.settings.allowed_people or chat.id in self.settings.open_groups
+        if let_in and person.role is None:
+            person = replace(person, role="member")
         private = chat.type == ChatType.PRIVATE
         return Contact(chat.id, user.id, private, self.pseudonyms.chat(outside(chat.id)), author, person, topic)
 

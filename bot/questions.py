@@ -10,6 +10,7 @@ from aiogram.types import Message
 
 from bot.arrival import Arrival
 from bot.growing import growing
+from bot.limits.spending import may_ask
 from bot.parts import Contact, Parts, outside
 from bot.proposals import propose
 from bot.quoting import is_about_others_words, said
@@ -69,8 +70,10 @@ async def respond(
 ) -> Answer:
     """Ask serving and show its answer, or in its place the sentence that says why there is none."""
     text = growing(bot, contact, reply_to, arrival, parts.settings)
-    await take_over(bot, contact, arrival, text)
     try:
+        if not arrival.stop.is_set() and not await may_ask(bot, parts, contact, arrival):
+            return Answer()
+        await take_over(bot, contact, arrival, text)
         answer = await settled(parts, arrival)
         if answer is None and not arrival.stop.is_set():
             await text.begin()

@@ -5,7 +5,7 @@ import logging
 from aiogram import Dispatcher, F
 from aiogram.exceptions import TelegramBadRequest, TelegramForbiddenError, TelegramNetworkError, TelegramServerError
 from aiogram.filters import Command, CommandStart
-from aiogram.types import ErrorEvent
+from aiogram.types import ErrorEvent, TelegramObject
 
 from bot import access, buttons, commands, corrections, edits, late, media, questions, rights, shelf, texts, votes, why
 from bot.keyboards import (
@@ -20,8 +20,11 @@ from bot.keyboards import (
     Forget,
     Stop,
     TakeBack,
+    Withdraw,
 )
-from bot.parts import Parts
+from bot.limits import bans, inline, invitations
+from bot.limits.usage import usage
+from bot.parts import Contact, Parts
 from core.errors import ApprenticeError, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -35,6 +38,7 @@ def make_dispatcher(parts: Parts) -> Dispatcher:
     dispatcher.edited_message.register(edits.edited, access.is_member)
     dispatcher.callback_query.outer_middleware(access.admit)
     dispatcher.message_reaction.register(votes.react)
+    dispatcher.inline_query.register(inline.asked)
     dispatcher.errors.register(explain)
     _route_messages(dispatcher)
     _route_buttons(dispatcher)
@@ -43,6 +47,9 @@ def make_dispatcher(parts: Parts) -> Dispatcher:
 
 def _route_messages(dispatcher: Dispatcher) -> None:
     message, is_content = dispatcher.message.register, F.content_type.in_(media.CONTENT)
+    from_inline = CommandStart(deep_link=True, magic=F.args == inline.START)
+    message(access.refuse_stranger, from_inline, access.is_stranger)
+    message(commands.start, from_inline)
     message(access.redeem, CommandStart(deep_link=True))
     message(commands.forget, Command("forget"))
     message(rights.privacy, Command("privacy"))
@@ -57,6 +64,10 @@ def _route_messages(dispatcher: Dispatcher) -> None:
     message(commands.stop, Command("stop"))
     message(shelf.sources, Command("sources"))
     message(why.why, Command("why"))
+    message(usage, Command("usage"))
+    message(invitations.invite, Command("invite"), _is_operator)
+    message(bans.ban, Command("ban"), _is_operator)
+    message(bans.unban, Command("unban"), _is_operator)
     message(commands.unknown, F.text.startswith("/"))
     message(questions.written, F.text)
     message(shelf.received, F.document, ~F.animation)
@@ -83,10 +94,16 @@ def _route_buttons(dispatcher: Dispatcher) -> None:
     button(why.cited, Cited.filter())
     button(shelf.share, AboutDocument.filter(F.action == "share"))
     button(shelf.remove, AboutDocument.filter())
+    button(invitations.withdraw, Withdraw.filter(), _is_operator)
     button(buttons.consent, ConsentGiven.filter())
     button(buttons.stop, Stop.filter())
     button(buttons.unknown)
     dispatcher.stopped_message_generation.register(buttons.draft_stopped)
+
+
+def _is_operator(_: TelegramObject, contact: Contact) -> bool:
+    """A filter; whoever is none is told that the command is not known."""
+    return shelf.is_operator(contact)
 
 
 async def explain(event: ErrorEvent) -> None:

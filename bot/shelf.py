@@ -16,6 +16,7 @@ from bot.addressing import without_address
 from bot.arrival import Arrival
 from bot.buttons import say_instead
 from bot.keyboards import AboutDocument
+from bot.limits.spending import may_ask
 from bot.parts import Contact, Parts, outside
 from bot.questions import ask
 from core.errors import ApprenticeError, NotFound
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 async def received(message: Message, bot: Bot, parts: Parts, contact: Contact, arrival: Arrival) -> None:
     """A document arrives: it becomes the chat's own, or everyone's where an operator says so. A caption is answered."""
     assert message.document is not None
+    if not await may_ask(bot, parts, contact, arrival):
+        return
     caption = without_address(message.caption or "", await bot.me(), parts.settings.telegram_trigger)
     everyone = is_operator(contact) and re.fullmatch(rf"/?{texts.EVERYONE}", caption, re.IGNORECASE) is not None
     status = await message.reply(wording.reading(_name(message.document)))

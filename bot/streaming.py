@@ -12,10 +12,12 @@ from bot import keyboards, texts
 from bot.arrival import Arrival
 from bot.formatting import shown
 from bot.growing import Growing
+from bot.limits.spending import count
 from bot.parts import Contact, Parts
 from bot.splitting import visible
 from core.client import Asked, Begun, Ended, Said
 from core.errors import ApprenticeError, StoreUnavailable
+from core.records import Turn
 
 PRIVATE_PACE_S, GROUP_PACE_S = 1.0, 3.0
 """Between two edits; Telegram allows about one a second in a chat, and twenty a minute in a group."""
@@ -75,9 +77,19 @@ async def stream(parts: Parts, contact: Contact, arrival: Arrival, asked: Asked,
     over.set()
     await asyncio.wait({listening, stopping, showing})
     if stopped and answer.turn_id is not None:
-        answer.text = await _recorded(parts, answer.turn_id) or answer.text
+        turn = await _recorded(parts, answer.turn_id)
+        answer.text = (turn and turn.reply) or answer.text
     await finish(parts, contact, growing, answer)
+    await count(parts, contact, await tokens_of(parts, answer))
     return answer
+
+
+async def tokens_of(parts: Parts, answer: Answer) -> int:
+    """How many tokens an answer took; of one that was not said to its end, the record knows those that were written."""
+    if answer.ended is not None:
+        return answer.ended.tokens
+    turn = await _recorded(parts, answer.turn_id) if answer.turn_id else None
+    return turn.reply_tokens if turn else 0
 
 
 async def finish(parts: Parts, contact: Contact, growing: Growing, answer: Answer) -> None:
@@ -136,11 +148,11 @@ async def _keep_showing(growing: Growing, answer: Answer, over: asyncio.Event, p
             await asyncio.wait_for(over.wait(), wait_s)
 
 
-async def _recorded(parts: Parts, turn_id: str) -> str | None:
+async def _recorded(parts: Parts, turn_id: str) -> Turn | None:
     """What the record holds of a stopped turn, once serving has closed it: what a rating will be about."""
     with suppress(ApprenticeError, TimeoutError):
         async with asyncio.timeout(CLOSING_S):
             while (turn := await asyncio.to_thread(parts.turns.get, turn_id)).status == "open":
                 await asyncio.sleep(POLL_S)
-            return turn.reply
+            return turn
     return None

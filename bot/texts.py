@@ -15,6 +15,7 @@ COMMANDS = {
     "retry": "Another answer to your last question",
     "sources": "The documents I answer from",
     "why": "Why I answered as I did",
+    "usage": "What you have used today, of what you may",
     "start": "What I store, and whether I may learn from it",
     "privacy": "What I store, for how long, and your rights",
     "export": "A file of everything I have of you",
@@ -46,6 +47,22 @@ ALLOW, REFUSE = "Allow", "Refuse"
 OWNER_DECIDES = "Only the owner of this bot decides that."
 DECIDED_ALREADY = "This has been decided already."
 REFUSED = "The owner of this bot did not give you access."
+
+TOO_FAST = "You write faster than I may answer. I leave out what is too much; please ask it again in a minute."
+INVITE_HOW = "Write /invite, or for how many people (1000 at most) and days (365), such as /invite 5 7."
+INVITE_IN_PRIVATE = "Please write me /invite in our private chat: whoever sees the link may use the bot."
+WITHDRAW = "Withdraw"
+WITHDRAWN = "This link was withdrawn."
+BANNED = "You may not use this bot any more. Please ask its owner about anything, also about what it has of you."
+BAN_HOW = (
+    "Reply to one of their messages with this command, or write their number in Telegram or their pseudonym after it."
+)
+OWNERS_STAY = "The owner of this bot cannot be banned."
+NOT_BANNED = "They are not banned."
+INLINE_STRANGER = "This bot is private: ask for access"
+INLINE_UNTOLD = "Please write to me first, in our own chat"
+INLINE_BEYOND = "That is beyond your limit: see /usage"
+INLINE_FAILED = "I cannot answer just now; please try again"
 
 YES, NO = "Yes, learn from my words", "No, only answer"
 _CONSENT = {

@@ -52,7 +52,7 @@ async def react(reaction: MessageReactionUpdated, parts: Parts) -> None:
         return
     before, after = _meaning(reaction.old_reaction), _meaning(reaction.new_reaction)
     contact = await parts.contact(reaction.chat, reaction.user)
-    if before == after or contact.person.role is None:
+    if before == after or contact.person.role is None or contact.person.banned:
         return
     turn = await asyncio.to_thread(parts.turns.posted, contact.chat, reaction.message_id)
     if turn is not None:

@@ -1,10 +1,12 @@
-"""What the bot says about documents, and in explanation of an answer: sentences with something to fill in."""
+"""What the bot says about documents, limits, and in explanation of an answer: sentences with something to fill in."""
 
 from collections.abc import Sequence
 
-from bot.texts import GATES, NO_EXAMPLES, NO_SOURCES, name_of
+from bot.limits.budgets import Used, Verdict
+from bot.texts import GATES, NO_EXAMPLES, NO_SOURCES, TOO_FAST, name_of
 from core.library import NearExample
 from core.records import GateReport, Passage, Turn
+from core.settings import Settings
 
 EXCERPT = 160
 """Characters of a passage or an example that /why shows."""
@@ -86,3 +88,70 @@ def examples(found: Sequence[NearExample]) -> str:
         return NO_EXAMPLES
     lines = [f"• {excerpt(e.question)} → {excerpt(e.answer)} ({e.similarity:.2f})" for e in found]
     return "\n".join(["It learned from these approved answers to questions near yours:", *lines])
+
+
+def beyond(verdict: Verdict, settings: Settings, minutes: int) -> str:
+    """Why a question is not answered, and when it would be again."""
+    match verdict:
+        case "messages":
+            limit = f"Today's limit of {settings.telegram_day_messages} questions is used up."
+        case "tokens":
+            limit = f"Today's limit of {settings.telegram_day_tokens} tokens (pieces of words) is used up."
+        case "all":
+            limit = "What I may do in a day, for all people together, is used up."
+        case _:
+            return TOO_FAST
+    return f"{limit} {again(minutes)}"
+
+
+def again(minutes: int) -> str:
+    """When a budget is renewed."""
+    hours, rest = divmod(minutes, 60)
+    return f"Please ask again after 00:00 UTC, in {hours} h {rest} min."
+
+
+def used(mine: Used, settings: Settings, minutes: int) -> str:
+    """What somebody used today, and when the next day begins."""
+    hours, rest = divmod(minutes, 60)
+    return (
+        f"Today (UTC) you asked {_of(mine.messages, settings.telegram_day_messages)} questions and used "
+        f"{_of(mine.tokens, settings.telegram_day_tokens)} tokens (pieces of words, read and written). "
+        f"The next day begins in {hours} h {rest} min."
+    )
+
+
+def used_by_all(together: Used, settings: Settings) -> str:
+    """What all people used today."""
+    return (
+        f"All together: {_of(together.messages, settings.telegram_day_messages_all)} questions, "
+        f"{_of(together.tokens, settings.telegram_day_tokens_all)} tokens. By pseudonym, which /ban takes:"
+    )
+
+
+def used_by(author: str, used: Used) -> str:
+    """What one of them used."""
+    return f"{author}: {used.messages} questions, {used.tokens} tokens"
+
+
+def _of(used: int, limit: int) -> str:
+    return f"{used} of {limit}" if limit else str(used)
+
+
+def group_closed(group: int) -> str:
+    """What is said in a group that may not use the bot."""
+    return f"I am not meant for this group. Its number, for whoever runs me, is {group}."
+
+
+def invitation(link: str, uses: int, days: int) -> str:
+    """A link, and for how many people and how long it works."""
+    return f"{link}\nWhoever opens this link may use the bot. It works for people: {uses}, days: {days}."
+
+
+def banned(user: str) -> str:
+    """What an operator is told."""
+    return f"{user} is banned: I do not answer them and store nothing of what they write. /unban takes it back."
+
+
+def unbanned(user: str) -> str:
+    """What an operator is told."""
+    return f"{user} is not banned any more, and may do what they might before."

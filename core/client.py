@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import httpx
@@ -54,7 +54,9 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The answer is complete. `turn_id` is None where the turn could not be stored; `progress` is a sentence."""
+    """The answer is complete. `turn_id` is None where the turn could not be stored; `progress` is a sentence; `tokens`
+    is how many were read and written, where serving says so.
+    """
 
     turn_id: str | None
     adapter: str
@@ -63,6 +65,7 @@ class Ended:
     citations: tuple[Citation, ...]
     finish_reason: str
     progress: str | None
+    tokens: int = 0
 
 
 class ServingClient:
@@ -93,12 +96,21 @@ class ServingClient:
                 if response.is_error:
                     await response.aread()
                     raise failure_of(response)
+                ended = None
                 async for line in response.aiter_lines():
                     if line == "data: [DONE]":
+                        if ended is not None:
+                            yield ended
                         return
                     if line.startswith("data: "):
-                        event = _event(json.loads(line.removeprefix("data: ")))
-                        if event is not None:
+                        chunk = json.loads(line.removeprefix("data: "))
+                        if ended is not None and chunk.get("usage"):
+                            ended = replace(ended, tokens=chunk["usage"]["total_tokens"])
+                            continue
+                        event = _event(chunk)
+                        if isinstance(event, Ended):
+                            ended = event
+                        elif event is not None:
                             yield event
         except httpx.TransportError as error:
             raise ServingUnavailable(AWAY) from error
@@ -111,6 +123,7 @@ def _body(asked: Asked) -> dict[str, Any]:
     return {
         "messages": [{k: v for k, v in asdict(m).items() if k != "author"} for m in asked.messages],
         "stream": True,
+        "stream_options": {"include_usage": True},
         "temperature": asked.temperature,
         "apprentice": extra,
     }

@@ -86,7 +86,7 @@ def latest(chat: str, topic: str | None = None) -> str:
 
 
 def person(author: str) -> str:
-    """hash role, consent, first_seen, told: no lifetime."""
+    """hash role, consent, first_seen, told, banned: since when (ms), ban_told: no lifetime."""
     return f"{PREFIX}person:{author}"
 
 
@@ -96,7 +96,7 @@ def approved_of(author: str) -> str:
 
 
 def invite(code_digest: str) -> str:
-    """string role: a one-time link, by the hash of its code; lives a day."""
+    """string role, or role:uses: a link for one or for so many more, by the hash of its code; lives days at most."""
     return f"{PREFIX}invite:{code_digest}"
 
 
@@ -198,3 +198,13 @@ def update(bot: int, update_id: str) -> str:
 def said_once(bot: int, what: str) -> str:
     """string number: the update for which it was said; it is not said for another as long as this lives."""
     return f"{PREFIX}bot:{bot}:said:{what}"
+
+
+def used(day: int | str, author: str) -> str:
+    """hash messages, tokens: what a person, or `all`, used in a day (since 1970, UTC); lives two days."""
+    return f"{PREFIX}used:{day}:{author}"
+
+
+def minute(number: int | str, author: str) -> str:
+    """counter: what a person asked in a minute (since 1970), by when it was written; lives an hour."""
+    return f"{PREFIX}minute:{number}:{author}"

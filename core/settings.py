@@ -1,6 +1,7 @@
 """One typed object for every setting; an unknown or invalid one stops the start with one sentence."""
 
 import difflib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -149,6 +150,31 @@ class Settings(BaseModel):
     telegram_late_s: int = Field(
         600, ge=60, description="Questions that waited longer, through sleep or an outage, are answered by one apology."
     )
+    telegram_allowed: Annotated[str | None, Empty] = Field(
+        None, description="Telegram's numbers of people who may use the bot unasked, separated by commas. Empty: none."
+    )
+    telegram_groups: Annotated[str | None, Empty] = Field(
+        None,
+        description="Numbers of the groups in which the bot answers, and everyone there. Empty: in any, members only.",
+    )
+    telegram_inline: bool = Field(
+        False, description="Answer `@bot question?` in any chat (after /setinline at @BotFather), for members only."
+    )
+    telegram_minute_messages: int = Field(
+        20, ge=0, description="Questions that a person may write in a minute (the owner excepted); 0: no limit."
+    )
+    telegram_day_messages: int = Field(
+        0, ge=0, description="Questions of a person that are answered in a day (UTC, the owner excepted); 0: no limit."
+    )
+    telegram_day_tokens: int = Field(
+        0, ge=0, description="Tokens read and written for a person in a day (UTC, the owner excepted); 0: no limit."
+    )
+    telegram_day_messages_all: int = Field(
+        0, ge=0, description="Questions that are answered in a day, of all people together; 0: no limit."
+    )
+    telegram_day_tokens_all: int = Field(
+        0, ge=0, description="Tokens read and written in a day, for all people together; 0: no limit."
+    )
     transcription_url: Annotated[str | None, Empty] = Field(
         None, description="OpenAI-compatible API that turns voice into text, as http://host/v1. Empty: not understood."
     )
@@ -180,6 +206,9 @@ class Settings(BaseModel):
             url = getattr(self, name)
             if url is not None and not url.startswith(("http://", "https://")):
                 raise ValueError(f"{variable(name)}={url} is no address such as http://host:9000/v1")
+        for name in ("telegram_allowed", "telegram_groups"):
+            if not re.fullmatch(r"(\s*-?\d+\s*(,|$))*", getattr(self, name) or ""):
+                raise ValueError(f"{variable(name)} must be numbers, separated by commas")
         if self.telegram_webhook_url and self.telegram_webhook_secret is None:
             raise ValueError("APPRENTICE_TELEGRAM_WEBHOOK_URL needs APPRENTICE_TELEGRAM_WEBHOOK_SECRET")
         return self
@@ -202,6 +231,16 @@ class Settings(BaseModel):
         return tuple(url.strip().rstrip("/") for url in urls if url.strip())
 
     @property
+    def allowed_people(self) -> frozenset[int]:
+        """Telegram's numbers of those who may use the bot unasked."""
+        return _numbers(self.telegram_allowed)
+
+    @property
+    def open_groups(self) -> frozenset[int]:
+        """Telegram's numbers of the groups that the bot is kept to; empty: it is kept to none."""
+        return _numbers(self.telegram_groups)
+
+    @property
     def store_url(self) -> str:
         """The Redis or Valkey in use."""
         return self.redis_url or f"redis://127.0.0.1:{self.valkey_port}/0"
@@ -211,6 +250,10 @@ def reachable(host: str, port: int) -> str:
     """The address under which a server that binds to `host` is reached from this machine."""
     near = "127.0.0.1" if host in WILDCARDS else host
     return f"http://[{near}]:{port}" if ":" in near else f"http://{near}:{port}"
+
+
+def _numbers(listed: str | None) -> frozenset[int]:
+    return frozenset(int(number) for number in re.findall(r"-?\d+", listed or ""))
 
 
 def variable(field: str) -> str:

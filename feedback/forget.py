@@ -16,7 +16,7 @@ from feedback.order import ReviewOrder
 from feedback.outcomes import forget_chats
 from feedback.reviews import Reviews
 from feedback.sides import Sides
-from feedback.traces import BATCH, Traces, find_traces
+from feedback.traces import BATCH, Traces, find_counters, find_traces
 from feedback.turns import Turns
 
 # KEYS: events, erasure. ARGV: author, now, turns. Deleted entries of a stream go on standing in its memory, and in what
@@ -104,7 +104,7 @@ class Forgetting:
         gone = sorted(traces.own | traces.open)
         with durable():
             events = self._forget_events(keys=[keys.EVENTS, keys.ERASURE], args=[author, now_ms(), *gone])
-            notes = self._notes(author, set(gone), traces.derived)
+            notes = self._notes(author, set(gone), traces.derived) + find_counters(self._store, author)
             if not (traces.all or events or notes or self._is_known(author)):
                 return None
             if traces.all:

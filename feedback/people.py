@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,14 +15,20 @@ Consent = Literal["yes", "no", "ask"]
 INVITE_S = 86_400
 
 _REDEEM = """
-local role = redis.call('GET', KEYS[1])
-if not role then return false end
+local found = redis.call('GET', KEYS[1])
+if not found then return false end
+local role, uses = string.match(found, '^(%a+):?(%d*)$')
+if role == 'member' and redis.call('HEXISTS', KEYS[3], 'role') == 1 then return role end
 if role == 'owner' then
   if redis.call('EXISTS', KEYS[2]) == 1 then return false end
   redis.call('SET', KEYS[2], ARGV[1])
   redis.call('SET', KEYS[5], ARGV[3])
 end
-redis.call('DEL', KEYS[1])
+if (tonumber(uses) or 1) > 1 then
+  redis.call('SET', KEYS[1], role .. ':' .. (uses - 1), 'KEEPTTL')
+else
+  redis.call('DEL', KEYS[1])
+end
 redis.call('HSET', KEYS[3], 'role', role)
 redis.call('HSETNX', KEYS[3], 'first_seen', ARGV[2])
 redis.call('SADD', KEYS[4], ARGV[1])
@@ -38,6 +45,7 @@ class Person:
     first_seen: int | None = None
     told: bool = False
     """Whether the author has been told what is stored, for how long, and who reads it."""
+    banned: bool = False
 
 
 class People:
@@ -53,7 +61,7 @@ class People:
             found = self._store.hgetall(keys.person(author))
         first_seen = found.get("first_seen")
         seen = int(first_seen) if first_seen else None
-        return Person(found.get("role"), found.get("consent", "ask"), seen, "told" in found)
+        return Person(found.get("role"), found.get("consent", "ask"), seen, "told" in found, "banned" in found)
 
     def owner(self) -> str | None:
         """The author whose bot it is."""
@@ -65,15 +73,23 @@ class People:
         with durable():
             return self._store.get(keys.OWNER_ADDRESS)
 
-    def invite(self, role: Role) -> str:
-        """A code that makes the first person to bring it the owner or a member. It is valid for a day."""
+    def invite(self, role: Role, uses: int = 1, lifetime_s: int = INVITE_S) -> str:
+        """A code that makes the first people to bring it members, or the first one the owner."""
         code = secrets.token_urlsafe(24)
         with durable():
-            self._store.set(keys.invite(_digest(code)), role, ex=INVITE_S)
+            self._store.set(keys.invite(_digest(code)), f"{role}:{uses}", ex=lifetime_s)
         return code
 
+    def withdraw(self, code: str) -> None:
+        """A code is good for nobody any more."""
+        with durable():
+            self._store.delete(keys.invite(_digest(code)))
+
     def redeem(self, code: str, author: str, outside_id: str) -> Role | None:
-        """Use a code up. None: it is unknown, used, expired, or there is an owner already."""
+        """Use a code once; who has a role already keeps it, and a code for members with all its uses.
+
+        None: it is unknown, used up, expired, or there is an owner already.
+        """
         invite, person = keys.invite(_digest(code)), keys.person(author)
         with durable():
             return self._redeem(
@@ -83,6 +99,32 @@ class People:
     def grant(self, author: str, role: Role) -> None:
         """Give an author a role."""
         self._update(author, role=role)
+
+    def ban(self, author: str) -> None:
+        """An author may do nothing here until that is taken back; their role waits."""
+        self._update(author, banned=str(now_ms()))
+
+    def unban(self, author: str) -> bool:
+        """Take a ban back. False: there was none."""
+        with durable():
+            return self._store.hdel(keys.person(author), "banned", "ban_told") > 0
+
+    def banned_of(self, authors: Collection[str]) -> set[str]:
+        """Those of some authors who are banned."""
+        with durable(), self._store.pipeline(transaction=False) as pipe:
+            for author in authors:
+                pipe.hexists(keys.person(author), "banned")
+            return {author for author, banned in zip(authors, pipe.execute(), strict=True) if banned}
+
+    def is_first_since_ban(self, author: str) -> bool:
+        """Whether this is the first time that a banned author is heard of."""
+        with durable():
+            return self._store.hsetnx(keys.person(author), "ban_told", "yes") == 1
+
+    def authors(self) -> list[str]:
+        """Everybody who has a record."""
+        with durable():
+            return sorted(self._store.smembers(keys.PEOPLE))
 
     def set_consent(self, author: str, consent: Consent) -> None:
         """Note whether an author's words may be learned from."""

@@ -10,7 +10,7 @@ from core.store import Store, durable
 from feedback.people import People
 from feedback.ratings import Ratings
 from feedback.reviews import Reviews
-from feedback.traces import find_traces
+from feedback.traces import find_counters, find_traces
 from feedback.turns import Turns
 
 
@@ -32,6 +32,7 @@ class Portability:
             "feedback": self._feedback(author, sorted(traces.all)),
             "versions": self._versions(author),
             "notes": self._notes(author),
+            "used": self._used(author),
         }
 
     def _turn(self, turn: Turn, author: str) -> dict[str, Any]:
@@ -67,3 +68,11 @@ class Portability:
             found += self._store.scan_iter(keys.thanks("*", "*", author), count=1000)
             found += self._store.scan_iter(keys.pending("*", author), count=1000)
             return {key.removeprefix(keys.PREFIX): self._store.get(key) for key in sorted(found)}
+
+    def _used(self, author: str) -> dict[str, Any]:
+        """What they used of their budgets in a day, and what they asked in a minute."""
+        with durable():
+            found = find_counters(self._store, author)
+            daily = keys.used("*", "").partition("*")[0]
+            read = {key: self._store.hgetall(key) if key.startswith(daily) else self._store.get(key) for key in found}
+        return {key.removeprefix(keys.PREFIX): value for key, value in read.items()}

@@ -102,6 +102,13 @@ def find_traces(store: Store, author: str) -> Traces:
     return traces
 
 
+def find_counters(store: Store, author: str) -> list[str]:
+    """The keys that count what a person used."""
+    with durable():
+        found = [key for name in (keys.used, keys.minute) for key in store.scan_iter(name("*", author), count=1000)]
+    return sorted(found)
+
+
 def _read_turns(store: Store, author: str, ids: list[str], traces: Traces, graph: _Graph) -> None:
     for text in store.mget([keys.turn(i) for i in ids]) if ids else ():
         if text is None:

@@ -25,7 +25,7 @@ from tests.waiting import until
 
 TOKEN = "123456:AAE-not_a_real_token_but_of_its_shape00"
 BOT = {"id": 123456, "is_bot": True, "first_name": "Apprentice", "username": "apprentice_test_bot"}
-ME = BOT | {"can_join_groups": True, "can_read_all_group_messages": False, "supports_inline_queries": False}
+ME = BOT | {"can_join_groups": True, "can_read_all_group_messages": False, "supports_inline_queries": True}
 POLL_S = 0.005
 MAX_DOWNLOAD = 20 * 2**20
 JSON_FIELDS = {
@@ -36,6 +36,8 @@ JSON_FIELDS = {
     "commands",
     "entities",
     "rich_message",
+    "results",
+    "button",
 }
 NUMBERS = {
     "chat_id",
@@ -47,8 +49,9 @@ NUMBERS = {
     "max_connections",
     "user_id",
     "draft_id",
+    "cache_time",
 }
-FLAGS = {"show_alert", "drop_pending_updates", "can_stop", "keep_on_stop"}
+FLAGS = {"is_personal", "show_alert", "drop_pending_updates", "can_stop", "keep_on_stop"}
 
 
 class Refused(Exception):
@@ -283,6 +286,19 @@ class TelegramApi:
         self.answers[press] = {"text": params.get("text", ""), "show_alert": params.get("show_alert", False)}
         return True
 
+    async def _answer_inline_query(self, params: dict[str, Any]) -> Any:
+        query, results = _required(params, "inline_query_id"), _required(params, "results")
+        _check(query in self.answers, "query is too old and response timeout expired or query ID is invalid")
+        for result in results:
+            _check(1 <= len(result["id"]) <= 64 and result["title"], "RESULT_ID_INVALID")
+            content = result["input_message_content"]
+            _content({"text": content["message_text"], "entities": content.get("entities", [])})
+        button = params.get("button")
+        if button:
+            _check(1 <= len(button["text"]) <= 64 and button["start_parameter"].isidentifier(), "BUTTON_INVALID")
+        self.answers[query] = {"results": results, "button": button and button["text"]}
+        return True
+
     async def _send_chat_action(self, params: dict[str, Any]) -> Any:
         _required(params, "chat_id"), _required(params, "action")
         return True
@@ -416,6 +432,18 @@ class Person:
             }
         )
         return until(lambda: self.api.answers[press], f"an answer to the button {data}")
+
+    def ask_inline(self, query: str, seconds: float = 30) -> dict[str, Any]:
+        """Write the bot's name and a query in some chat, and return what is offered above it."""
+        asked = self.write_inline(query)
+        return until(lambda: self.api.answers[asked], f"an answer to the inline query {query}", seconds)
+
+    def write_inline(self, query: str) -> str:
+        """Write the bot's name and what may be a part of a query, and return its id."""
+        asked = str(self.api.new_id())
+        self.api.answers[asked] = {}
+        self.api.push(inline_query={"id": asked, "from": self.user, "query": query, "offset": "", "chat_type": "group"})
+        return asked
 
     def seen(self) -> list[dict[str, Any]]:
         """What the bot has written to this chat."""
@@ -588,6 +616,7 @@ _METHODS = {
     "editMessageReplyMarkup": TelegramApi._edit_message_reply_markup,
     "deleteMessage": TelegramApi._delete_message,
     "answerCallbackQuery": TelegramApi._answer_callback_query,
+    "answerInlineQuery": TelegramApi._answer_inline_query,
     "sendChatAction": TelegramApi._send_chat_action,
     "setMyCommands": TelegramApi._set_my_commands,
 }

@@ -24,6 +24,7 @@ def test_every_button_fits():
         keyboards.consent(),
         keyboards.ask_access(),
         keyboards.decide(2**52),
+        keyboards.withdraw("x" * 32),
     ]
     carried = [b.callback_data for markup in markups for row in markup.inline_keyboard for b in row]
     assert all(1 <= len(data.encode()) <= 64 for data in carried) and len(set(carried)) == len(carried) - 1

