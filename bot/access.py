@@ -13,6 +13,7 @@ from aiogram.types import CallbackQuery, Message, TelegramObject, User
 
 from bot import keyboards, texts
 from bot.addressing import addressed, topic_of
+from bot.operators import phrases
 from bot.parts import Contact, Parts, outside, telegram_id
 
 log = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ async def redeem(message: Message, command: CommandObject, bot: Bot, parts: Part
     if role is None:
         await message.answer(texts.LINK_USED, reply_markup=None if contact.person.role else keyboards.ask_access())
         return
-    await message.answer(texts.OWNER if role == "owner" else texts.MEMBER)
+    await message.answer({"owner": texts.OWNER, "operator": phrases.OPERATOR, "member": texts.MEMBER}[role])
     if not contact.person.told:
         await introduce(bot, parts, contact.chat_id, contact.author)
     if role == "owner":

@@ -13,6 +13,7 @@ from core.identity import Pseudonyms
 from core.library import LibraryClient
 from core.settings import Settings
 from core.store import Store
+from feedback.alerts import Alerts
 from feedback.drafts import Drafts
 from feedback.forget import Forgetting
 from feedback.people import People, Person
@@ -21,6 +22,7 @@ from feedback.ratings import Ratings
 from feedback.reviews import Reviews
 from feedback.thanks import Thanks
 from feedback.turns import Turns
+from feedback.walks import Walks
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ class Parts:
     thanks: Thanks
     portability: Portability
     senses: Senses
+    walks: Walks
+    alerts: Alerts
 
     async def contact(self, chat: Chat, user: User, topic: int | None = None) -> Contact:
         """Who speaks.

@@ -21,6 +21,7 @@ from bot.keyboards import (
     Stop,
     TakeBack,
 )
+from bot.operators import entry
 from bot.parts import Parts
 from core.errors import ApprenticeError, StoreUnavailable
 
@@ -49,6 +50,7 @@ def _route_messages(dispatcher: Dispatcher) -> None:
     message(rights.export, Command("export"))
     message(late.apologise, late.is_late)
     message(access.refuse_stranger, access.is_stranger, is_content)
+    entry.route_messages(dispatcher)
     message(questions.written, F.text, F.forward_origin)
     message(commands.start, CommandStart())
     message(commands.show_help, Command("help"))
@@ -85,6 +87,7 @@ def _route_buttons(dispatcher: Dispatcher) -> None:
     button(shelf.remove, AboutDocument.filter())
     button(buttons.consent, ConsentGiven.filter())
     button(buttons.stop, Stop.filter())
+    entry.route_buttons(dispatcher)
     button(buttons.unknown)
     dispatcher.stopped_message_generation.register(buttons.draft_stopped)
 

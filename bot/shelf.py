@@ -80,7 +80,7 @@ async def remove(callback: CallbackQuery, callback_data: AboutDocument, parts: P
 
 def is_operator(contact: Contact) -> bool:
     """Whether somebody decides what everyone is answered from."""
-    return contact.person.role == "owner"
+    return contact.person.is_operator
 
 
 async def _read(

@@ -145,6 +145,12 @@ class Settings(BaseModel):
     telegram_late_s: int = Field(
         600, ge=60, description="Questions that waited longer, through sleep or an outage, are answered by one apology."
     )
+    alert_queue: int = Field(
+        50, ge=1, description="Operators are told once when more answers than this wait for review."
+    )
+    alert_silent_s: int = Field(
+        300, ge=10, description="Operators are told once when the worker gave no sign of life for so long."
+    )
     transcription_url: Annotated[str | None, Empty] = Field(
         None, description="OpenAI-compatible API that turns voice into text, as http://host/v1. Empty: not understood."
     )

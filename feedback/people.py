@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from core import keys
+from core.errors import InvalidInput, NotFound
 from core.records import now_ms
 from core.store import Store, durable
 
-Role = Literal["owner", "member"]
+Role = Literal["owner", "operator", "member"]
 Consent = Literal["yes", "no", "ask"]
 INVITE_S = 86_400
 
@@ -22,7 +23,11 @@ if role == 'owner' then
   redis.call('SET', KEYS[5], ARGV[3])
 end
 redis.call('DEL', KEYS[1])
+local rank = {member = 1, operator = 2, owner = 3}
+local before = redis.call('HGET', KEYS[3], 'role')
+if rank[before] and rank[before] >= rank[role] then return before end
 redis.call('HSET', KEYS[3], 'role', role)
+if role == 'operator' then redis.call('HSETNX', KEYS[6], ARGV[3], 'yes') end
 redis.call('HSETNX', KEYS[3], 'first_seen', ARGV[2])
 redis.call('SADD', KEYS[4], ARGV[1])
 return role
@@ -38,6 +43,11 @@ class Person:
     first_seen: int | None = None
     told: bool = False
     """Whether the author has been told what is stored, for how long, and who reads it."""
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether they decide on answers and versions."""
+        return self.role in ("owner", "operator")
 
 
 class People:
@@ -66,23 +76,76 @@ class People:
             return self._store.get(keys.OWNER_ADDRESS)
 
     def invite(self, role: Role) -> str:
-        """A code that makes the first person to bring it the owner or a member. It is valid for a day."""
+        """A code that gives the first person to bring it a role. It is valid for a day."""
         code = secrets.token_urlsafe(24)
         with durable():
             self._store.set(keys.invite(_digest(code)), role, ex=INVITE_S)
         return code
 
-    def redeem(self, code: str, author: str, outside_id: str) -> Role | None:
-        """Use a code up. None: it is unknown, used, expired, or there is an owner already."""
-        invite, person = keys.invite(_digest(code)), keys.person(author)
+    def note_bot(self, name: str) -> None:
+        """Remember the bot's name in Telegram, for links to it."""
         with durable():
-            return self._redeem(
-                keys=[invite, keys.OWNER, person, keys.PEOPLE, keys.OWNER_ADDRESS], args=[author, now_ms(), outside_id]
+            self._store.set(keys.BOT_NAME, name)
+
+    def link(self, role: Role) -> str:
+        """A link that gives the first person to open it a role. It is valid for a day.
+
+        Raises: InvalidInput where no bot has run yet.
+        """
+        with durable():
+            name = self._store.get(keys.BOT_NAME)
+        if name is None:
+            raise InvalidInput(
+                "no bot has run here yet, and its name is not known; set TELEGRAM_BOT_TOKEN and start it."
             )
+        return f"https://t.me/{name}?start={self.invite(role)}"
+
+    def redeem(self, code: str, author: str, outside_id: str) -> Role | None:
+        """Use a code up; gives the role they have then. None: it is unknown, used, expired, or there is an owner.
+
+        Nobody loses a higher role by it.
+        """
+        invite, person = keys.invite(_digest(code)), keys.person(author)
+        names = [invite, keys.OWNER, person, keys.PEOPLE, keys.OWNER_ADDRESS, keys.OPERATORS]
+        with durable():
+            return self._redeem(keys=names, args=[author, now_ms(), outside_id])
 
     def grant(self, author: str, role: Role) -> None:
         """Give an author a role."""
         self._update(author, role=role)
+
+    def appoint(self, author: str, outside_id: str) -> None:
+        """Make somebody an operator, who is told at this outside id what happens.
+
+        Raises: InvalidInput where they are the owner.
+        """
+        if self.person(author).role == "owner":
+            raise InvalidInput("the owner is an operator already.")
+        self.grant(author, "operator")
+        with durable():
+            self._store.hsetnx(keys.OPERATORS, outside_id, "yes")
+
+    def dismiss(self, author: str, outside_id: str) -> None:
+        """Make an operator a member again.
+
+        Raises: NotFound where they are none.
+        """
+        if self.person(author).role != "operator":
+            raise NotFound("this is no operator; `apprentice operators list` shows them.")
+        self.grant(author, "member")
+        with durable():
+            self._store.hdel(keys.OPERATORS, outside_id)
+
+    def operators(self) -> dict[str, bool]:
+        """The outside ids of the owner and the operators, and whether each wants alerts."""
+        with durable():
+            owner, wanted = self._store.get(keys.OWNER_ADDRESS), self._store.hgetall(keys.OPERATORS)
+        return ({owner: True} if owner else {}) | {address: want == "yes" for address, want in wanted.items()}
+
+    def want_alerts(self, outside_id: str, wanted: bool) -> None:
+        """Note whether an operator wants alerts."""
+        with durable():
+            self._store.hset(keys.OPERATORS, outside_id, "yes" if wanted else "no")
 
     def set_consent(self, author: str, consent: Consent) -> None:
         """Note whether an author's words may be learned from."""
