@@ -207,8 +207,8 @@ def test_an_edit_is_shown_as_a_difference_before_it_is_approved(world):
     asked = ann.send("/reset") | ann.send("script:short how is it made?")
     until(lambda: any("Gorizia" in m["text"] for m in ann.seen() if m["message_id"] > asked["message_id"]), "at once")
     bob = operator(world, "Bob")
-    world.api.remember(shown | {"chat": {"id": bob.id}})
-    assert "whoever wrote it" in bob.press_data(shown, approve)["text"], "an edit is its writer's"
+    theirs = bob.wait_text("🔄 asks", bob.send("/help"))
+    assert "whoever wrote it" in bob.press_data(theirs, approve)["text"], "an edit is its writer's"
     assert "does not wait" in olaf.press_data(shown, approve)["text"]
 
 
@@ -255,7 +255,7 @@ def test_a_conversation_with_a_chats_own_documents_stays_in_the_chat(world):
     assert "• ferry.md › Ferry (score 0.90): The ferry leaves at nine." in card["text"]
     olaf.press(card, "✅ Approve")
     until(lambda: buttons(world.now(card)) == ["✅ For this chat", "↩️ Back"], "no choice")
-    forged = data(card, "✅ For this chat").replace(":chat:", ":everyone:")
+    forged = data(world.now(card), "✅ For this chat").replace(":chat:", ":everyone:")
     assert "for this chat only" in olaf.press_data(card, forged)["text"]
     assert world.context.reviews.get(turn.id) is None
 
@@ -268,7 +268,8 @@ def test_a_long_answer_is_shown_whole_in_several_messages(world):
     asked = olaf.send("/review")
     last = olaf.wait(lambda m: m["message_id"] > asked["message_id"] and buttons(m) == CHOICES)
     shown = [m for m in olaf.seen() if asked["message_id"] < m["message_id"] <= last["message_id"]]
-    assert len(shown) > 2 and [buttons(m) for m in shown[:-1]] == [[]] * (len(shown) - 1)
+    assert len(shown) > 2, [m["text"] for m in shown]
+    assert [buttons(m) for m in shown[:-1]] == [[]] * (len(shown) - 1)
     assert all(f"Paragraph {n} 🚢" in "".join(m["text"] for m in shown) for n in range(30))
     olaf.wait_text("Shall I approve this?", olaf.send("Shorter.", reply_to=shown[0]))
 

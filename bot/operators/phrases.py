@@ -210,5 +210,5 @@ def worker_is_silent(minutes: int) -> str:
     """An alert: nothing is scheduled any more."""
     return (
         f"⚠️ The worker has given no sign of life for {minutes} min: nothing is learned, and no trial is judged, until "
-        "it runs again. Look at its log, or start it with: apprentice worker tick"
+        "it runs again. Look at its log."
     )
