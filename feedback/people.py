@@ -108,7 +108,10 @@ class People:
         invite, person = keys.invite(_digest(code)), keys.person(author)
         names = [invite, keys.OWNER, person, keys.PEOPLE, keys.OWNER_ADDRESS, keys.OPERATORS]
         with durable():
-            return self._redeem(keys=names, args=[author, now_ms(), outside_id])
+            role = self._redeem(keys=names, args=[author, now_ms(), outside_id])
+        if role is not None:
+            self.settle_request(outside_id)
+        return role
 
     def grant(self, author: str, role: Role) -> None:
         """Give an author a role."""
@@ -122,6 +125,7 @@ class People:
         if self.person(author).role == "owner":
             raise InvalidInput("the owner is an operator already.")
         self.grant(author, "operator")
+        self.settle_request(outside_id)
         with durable():
             self._store.hsetnx(keys.OPERATORS, outside_id, "yes")
 

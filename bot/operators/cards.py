@@ -9,7 +9,7 @@ from bot import texts, wording
 from bot.formatting import formatted, shown
 from bot.operators import phrases
 from bot.splitting import Formatted, units
-from core.records import BASE, Rating
+from core.records import Rating
 from feedback.reviews import QueueItem
 from feedback.turns import question
 
@@ -27,13 +27,13 @@ def card(item: QueueItem, waiting: int) -> Formatted:
 
 
 def short(version: str) -> str:
-    """A version as people are shown it."""
-    return phrases.THE_BASE if version == BASE else version[:SHORT_ID]
+    """A version as people are shown it; they may name it so."""
+    return version[:SHORT_ID]
 
 
 def _parts(item: QueueItem, waiting: int) -> Iterator[Formatted]:
     turn = item.turn
-    yield _plain(phrases.card_heading(waiting, phrases.WHY_HERE[item.why], short(turn.adapter)))
+    yield _plain(f"{phrases.card_heading(waiting, short(turn.adapter))}\n{phrases.WHY_HERE[item.why]}")
     if item.conversation:
         past = item.conversation[-BEFORE:]
         exchanges = [f"{wording.excerpt(question(t))}\n→ {wording.excerpt(t.reply)}" for t in past]

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from feedback.tallies import Thumbs
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 960, 420, 56, 16, 24, 48
-PAPER, INK, LINE, UP, DOWN = "#ffffff", "#44566b", "#dfe5eb", "#2f9e6e", "#d1495b"
+PAPER, INK, LINE, UP, DOWN = "#ffffff", "#44566b", "#dfe5eb", "#2b6cb0", "#e07a2f"
 GRIDS = 4
 FONT_SIZE = 18
 

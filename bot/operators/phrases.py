@@ -1,5 +1,6 @@
 """Everything the bot says to operators."""
 
+from adapters.registry import Status
 from core.records import Outcome, Scope
 
 COMMANDS = {
@@ -22,10 +23,10 @@ IN_PRIVATE = "Please write me this in our private chat."
 NOTHING_WAITS = "Nothing waits for a decision."
 ONLY_SKIPPED = "Only what you skipped is left; /review begins anew."
 WHY_HERE = {
-    "told what is wrong": "somebody said what is wrong with it",
-    "people disagree": "people disagree about it",
-    "first of its kind": "it is the first question of its kind",
-    "in turn": "it is its turn",
+    "told what is wrong": "Somebody said what is wrong with it.",
+    "people disagree": "People disagree about it.",
+    "first of its kind": "It is the first question of its kind.",
+    "in turn": "It has waited longest.",
 }
 """Why a turn stands where it does in the queue."""
 BEFORE, QUESTION, ANSWER, SUGGESTION = "Before:", "Question:", "Answer:", "Would be approved:"
@@ -55,20 +56,20 @@ NOT_APPROVED = "All right, it is left as it was."
 
 NO_VERSIONS = "There is no version yet: the base model answers."
 BASE_LIVE = "The base model is live; /promote base returns to it."
-STATUSES = {
+STATUSES: dict[Status, str] = {
     "live": "live",
     "incoming": "about to be live",
     "canary": "on trial",
-    "previous": "live before, where /rollback returns to",
-    "candidate": "a candidate",
+    "previous": "live before; /rollback returns to it",
+    "candidate": "candidate",
     "rejected": "rejected",
 }
 GATES: dict[Outcome, str] = {
-    "promote": "passed by the gate",
-    "reject": "rejected by the gate",
-    "not enough evidence": "not enough evidence for the gate",
+    "promote": "passed",
+    "reject": "rejected",
+    "not enough evidence": "not enough evidence",
 }
-NEVER_JUDGED = "never judged"
+NEVER_JUDGED = "Gate: never judged"
 MARKED = "It learned from somebody who was forgotten since, and never answers again."
 CANNOT_PROMOTE = (
     "This version learned from somebody who was forgotten since, and is never promoted again. Choose another from "
@@ -81,11 +82,10 @@ NOTHING_TO_ROLL_BACK = "There is no earlier version to go back to."
 PROMOTE, ROLL_BACK = "Promote", "Roll back"
 WAS_REJECTED = "It was rejected before."
 UNJUDGED = "No gate has judged it."
-THE_BASE = "the base model"
 MOVED = "Something else moved meanwhile; look at /adapters, and ask again if it is still wanted."
 NOTHING_DONE = "All right, nothing changes."
 
-CHART = "The picture: thumbs on each of the last 14 days (UTC), 👍 green, 👎 red."
+CHART = "The picture: thumbs on each of the last 14 days (UTC), 👍 blue, 👎 orange."
 QUEUE_EMPTY = "Nothing waits for review."
 
 ALERTS_ON = (
@@ -96,9 +96,9 @@ ALERTS_OFF = "I do not tell you when something happens."
 MUTE, UNMUTE = "🔕 Do not tell me", "🔔 Tell me"
 
 
-def card_heading(waiting: int, why: str, version: str) -> str:
+def card_heading(waiting: int, version: str) -> str:
     """What stands above an answer that is to be decided."""
-    return f"{waiting} waiting. This one is here because {why}. Answered by {version}."
+    return f"{waiting} waiting. Answered by version {version}."
 
 
 def passage(source: str, score: float, excerpt: str) -> str:
@@ -106,9 +106,9 @@ def passage(source: str, score: float, excerpt: str) -> str:
     return f"• {source} (score {score:.2f}): {excerpt}"
 
 
-def version_line(status: str, date: str, judged: str) -> str:
-    """What follows a version's id in the list."""
-    return f" of {date}: {status}; {judged}."
+def standing(status: Status) -> str:
+    """Where a version stands."""
+    return f"Standing: {STATUSES[status]}"
 
 
 def trial(share: float) -> str:
@@ -123,7 +123,7 @@ def refused(why: str) -> str:
 
 def gate(outcome: Outcome, wins: int, losses: int, ties: int) -> str:
     """What the gate found."""
-    return f"{GATES[outcome]} ({wins} better, {losses} worse, {ties} alike)"
+    return f"Gate: {GATES[outcome]} ({wins} better, {losses} worse, {ties} alike)"
 
 
 def more_versions(count: int) -> str:

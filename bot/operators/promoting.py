@@ -144,11 +144,11 @@ def _line(version: Version) -> Text:
     judged = phrases.NEVER_JUDGED
     if report:
         judged = phrases.gate(report.outcome, len(report.wins), len(report.losses), len(report.ties))
-    said = [phrases.version_line(phrases.STATUSES[version.status], date, judged)]
+    said = ["", phrases.standing(version.status), judged]
     if version.canary:
         said.append(phrases.trial(version.canary.share))
     if version.refused:
         said.append(phrases.refused(version.refused))
     if version.marked:
         said.append(phrases.MARKED)
-    return Text(Code(short(version.id)), " ".join(said))
+    return Text(Code(short(version.id)), f" · {date}", "\n".join(said))
