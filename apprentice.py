@@ -24,15 +24,18 @@ feedback = typer.Typer(help="Feedback: rows in, rows out, decisions, and forgett
 people = typer.Typer(
     help="People: who they are to the bot, what they used today, and who may not use it.", no_args_is_help=True
 )
+operators = typer.Typer(help="Operators: who decides on answers and versions in Telegram.", no_args_is_help=True)
 bench = typer.Typer(help="Measure this machine with this release.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
 app.add_typer(adapters, name="adapters")
 app.add_typer(feedback, name="feedback")
 app.add_typer(people, name="people")
+app.add_typer(operators, name="operators")
 
 Version = Annotated[str, typer.Argument(help="The beginning of a version's id, or `base`.")]
 User = Annotated[str, typer.Argument(help="A number in Telegram, an author of the API, or a pseudonym.")]
 Why = Annotated[str, typer.Option(help="The reason, for the audit log.")]
+TelegramUser = Annotated[int, typer.Argument(min=1, help="A person's number in Telegram.")]
 Data = Annotated[Path, typer.Option(help="Folder with the public data sets, one folder each.")]
 ToFile = Annotated[Path | None, typer.Option("--json", help="Also write the figures here.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -470,6 +473,47 @@ def unban_person(user: User) -> None:
     if not context.people.unban(context.forgetting.author_of(user)):
         raise NotFound(f"{user} is not banned; `apprentice people list` shows who is.")
     _say(f"{user} is not banned any more.")
+
+
+@operators.command("list")
+def list_operators() -> None:
+    """Who decides in Telegram, and whether they want to hear of alerts."""
+    from workers.context import open_context
+
+    found = open_context(_settings()).people.operators()
+    for address, alerts in found.items():
+        _say(f"{address.removeprefix('telegram:'):12}  {'alerts' if alerts else 'no alerts'}")
+    if not found:
+        _say("There is no owner and no operator yet.")
+
+
+@operators.command("add")
+def add_operator(user: TelegramUser) -> None:
+    """Make a person an operator, by their number in Telegram."""
+    from workers.context import open_context
+
+    context, address = open_context(_settings()), f"telegram:{user}"
+    context.people.appoint(context.forgetting.author_of(str(user)), address)
+    _say(f"{user} is an operator now, and sees the commands in the chat with the bot.")
+
+
+@operators.command("remove")
+def remove_operator(user: TelegramUser) -> None:
+    """Make an operator a member again."""
+    from workers.context import open_context
+
+    context, address = open_context(_settings()), f"telegram:{user}"
+    context.people.dismiss(context.forgetting.author_of(str(user)), address)
+    _say(f"{user} is no operator any more.")
+
+
+@operators.command("invite")
+def invite_operator() -> None:
+    """Print a link that makes whoever opens it first an operator."""
+    from workers.context import open_context
+
+    link = open_context(_settings()).people.link("operator")
+    _say(f"Send {link} to the new operator; the link works once, for a day.")
 
 
 @app.command()

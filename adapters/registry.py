@@ -334,6 +334,11 @@ class Registry:
             entries = self._store.xrevrange(keys.AUDIT, count=limit)
         return [{"at": entry.split("-")[0], **fields} for entry, fields in entries]
 
+    def audit_after(self, entry: str) -> list[tuple[str, dict[str, str]]]:
+        """The entries of the audit log after one, oldest first, each with its id."""
+        with durable():
+            return self._store.xrange(keys.AUDIT, min=f"({entry}")
+
     def _everywhere(self, version: str) -> bool:
         return version == BASE or all(version in installed for installed in self.living().values())
 

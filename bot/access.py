@@ -14,6 +14,7 @@ from aiogram.types import CallbackQuery, Message, TelegramObject, User
 
 from bot import keyboards, texts, wording
 from bot.addressing import addressed, topic_of
+from bot.operators import phrases
 from bot.parts import Contact, Parts, outside, telegram_id
 
 DAY_S = 86_400
@@ -68,6 +69,11 @@ def is_member(_: TelegramObject, contact: Contact) -> bool:
     return contact.person.role is not None
 
 
+def is_operator(_: TelegramObject, contact: Contact) -> bool:
+    """A filter: whoever decides on answers, versions and who is banned."""
+    return contact.person.is_operator
+
+
 async def introduce(bot: Bot, parts: Parts, chat_id: int, author: str) -> None:
     """Say what is stored and ask for consent; only what was said counts as told."""
     person = await asyncio.to_thread(parts.people.person, author)
@@ -83,7 +89,7 @@ async def redeem(message: Message, command: CommandObject, bot: Bot, parts: Part
     if role is None:
         await message.answer(texts.LINK_USED, reply_markup=None if contact.person.role else keyboards.ask_access())
         return
-    await message.answer(texts.OWNER if role == "owner" else texts.MEMBER)
+    await message.answer({"owner": texts.OWNER, "operator": phrases.OPERATOR, "member": texts.MEMBER}[role])
     if not contact.person.told:
         await introduce(bot, parts, contact.chat_id, contact.author)
     if role == "owner":

@@ -26,6 +26,8 @@ from bot.ledger import Ledger
 from bot.limits.budgets import Budgets
 from bot.limits.entrance import Entrance
 from bot.once import Once
+from bot.operators.menus import keep_menus
+from bot.operators.watching import keep_alerting
 from bot.outgoing import Outgoing
 from bot.pace import Pace
 from bot.parts import Parts
@@ -38,6 +40,7 @@ from core.library import LibraryClient
 from core.records import new_id
 from core.settings import TOKEN, Settings
 from core.store import connect
+from feedback.alerts import Alerts
 from feedback.drafts import Drafts
 from feedback.forget import Forgetting
 from feedback.people import People
@@ -46,6 +49,7 @@ from feedback.ratings import Ratings
 from feedback.reviews import Reviews
 from feedback.thanks import Thanks
 from feedback.turns import Turns
+from feedback.walks import Walks
 
 STORE_WAIT_S = 5
 
@@ -73,12 +77,13 @@ async def _main(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    thanking = asyncio.create_task(keep_thanking(bot, parts))
+    beside = {asyncio.create_task(keep(bot, parts)) for keep in (keep_thanking, keep_alerting, keep_menus)}
     try:
         await _until(stop, _answer(bot, parts))
     finally:
-        thanking.cancel()
-        await asyncio.wait({thanking})
+        for task in beside:
+            task.cancel()
+        await asyncio.wait(beside)
         await parts.serving.close()
         await parts.library.close()
         await parts.senses.close()
@@ -155,6 +160,8 @@ def open_parts(settings: Settings) -> Parts:
         portability=Portability(store, turns, ratings, reviews),
         senses=Senses(settings),
         budgets=Budgets(store, settings),
+        walks=Walks(store, reviews),
+        alerts=Alerts(store),
     )
 
 
@@ -209,9 +216,9 @@ async def _offer_ownership(bot: Bot, parts: Parts) -> None:
     me = await bot.me()
     while True:
         try:
+            await asyncio.to_thread(parts.people.note_bot, me.username)
             if await asyncio.to_thread(parts.people.owner) is None:
-                code = await asyncio.to_thread(parts.people.invite, "owner")
-                link = f"https://t.me/{me.username}?start={code}"
+                link = await asyncio.to_thread(parts.people.link, "owner")
                 print(f"Open {link} to become the owner of this bot; the link works once, for a day.", flush=True)
             return
         except StoreUnavailable as error:

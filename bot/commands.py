@@ -8,6 +8,7 @@ from aiogram.types import Message
 from bot import access, keyboards, texts
 from bot.arrival import Arrival
 from bot.inbox import Inbox
+from bot.operators import phrases
 from bot.parts import Contact, Parts
 from bot.questions import answer_again
 
@@ -21,9 +22,11 @@ async def start(message: Message, bot: Bot, parts: Parts, contact: Contact) -> N
         await access.show_requests(bot, parts)
 
 
-async def show_help(message: Message) -> None:
-    """`/help`."""
+async def show_help(message: Message, contact: Contact) -> None:
+    """`/help`, and for operators what they can do besides."""
     await message.answer(texts.HELP)
+    if contact.private and contact.person.is_operator:
+        await message.answer(phrases.HELP)
 
 
 async def reset(message: Message, parts: Parts, contact: Contact) -> None:

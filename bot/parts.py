@@ -14,6 +14,7 @@ from core.identity import Pseudonyms
 from core.library import LibraryClient
 from core.settings import Settings
 from core.store import Store
+from feedback.alerts import Alerts
 from feedback.drafts import Drafts
 from feedback.forget import Forgetting
 from feedback.people import People, Person
@@ -22,6 +23,7 @@ from feedback.ratings import Ratings
 from feedback.reviews import Reviews
 from feedback.thanks import Thanks
 from feedback.turns import Turns
+from feedback.walks import Walks
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class Parts:
     portability: Portability
     senses: Senses
     budgets: Budgets
+    walks: Walks
+    alerts: Alerts
 
     async def contact(self, chat: Chat, user: User, topic: int | None = None) -> Contact:
         """Who speaks. Whom only the settings let in is a member, as long as they do, and where they do.

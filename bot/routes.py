@@ -5,7 +5,7 @@ import logging
 from aiogram import Dispatcher, F
 from aiogram.exceptions import TelegramBadRequest, TelegramForbiddenError, TelegramNetworkError, TelegramServerError
 from aiogram.filters import Command, CommandStart
-from aiogram.types import ErrorEvent, TelegramObject
+from aiogram.types import ErrorEvent
 
 from bot import access, buttons, commands, corrections, edits, late, media, questions, rights, shelf, texts, votes, why
 from bot.keyboards import (
@@ -24,7 +24,8 @@ from bot.keyboards import (
 )
 from bot.limits import bans, inline, invitations
 from bot.limits.usage import usage
-from bot.parts import Contact, Parts
+from bot.operators import entry
+from bot.parts import Parts
 from core.errors import ApprenticeError, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ def _route_messages(dispatcher: Dispatcher) -> None:
     message(rights.export, Command("export"))
     message(late.apologise, late.is_late)
     message(access.refuse_stranger, access.is_stranger, is_content)
+    entry.route_messages(dispatcher)
     message(questions.written, F.text, F.forward_origin)
     message(commands.start, CommandStart())
     message(commands.show_help, Command("help"))
@@ -65,9 +67,9 @@ def _route_messages(dispatcher: Dispatcher) -> None:
     message(shelf.sources, Command("sources"))
     message(why.why, Command("why"))
     message(usage, Command("usage"))
-    message(invitations.invite, Command("invite"), _is_operator)
-    message(bans.ban, Command("ban"), _is_operator)
-    message(bans.unban, Command("unban"), _is_operator)
+    message(invitations.invite, Command("invite"), access.is_operator)
+    message(bans.ban, Command("ban"), access.is_operator)
+    message(bans.unban, Command("unban"), access.is_operator)
     message(commands.unknown, F.text.startswith("/"))
     message(questions.written, F.text)
     message(shelf.received, F.document, ~F.animation)
@@ -94,16 +96,12 @@ def _route_buttons(dispatcher: Dispatcher) -> None:
     button(why.cited, Cited.filter())
     button(shelf.share, AboutDocument.filter(F.action == "share"))
     button(shelf.remove, AboutDocument.filter())
-    button(invitations.withdraw, Withdraw.filter(), _is_operator)
+    button(invitations.withdraw, Withdraw.filter(), access.is_operator)
     button(buttons.consent, ConsentGiven.filter())
     button(buttons.stop, Stop.filter())
+    entry.route_buttons(dispatcher)
     button(buttons.unknown)
     dispatcher.stopped_message_generation.register(buttons.draft_stopped)
-
-
-def _is_operator(_: TelegramObject, contact: Contact) -> bool:
-    """A filter; whoever is none is told that the command is not known."""
-    return shelf.is_operator(contact)
 
 
 async def explain(event: ErrorEvent) -> None:

@@ -36,7 +36,7 @@ async def received(message: Message, bot: Bot, parts: Parts, contact: Contact, a
     if not await may_ask(bot, parts, contact, arrival):
         return
     caption = without_address(message.caption or "", await bot.me(), parts.settings.telegram_trigger)
-    everyone = is_operator(contact) and re.fullmatch(rf"/?{texts.EVERYONE}", caption, re.IGNORECASE) is not None
+    everyone = contact.person.is_operator and re.fullmatch(rf"/?{texts.EVERYONE}", caption, re.IGNORECASE) is not None
     status = await message.reply(wording.reading(_name(message.document)))
     read = await _read(message.document, status, bot, parts, contact, everyone)
     if read is not None and caption and not everyone:
@@ -47,7 +47,7 @@ async def share(
     callback: CallbackQuery, callback_data: AboutDocument, bot: Bot, parts: Parts, contact: Contact
 ) -> None:
     """An operator gives everyone what was read for a chat; the chat's own copy goes."""
-    if not is_operator(contact):
+    if not contact.person.is_operator:
         await callback.answer(texts.SHARING_IS_THE_OPERATORS, show_alert=True)
         return
     status = callback.message
@@ -70,7 +70,7 @@ async def sources(message: Message, parts: Parts, contact: Contact) -> None:
 async def remove(callback: CallbackQuery, callback_data: AboutDocument, parts: Parts, contact: Contact) -> None:
     """Remove a document of this chat, or an operator one of everyone's, for good."""
     shared = callback_data.action == "remove_shared"
-    if shared and not is_operator(contact):
+    if shared and not contact.person.is_operator:
         await callback.answer(texts.SHARING_IS_THE_OPERATORS, show_alert=True)
         return
     try:
@@ -79,11 +79,6 @@ async def remove(callback: CallbackQuery, callback_data: AboutDocument, parts: P
     except NotFound:
         await callback.answer(texts.ALREADY_GONE)
     await say_instead(callback, *await _list(parts, contact))
-
-
-def is_operator(contact: Contact) -> bool:
-    """Whether somebody decides what everyone is answered from."""
-    return contact.person.role == "owner"
 
 
 async def _read(
@@ -101,7 +96,7 @@ async def _read(
     try:
         async for event in parts.library.add(name, content, chat, outside(contact.user_id)):
             if isinstance(event, SharedDocument):
-                keyboard = keyboards.share(event.id) if is_operator(contact) and not everyone else None
+                keyboard = keyboards.share(event.id) if contact.person.is_operator and not everyone else None
                 await _say(status, wording.ready(event.name, event.passages, everyone), keyboard)
                 return event
             if isinstance(event, Reading) and time.monotonic() - told > PACE_S:
@@ -138,7 +133,7 @@ async def _list(parts: Parts, contact: Contact) -> tuple[str, InlineKeyboardMark
         of_these = [wording.document(n, _short(d.name), d.passages) for n, d in shown if d.everyone == everyone]
         lines += [heading, *of_these, ""] if of_these else []
     lines += [wording.more_documents(len(found) - MAX_LISTED)] if len(found) > MAX_LISTED else []
-    mine = [(n, d) for n, d in shown if not d.everyone or is_operator(contact)]
+    mine = [(n, d) for n, d in shown if not d.everyone or contact.person.is_operator]
     return "\n".join(lines).strip(), keyboards.documents(mine)
 
 

@@ -14,6 +14,7 @@ from starlette.staticfiles import StaticFiles
 from console.conversation import Conversations
 from console.guard import Guard
 from console.playground import Playground, failure
+from console.staff import Staff
 from console.versions import Versions
 from core.errors import ApprenticeError
 from core.settings import LOOPBACK, Settings
@@ -34,18 +35,20 @@ def run(settings: Settings) -> None:
 def build(settings: Settings) -> Starlette:
     """The console as an ASGI application; its connections close with it."""
     conversations = Conversations.open(settings)
-    versions = Versions.open(settings)
+    versions, staff = Versions.open(settings), Staff.open(settings)
 
     @asynccontextmanager
     async def lifespan(_: Starlette):
         yield
         await conversations.close()
         versions.close()
+        staff.close()
 
     return Starlette(
         routes=[
             *Playground(conversations, settings.turn_retention_days).routes(),
             *versions.routes(),
+            *staff.routes(),
             Route("/healthz", _healthz, methods=["GET"]),
             Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
         ],

@@ -6,8 +6,9 @@ from rich.markup import escape
 from rich.panel import Panel
 
 from core.errors import ApprenticeError
-from core.records import Decision, Scope
+from core.records import Scope
 from feedback.reviews import QueueItem, Reviews
+from feedback.walks import next_item
 
 KEYS = "\\[a]pprove  \\[e]dit  \\[r]eject  \\[s]kip  \\[q]uit"
 THUMBS = {1: "👍", -1: "👎", 0: "taken back"}
@@ -20,11 +21,10 @@ def review_queue(reviews: Reviews, reviewer: str, console: Console) -> int:
     """
     decided, skipped = 0, set[str]()
     while True:
-        items = [i for i in reviews.queue(len(skipped) + 1) if i.turn.id not in skipped]
-        if not items:
+        item = next_item(reviews, skipped)
+        if item is None:
             console.print("Nothing waits for a decision." if not skipped else "Only what you skipped is left.")
             return decided
-        item = items[0]
         _show(item, reviews.waiting(), console)
         key = console.input(f"{KEYS}: ").strip().lower()[:1]
         if key == "q":
@@ -55,22 +55,20 @@ def _show(item: QueueItem, waiting: int, console: Console) -> None:
 
 def _decide(item: QueueItem, key: str, reviews: Reviews, reviewer: str, console: Console) -> int:
     """Make one decision; 0 where the operator changed their mind, or it was refused."""
-    decision: Decision = "reject"
     text, why = "", ""
     if key == "r":
         why = console.input("Why? ").strip()
-    else:
-        if key == "e":
-            text = edited(item.suggestion, console)
-            if not text:
-                console.print("Left as it was.")
-                return 0
-        elif item.corrections:
-            text = item.suggestion
-        decision = "edit" if text else "approve"
+    elif key == "e":
+        text = edited(item.suggestion, console)
+        if not text:
+            console.print("Left as it was.")
+            return 0
     scope: Scope = "everyone" if _for_everyone(console) else "chat"
     try:
-        reviews.decide(item.turn.id, decision, reviewer, scope, text, why)
+        if key == "r":
+            reviews.decide(item.turn.id, "reject", reviewer, scope, why=why)
+        else:
+            reviews.approve(item, reviewer, scope, text)
     except ApprenticeError as error:
         console.print(f"[red]{error}[/]")
         return 0

@@ -33,6 +33,9 @@ REFRESH_DOMAIN = PREFIX + "refresh:domain"  # string since (ms): the next refres
 WORKERS = PREFIX + "workers"  # hash queue -> last sign of life (ms)
 OWNER = PREFIX + "owner"  # string author: the first person the bot belongs to
 OWNER_ADDRESS = PREFIX + "owner:address"  # string outside id: where the owner is told who asks for access
+OPERATORS = PREFIX + "operators"  # hash outside id -> yes | no: who decides in Telegram, and whether they want alerts
+BOT_NAME = PREFIX + "bot:name"  # string: the bot's name in Telegram, for links to it; set whenever it starts
+ALERTS_POSITION = PREFIX + "alerts:position"  # string entry of AUDIT: operators were told of everything until there
 ACCESS_REQUESTS = PREFIX + "access:requests"  # hash outside id -> display name, asked and not yet decided
 PEOPLE = PREFIX + "people"  # set of authors that have a record
 FORGOTTEN = PREFIX + "forgotten"  # string: when somebody was last forgotten (ms); what was tuned before may know them
@@ -95,6 +98,16 @@ def approved_of(author: str) -> str:
     return f"{PREFIX}person:{author}:approved"
 
 
+def skipped(author: str) -> str:
+    """set: turns that an operator passed over on their walk through the queue; lives a day."""
+    return f"{PREFIX}person:{author}:skipped"
+
+
+def alerted(event: str) -> str:
+    """set: the operators (authors) who were told of an event; lives until it is over, or a week."""
+    return f"{PREFIX}alerts:told:{event}"
+
+
 def invite(code_digest: str) -> str:
     """string role, or role:uses: a link for one or for so many more, by the hash of its code; lives days at most."""
     return f"{PREFIX}invite:{code_digest}"
@@ -128,6 +141,11 @@ def shown(chat: str, turn_id: str) -> str:
 def draft(chat: str, author: str, draft_id: str) -> str:
     """string: a Draft as JSON, a correction that was shown and not sent yet; lives a day."""
     return f"{PREFIX}chat:{chat}:draft:{author}:{draft_id}"
+
+
+def card(chat: str, message: int) -> str:
+    """string turn: which turn of the queue a message of ours shows an operator; lives a day."""
+    return f"{PREFIX}chat:{chat}:card:{message}"
 
 
 def thanks(chat: str, turn_id: str, author: str) -> str:

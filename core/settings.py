@@ -175,6 +175,12 @@ class Settings(BaseModel):
     telegram_day_tokens_all: int = Field(
         0, ge=0, description="Tokens read and written in a day, for all people together; 0: no limit."
     )
+    alert_queue: int = Field(
+        50, ge=1, description="Operators are told once when more answers than this wait for review."
+    )
+    alert_silent_s: int = Field(
+        300, ge=10, description="Operators are told once when the worker gave no sign of life for so long."
+    )
     transcription_url: Annotated[str | None, Empty] = Field(
         None, description="OpenAI-compatible API that turns voice into text, as http://host/v1. Empty: not understood."
     )

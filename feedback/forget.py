@@ -38,7 +38,6 @@ for _, entry in ipairs(kept) do redis.call('XADD', KEYS[1], entry[1], unpack(ent
 return #all - #kept
 """
 
-
 INDICES = (keys.QUEUE, keys.QUEUE_KINDS, keys.FEEDBACK, keys.REJECTED, keys.RECENT_TURNS)
 """Where turns are found by when something happened."""
 
@@ -197,21 +196,23 @@ class Forgetting:
             pipe.srem(key, *withdrawn)
 
     def _remove_person(self, pipe: Store, author: str, notes: list[str]) -> None:
-        pipe.delete(keys.person(author), *notes)
+        pipe.delete(keys.person(author), keys.skipped(author), *notes)
         pipe.srem(keys.PEOPLE, author)
         if self._store.get(keys.OWNER) == author:
             pipe.delete(keys.OWNER, keys.OWNER_ADDRESS)
-        for address in self._requests(author):
-            pipe.hdel(keys.ACCESS_REQUESTS, address)
+        for where in (keys.ACCESS_REQUESTS, keys.OPERATORS):
+            for address in self._addresses(where, author):
+                pipe.hdel(where, address)
+        for key in self._store.scan_iter(keys.alerted("*"), count=1000):
+            pipe.srem(key, author)
 
     def _is_known(self, author: str) -> bool:
-        owner = self._store.get(keys.OWNER) == author
         stored = self._store.exists(keys.person(author), keys.approved_of(author))
-        return bool(owner or stored or self._requests(author))
+        return bool(self._store.get(keys.OWNER) == author or stored or self._addresses(keys.ACCESS_REQUESTS, author))
 
-    def _requests(self, author: str) -> list[str]:
-        """Outside ids under which an author asked for access."""
-        return [a for a in self._store.hkeys(keys.ACCESS_REQUESTS) if self._pseudonyms.author(a) == author]
+    def _addresses(self, where: str, author: str) -> list[str]:
+        """Outside ids under which a hash knows an author."""
+        return [address for address in self._store.hkeys(where) if self._pseudonyms.author(address) == author]
 
     def _notes(self, author: str, gone: set[str], derived: set[str]) -> list[str]:
         """What chats remember of turns: where they go on, messages about one, corrections that are awaited."""

@@ -71,6 +71,11 @@ class ReviewOrder:
         )
 
 
+def since(score: float) -> int:
+    """Since when (ms) a turn with this score in the queue waits."""
+    return int(score % _SPAN_MS)
+
+
 def reason(score: float) -> str:
     """Why a turn with this score in the queue stands where it does."""
     return REASONS[len(REASONS) - 1 + int(score // _SPAN_MS)]

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from core import keys
+from core.errors import InvalidInput, NotFound
 from core.records import now_ms
 from core.store import Store, durable
 
-Role = Literal["owner", "member"]
+Role = Literal["owner", "operator", "member"]
 Consent = Literal["yes", "no", "ask"]
 INVITE_S = 86_400
 
@@ -18,11 +19,14 @@ _REDEEM = """
 local found = redis.call('GET', KEYS[1])
 if not found then return false end
 local role, uses = string.match(found, '^(%a+):?(%d*)$')
-if role == 'member' and redis.call('HEXISTS', KEYS[3], 'role') == 1 then return role end
+local rank = {member = 1, operator = 2, owner = 3}
+local before = redis.call('HGET', KEYS[3], 'role')
 if role == 'owner' then
   if redis.call('EXISTS', KEYS[2]) == 1 then return false end
   redis.call('SET', KEYS[2], ARGV[1])
   redis.call('SET', KEYS[5], ARGV[3])
+elseif rank[before] and rank[before] >= rank[role] then
+  return before
 end
 if (tonumber(uses) or 1) > 1 then
   redis.call('SET', KEYS[1], role .. ':' .. (uses - 1), 'KEEPTTL')
@@ -30,6 +34,7 @@ else
   redis.call('DEL', KEYS[1])
 end
 redis.call('HSET', KEYS[3], 'role', role)
+if role == 'operator' then redis.call('HSETNX', KEYS[6], ARGV[3], 'yes') end
 redis.call('HSETNX', KEYS[3], 'first_seen', ARGV[2])
 redis.call('SADD', KEYS[4], ARGV[1])
 return role
@@ -46,6 +51,11 @@ class Person:
     told: bool = False
     """Whether the author has been told what is stored, for how long, and who reads it."""
     banned: bool = False
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether they decide on answers and versions."""
+        return self.role in ("owner", "operator")
 
 
 class People:
@@ -74,7 +84,7 @@ class People:
             return self._store.get(keys.OWNER_ADDRESS)
 
     def invite(self, role: Role, uses: int = 1, lifetime_s: int = INVITE_S) -> str:
-        """A code that makes the first people to bring it members, or the first one the owner."""
+        """A code that gives the first people to bring it a role."""
         code = secrets.token_urlsafe(24)
         with durable():
             self._store.set(keys.invite(_digest(code)), f"{role}:{uses}", ex=lifetime_s)
@@ -85,16 +95,37 @@ class People:
         with durable():
             self._store.delete(keys.invite(_digest(code)))
 
+    def note_bot(self, name: str) -> None:
+        """Remember the bot's name in Telegram, for links to it."""
+        with durable():
+            self._store.set(keys.BOT_NAME, name)
+
+    def link(self, role: Role) -> str:
+        """A link that gives the first person to open it a role. It is valid for a day.
+
+        Raises: InvalidInput where no bot has run yet.
+        """
+        with durable():
+            name = self._store.get(keys.BOT_NAME)
+        if name is None:
+            raise InvalidInput(
+                "no bot has run here yet, and its name is not known; set TELEGRAM_BOT_TOKEN and start it."
+            )
+        return f"https://t.me/{name}?start={self.invite(role)}"
+
     def redeem(self, code: str, author: str, outside_id: str) -> Role | None:
-        """Use a code once; who has a role already keeps it, and a code for members with all its uses.
+        """Use a code once; gives the role they have then. Whoever has that role or a higher one keeps it, and the code its
+        uses.
 
         None: it is unknown, used up, expired, or there is an owner already.
         """
         invite, person = keys.invite(_digest(code)), keys.person(author)
+        names = [invite, keys.OWNER, person, keys.PEOPLE, keys.OWNER_ADDRESS, keys.OPERATORS]
         with durable():
-            return self._redeem(
-                keys=[invite, keys.OWNER, person, keys.PEOPLE, keys.OWNER_ADDRESS], args=[author, now_ms(), outside_id]
-            )
+            role = self._redeem(keys=names, args=[author, now_ms(), outside_id])
+        if role is not None:
+            self.settle_request(outside_id)
+        return role
 
     def grant(self, author: str, role: Role) -> None:
         """Give an author a role."""
@@ -125,6 +156,40 @@ class People:
         """Everybody who has a record."""
         with durable():
             return sorted(self._store.smembers(keys.PEOPLE))
+
+    def appoint(self, author: str, outside_id: str) -> None:
+        """Make somebody an operator, who is told at this outside id what happens.
+
+        Raises: InvalidInput where they are the owner.
+        """
+        if self.person(author).role == "owner":
+            raise InvalidInput("the owner is an operator already.")
+        self.grant(author, "operator")
+        self.settle_request(outside_id)
+        with durable():
+            self._store.hsetnx(keys.OPERATORS, outside_id, "yes")
+
+    def dismiss(self, author: str, outside_id: str) -> None:
+        """Make an operator a member again.
+
+        Raises: NotFound where they are none.
+        """
+        if self.person(author).role != "operator":
+            raise NotFound("this is no operator; `apprentice operators list` shows them.")
+        self.grant(author, "member")
+        with durable():
+            self._store.hdel(keys.OPERATORS, outside_id)
+
+    def operators(self) -> dict[str, bool]:
+        """The outside ids of the owner and the operators, and whether each wants alerts."""
+        with durable():
+            owner, wanted = self._store.get(keys.OWNER_ADDRESS), self._store.hgetall(keys.OPERATORS)
+        return ({owner: True} if owner else {}) | {address: want == "yes" for address, want in wanted.items()}
+
+    def want_alerts(self, outside_id: str, wanted: bool) -> None:
+        """Note whether an operator wants alerts."""
+        with durable():
+            self._store.hset(keys.OPERATORS, outside_id, "yes" if wanted else "no")
 
     def set_consent(self, author: str, consent: Consent) -> None:
         """Note whether an author's words may be learned from."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from core import keys
-from core.errors import InvalidInput
+from core.errors import InvalidInput, NotFound
 from core.identity import Pseudonyms
 from core.privacy import scrub
 from core.records import (
@@ -23,7 +23,7 @@ from core.records import (
 )
 from core.store import Store, durable
 from feedback.likeness import jaccard, words
-from feedback.order import reason
+from feedback.order import ReviewOrder, reason, since
 from feedback.ratings import Ratings, Said
 from feedback.shown import approvable
 from feedback.sides import Sides
@@ -43,7 +43,7 @@ end
 
 @dataclass(frozen=True, slots=True)
 class QueueItem:
-    """A turn that waits for a decision, with everything said about it, and why it waits where it does."""
+    """A turn with everything said about it, and why it stands where it does in the queue; empty: it is not in it."""
 
     turn: Turn
     conversation: tuple[Turn, ...]
@@ -78,12 +78,19 @@ class Reviews:
         self._turns = turns
         self._ratings = ratings
         self._sides = Sides(store, turns, pseudonyms)
+        self._order = ReviewOrder(store, turns)
         self._let_go_of = store.register_script(_LET_GO)
 
     def waiting(self) -> int:
         """How many turns wait for a decision."""
         with durable():
             return self._store.zcard(keys.QUEUE)
+
+    def oldest(self) -> int | None:
+        """Since when (ms) the turn waits that has waited longest."""
+        with durable():
+            scores = [score for _, score in self._store.zrange(keys.QUEUE, 0, -1, withscores=True)]
+        return min(map(since, scores), default=None)
 
     def queue(self, limit: int = 50) -> list[QueueItem]:
         """The turns to decide next (see `feedback.order`). Turns that outlived the record leave the queue."""
@@ -106,11 +113,21 @@ class Reviews:
         """
         turn = self._turns.get(turn_id)
         (said,) = self._ratings.said_about([turn_id])
-        return self._item(turn, said)
+        with durable():
+            score = self._store.zscore(keys.QUEUE, turn_id)
+        return self._item(turn, said, "" if score is None else reason(score))
 
     def _item(self, turn: Turn, said: Said, why: str = "") -> QueueItem:
         past = tuple(self._turns.conversation(turn.parent))
         return QueueItem(turn, past, said.votes, said.corrections, said.regenerations, why)
+
+    def approve(self, item: QueueItem, reviewer: str, scope: Scope, text: str = "") -> Review:
+        """Approve what is suggested, or a better text.
+
+        Raises: NotFound, InvalidInput, StoreUnavailable.
+        """
+        text = text or (item.suggestion if item.corrections else "")
+        return self.decide(item.turn.id, "edit" if text else "approve", reviewer, scope, text)
 
     def decide(
         self, turn_id: str, decision: Decision, reviewer: str, scope: Scope = "chat", text: str = "", why: str = ""
@@ -170,6 +187,25 @@ class Reviews:
                 pipe.xadd(keys.APPROVALS, {"turn": review.turn})
             pipe.execute()
         return reviews
+
+    def undo(self, turn_id: str, made_at: int) -> None:
+        """Take back the decision that was made at an instant (ms): the turn waits again, as if nobody had decided.
+
+        Raises: NotFound where another decision, or none, is in force; StoreUnavailable.
+        """
+        turn, review = self._turns.get(turn_id), self.get(turn_id)
+        if review is None or review.created_at != made_at:
+            raise NotFound("this decision is not in force any more.")
+        (said,) = self._ratings.said_about([turn_id])
+        with durable():
+            is_kind = self._store.zscore(keys.QUEUE_KINDS, turn_id) is not None
+            heard_at = self._store.zscore(keys.FEEDBACK, turn_id) or made_at
+        with durable(), self._store.pipeline() as pipe:
+            self.withdraw(pipe, [turn])
+            for author in _heard(said):
+                pipe.srem(keys.approved_of(author), turn_id)
+            self._order.enter(pipe, turn, int(heard_at), is_kind)
+            pipe.execute()
 
     def get(self, turn_id: str) -> Review | None:
         """The decision in force about a turn."""
@@ -275,16 +311,19 @@ def _correctors(decision: NewDecision) -> tuple[str, ...]:
 def _note_borne_out(pipe: Store, decision: NewDecision, approved: str) -> None:
     """Note whose feedback an approval bore out: thumbs up for the answer as it was, or a correction that was taken."""
     said = decision.said
-    heard = {vote.author for vote in said.votes} | {correction.author for correction in said.corrections}
     borne_out: set[str] = set()
     if decision.decision == "approve":
         borne_out = {vote.author for vote in said.votes if vote.value == 1}
     elif decision.decision == "edit":
         taken = (c for c in said.corrections if jaccard(words(c.text), words(approved)) >= TAKEN_OVER)
         borne_out = {correction.author for correction in taken}
-    for author in heard:
+    for author in _heard(said):
         change = pipe.sadd if author in borne_out else pipe.srem
         change(keys.approved_of(author), decision.turn.id)
+
+
+def _heard(said: Said) -> set[str]:
+    return {vote.author for vote in said.votes} | {correction.author for correction in said.corrections}
 
 
 def _answer(turn: Turn, review: Review) -> ApprovedAnswer:

@@ -38,6 +38,7 @@ JSON_FIELDS = {
     "rich_message",
     "results",
     "button",
+    "scope",
 }
 NUMBERS = {
     "chat_id",
@@ -250,6 +251,16 @@ class TelegramApi:
         message = await self._send_message(params | {"text": params.get("caption", "") or " a file"})
         document = _required(params, "document")
         return self.remember({k: v for k, v in message.items() if k != "text"} | {"document": document, "text": ""})
+
+    async def _send_photo(self, params: dict[str, Any]) -> Any:
+        photo = _required(params, "photo")
+        _check(units(params.get("caption", "")) <= 1024, "message caption is too long")
+        message = await self._send_message(params | {"text": params.get("caption", "") or " a picture"})
+        size = {"file_id": photo["file_id"], "file_unique_id": photo["file_unique_id"], "width": 9, "height": 9}
+        return self.remember(message | {"text": "", "caption": message["text"], "photo": [size]})
+
+    async def _delete_my_commands(self, params: dict[str, Any]) -> Any:
+        return True
 
     async def _get_file(self, params: dict[str, Any]) -> Any:
         file = _required(params, "file_id")
@@ -609,6 +620,7 @@ _METHODS = {
     "getWebhookInfo": TelegramApi._get_webhook_info,
     "sendMessage": TelegramApi._send_message,
     "sendDocument": TelegramApi._send_document,
+    "sendPhoto": TelegramApi._send_photo,
     "getFile": TelegramApi._get_file,
     "sendRichMessage": TelegramApi._send_message,
     "sendMessageDraft": TelegramApi._send_message_draft,
@@ -619,4 +631,5 @@ _METHODS = {
     "answerInlineQuery": TelegramApi._answer_inline_query,
     "sendChatAction": TelegramApi._send_chat_action,
     "setMyCommands": TelegramApi._set_my_commands,
+    "deleteMyCommands": TelegramApi._delete_my_commands,
 }

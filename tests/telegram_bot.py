@@ -71,7 +71,7 @@ def scripted_serving(settings: Settings, base: Base) -> Iterator[None]:
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        until(lambda: server.started or not thread.is_alive(), "serving", 180)
+        until(lambda: server.started or not thread.is_alive(), "serving", 240)
         yield
     finally:
         server.should_exit = True

@@ -130,6 +130,23 @@ def test_the_pages_tell_the_same(settings, context):
         assert 'href="/adapters"' in http.get("/").text
 
 
+def test_the_page_of_operators_makes_a_link(settings, context):
+    with console(settings) as address, httpx.Client(base_url=address, headers={"origin": address}) as http:
+        assert "There is no owner" in http.get("/operators").text
+        assert "no bot has run here yet" in http.post("/operators/invite", json={}).json()["error"]
+        context.people.note_bot("our_bot")
+        link = http.post("/operators/invite", json={}).json()["link"]
+        code = link.removeprefix("https://t.me/our_bot?start=")
+        assert context.people.redeem(code, "ann", "telegram:42") == "operator"
+        assert context.people.redeem(code, "bob", "telegram:43") is None
+        assert "<code>42</code>" in http.get("/operators").text
+        assert 'href="/operators"' in http.get("/adapters").text
+    away = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
+    with console(away) as address:
+        told = httpx.get(f"{address}/operators")
+        assert told.status_code == 503 and "database cannot be reached" in told.text
+
+
 def test_the_page_of_a_report_of_release_0_1_opens(settings, context):
     approve_all(context)
     won = next(iter(QUESTIONS))

@@ -7,7 +7,6 @@ from aiogram.types import Message
 from bot import wording
 from bot.limits.budgets import minutes_left
 from bot.parts import Contact, Parts
-from bot.shelf import is_operator
 
 SHOWN = 10
 """People that an operator is shown."""
@@ -17,7 +16,7 @@ async def usage(message: Message, parts: Parts, contact: Contact) -> None:
     """`/usage`: in a group nobody is shown what others used."""
     mine = await asyncio.to_thread(parts.budgets.used, contact.author)
     said = [wording.used(mine, parts.settings, minutes_left())]
-    if contact.private and is_operator(contact):
+    if contact.private and contact.person.is_operator:
         together = await asyncio.to_thread(parts.budgets.used)
         most = await asyncio.to_thread(parts.budgets.most, SHOWN)
         said += [wording.used_by_all(together, parts.settings), *(wording.used_by(who, used) for who, used in most)]

@@ -1,0 +1,1 @@
+"""Operators in the chat: reviews, versions, figures, and alerts."""

@@ -1,0 +1,143 @@
+"""The buttons that operators have, and what each carries."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from aiogram.filters.callback_data import CallbackData
+from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup
+from pydantic import Field
+
+from bot.keyboards import TurnId
+from bot.operators import phrases
+from core.records import Review, Scope
+from feedback.reviews import QueueItem
+from feedback.turns import stays_in_chat
+
+Row = Sequence[tuple[str, CallbackData]]
+Verdict = Literal["approve", "reject"]
+Digest = Annotated[str, Field(pattern="^[0-9a-f]{8}$")]
+
+
+class AboutItem(CallbackData, prefix="oi"):
+    """What becomes of a turn in the queue. `seen` is the digest of what the operator was shown as the suggestion."""
+
+    action: Literal["ask_approve", "ask_reject", "edit", "skip", "back"]
+    turn: TurnId
+    seen: Digest
+
+
+class Decided(CallbackData, prefix="od"):
+    """A decision about a turn, and for whom."""
+
+    decision: Verdict
+    scope: Scope
+    turn: TurnId
+    seen: Digest
+
+
+class Undo(CallbackData, prefix="ou"):
+    """The decision that was made at an instant (ms) is to be taken back."""
+
+    turn: TurnId
+    made_at: int
+
+
+class AboutRewritten(CallbackData, prefix="or"):
+    """What becomes of an answer that the operator wrote."""
+
+    action: Literal["everyone", "chat", "drop"]
+    draft: Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
+
+
+class MoveLive(CallbackData, prefix="ol"):
+    """A promotion or a rollback is wanted, if the names still point where they were seen."""
+
+    action: Literal["promote", "rollback", "leave"]
+    version: Annotated[str, Field(pattern="^([0-9a-f]{16}|base|)$")]
+    seen: Digest
+
+
+class WantAlerts(CallbackData, prefix="oa"):
+    """Whether the presser wants alerts."""
+
+    answer: Literal["yes", "no"]
+
+
+OURS = (AboutItem, Decided, Undo, AboutRewritten, MoveLive, WantAlerts)
+
+
+def item(about: QueueItem) -> InlineKeyboardMarkup:
+    """The buttons under an answer that waits for a decision."""
+    turn, seen = about.turn.id, digest(about.suggestion)
+    return _keyboard(
+        [
+            (phrases.APPROVE, AboutItem(action="ask_approve", turn=turn, seen=seen)),
+            (phrases.EDIT, AboutItem(action="edit", turn=turn, seen=seen)),
+        ],
+        [
+            (phrases.REJECT, AboutItem(action="ask_reject", turn=turn, seen=seen)),
+            (phrases.SKIP, AboutItem(action="skip", turn=turn, seen=seen)),
+        ],
+    )
+
+
+def for_whom(about: QueueItem, seen: str, decision: Verdict) -> InlineKeyboardMarkup:
+    """The buttons that ask for whom a decision holds."""
+    said = phrases.APPROVE_FOR if decision == "approve" else phrases.REJECT_FOR
+    scopes = _scopes(about) if decision == "approve" else (*said,)
+    turn = about.turn.id
+    return _keyboard(
+        [(said[scope], Decided(decision=decision, scope=scope, turn=turn, seen=seen)) for scope in scopes],
+        [(phrases.BACK, AboutItem(action="back", turn=turn, seen=seen))],
+    )
+
+
+def rewritten(about: QueueItem, draft: str) -> InlineKeyboardMarkup:
+    """The buttons under an answer that the operator wrote."""
+    return _keyboard(
+        [(phrases.APPROVE_FOR[scope], AboutRewritten(action=scope, draft=draft)) for scope in _scopes(about)],
+        [(phrases.CANCEL, AboutRewritten(action="drop", draft=draft))],
+    )
+
+
+def undo(review: Review) -> InlineKeyboardMarkup:
+    """The button under what was decided."""
+    said = phrases.REJECTED if review.decision == "reject" else phrases.APPROVED
+    return _keyboard([(said[review.scope], Undo(turn=review.turn, made_at=review.created_at))])
+
+
+def move_live(action: Literal["promote", "rollback"], version: str, seen: str) -> InlineKeyboardMarkup:
+    """The buttons under what a promotion or a rollback will do."""
+    said = phrases.PROMOTE if action == "promote" else phrases.ROLL_BACK
+    return _keyboard(
+        [
+            (said, MoveLive(action=action, version=version, seen=seen)),
+            (phrases.CANCEL, MoveLive(action="leave", version="", seen=seen)),
+        ]
+    )
+
+
+def alerts(wanted: bool) -> InlineKeyboardMarkup:
+    """The button that mutes alerts, or asks for them again."""
+    if wanted:
+        return _keyboard([(phrases.MUTE, WantAlerts(answer="no"))])
+    return _keyboard([(phrases.UNMUTE, WantAlerts(answer="yes"))])
+
+
+def digest(text: str) -> str:
+    """Eight digits by which a button knows again what was shown above it."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+
+
+def _scopes(about: QueueItem) -> tuple[Scope, ...]:
+    """For whom an answer may be approved."""
+    return ("chat",) if stays_in_chat([*about.conversation, about.turn]) else ("everyone", "chat")
+
+
+def _keyboard(*rows: Row) -> InlineKeyboardMarkup:
+    return InlineKeyboardMarkup(
+        inline_keyboard=[
+            [InlineKeyboardButton(text=text, callback_data=carried.pack()) for text, carried in row] for row in rows
+        ]
+    )

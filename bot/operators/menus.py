@@ -1,0 +1,53 @@
+"""The list of commands that Telegram shows: operators see theirs, in their chat with the bot."""
+
+import asyncio
+import logging
+import time
+
+from aiogram import Bot
+from aiogram.exceptions import AiogramError
+from aiogram.types import BotCommand, BotCommandScopeChat
+
+from bot import texts
+from bot.operators import phrases
+from bot.parts import Parts, telegram_id
+from core.errors import StoreUnavailable
+
+WAIT_S, AGAIN_S = 2.0, 300.0
+"""How often it is looked who is an operator, and when a refused list is tried again."""
+
+log = logging.getLogger(__name__)
+
+
+async def keep_menus(bot: Bot, parts: Parts) -> None:
+    """Give every operator their commands, and take them from whoever is none any more, until cancelled."""
+    shown, tried = set[str](), dict[str, float]()
+    while True:
+        try:
+            operators = set(await asyncio.to_thread(parts.people.operators))
+            for address in operators ^ shown:
+                if tried.get(address, -AGAIN_S) + AGAIN_S > time.monotonic():
+                    continue
+                if await _show(bot, address, address in operators):
+                    shown ^= {address}
+                    tried.pop(address, None)
+                else:
+                    tried[address] = time.monotonic()
+        except StoreUnavailable as error:
+            log.warning("who is an operator is not known: %s", error)
+        except Exception:
+            log.exception("operators may not see their commands")
+        await asyncio.sleep(WAIT_S)
+
+
+async def _show(bot: Bot, address: str, operator: bool) -> bool:
+    """Whether Telegram took it; a chat with somebody who never wrote to the bot it does not know."""
+    scope = BotCommandScopeChat(chat_id=telegram_id(address))
+    listed = texts.COMMANDS | phrases.COMMANDS
+    commands = [BotCommand(command=name, description=text) for name, text in listed.items()]
+    try:
+        await (bot.set_my_commands(commands, scope=scope) if operator else bot.delete_my_commands(scope=scope))
+    except AiogramError as error:
+        log.info("Telegram did not take an operator's list of commands (%s)", type(error).__name__)
+        return False
+    return True

@@ -1,0 +1,139 @@
+"""Alerts: operators are told once when a trial was taken back, the queue grows long, or the worker falls silent."""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+
+from aiogram import Bot
+from aiogram.exceptions import AiogramError, TelegramBadRequest, TelegramForbiddenError
+from aiogram.types import CallbackQuery, Message
+
+from bot.buttons import say_instead
+from bot.operators import choices, phrases
+from bot.operators.cards import short
+from bot.operators.choices import WantAlerts
+from bot.parts import Contact, Parts, outside, telegram_id
+from core import keys
+from core.errors import StoreUnavailable
+from core.store import durable
+
+WAIT_S = 2.0
+TAKEN_BACK = "canary rollback"
+"""What the audit log calls the end of a trial that operators are told of."""
+TICKS = 3
+"""So many times the schedule may miss its turn, however short a silence is asked for."""
+QUEUE, WORKER = "queue", "worker"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Something that operators are to be told; `event` is the same for every bot."""
+
+    event: str
+    text: str
+
+
+class Watch:
+    """What happens, seen by one bot."""
+
+    def __init__(self, parts: Parts):
+        self._parts = parts
+        self._sign: str | None = None
+        self._seen_at = time.monotonic()
+
+    def look(self) -> tuple[list[Alert], str]:
+        """What is to be told now, and the entry of the audit log until which that is all.
+
+        Raises: StoreUnavailable.
+        """
+        position = self._parts.alerts.position()
+        entries = self._parts.registry.audit_after(position)
+        live = self._parts.registry.route()
+        ended = [(entry, fields) for entry, fields in entries if fields["what"] == TAKEN_BACK]
+        found = [
+            Alert(f"audit:{entry}", phrases.trial_taken_back(short(fields["subject"]), short(live), fields["why"]))
+            for entry, fields in ended
+        ]
+        return [*found, *self._queue(), *self._worker()], entries[-1][0] if entries else position
+
+    def _queue(self) -> list[Alert]:
+        """A long queue is told of once, until it has been half as long."""
+        waiting, limit = self._parts.reviews.waiting(), self._parts.settings.alert_queue
+        if waiting > limit:
+            return [Alert(QUEUE, phrases.queue_is_long(waiting))]
+        if waiting <= limit // 2:
+            self._parts.alerts.over(QUEUE)
+        return []
+
+    def _worker(self) -> list[Alert]:
+        """The schedule's worker is silent where this bot was awake that long without a new sign of life.
+
+        A laptop that slept, or clocks that differ, are no reason to worry anybody.
+        """
+        with durable():
+            sign = self._parts.store.hget(keys.WORKERS, "tick")
+        now = time.monotonic()
+        if sign != self._sign:
+            if self._sign is not None:
+                self._parts.alerts.over(WORKER)
+            self._sign, self._seen_at = sign, now
+        silent_s = now - self._seen_at
+        settings = self._parts.settings
+        if sign is None or silent_s <= max(settings.alert_silent_s, TICKS * settings.tick_s):
+            return []
+        return [Alert(WORKER, phrases.worker_is_silent(int(silent_s // 60)))]
+
+
+async def keep_alerting(bot: Bot, parts: Parts) -> None:
+    """Watch, and tell operators, until cancelled. Several bots may watch side by side."""
+    watch = Watch(parts)
+    while True:
+        try:
+            alerts, position = await asyncio.to_thread(watch.look)
+            told = [await _tell_all(bot, parts, alert) for alert in alerts]
+            if all(told):
+                await asyncio.to_thread(parts.alerts.advance, position)
+        except StoreUnavailable as error:
+            log.warning("whether there is anything to tell operators is not known: %s", error)
+        except Exception:
+            log.exception("operators may not hear of something")
+        await asyncio.sleep(WAIT_S)
+
+
+async def show_alerts(message: Message, parts: Parts, contact: Contact) -> None:
+    """`/alerts`: whether this operator is told, with the button that changes it."""
+    wanted = (await asyncio.to_thread(parts.people.operators)).get(outside(contact.user_id), True)
+    await message.answer(_said(wanted), reply_markup=choices.alerts(wanted))
+
+
+async def want_alerts(callback: CallbackQuery, callback_data: WantAlerts, parts: Parts, contact: Contact) -> None:
+    """An operator wants to be told, or not."""
+    wanted = callback_data.answer == "yes"
+    await asyncio.to_thread(parts.people.want_alerts, outside(contact.user_id), wanted)
+    await callback.answer()
+    await say_instead(callback, _said(wanted), choices.alerts(wanted))
+
+
+async def _tell_all(bot: Bot, parts: Parts, alert: Alert) -> bool:
+    """Tell every operator who wants it and was not told. False: some could not be told yet."""
+    complete = True
+    for address, wanted in (await asyncio.to_thread(parts.people.operators)).items():
+        author = parts.pseudonyms.author(address)
+        if not wanted or not await asyncio.to_thread(parts.alerts.claim, alert.event, author):
+            continue
+        try:
+            await bot.send_message(telegram_id(address), alert.text)
+        except (TelegramForbiddenError, TelegramBadRequest):
+            log.info("an operator cannot be told of something; they never wrote to the bot, or left it")
+        except AiogramError as error:
+            log.warning("an operator is told of something later (%s)", type(error).__name__)
+            await asyncio.to_thread(parts.alerts.give_back, alert.event, author)
+            complete = False
+    return complete
+
+
+def _said(wanted: bool) -> str:
+    return phrases.ALERTS_ON if wanted else phrases.ALERTS_OFF

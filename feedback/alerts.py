@@ -1,0 +1,42 @@
+"""Operators' alerts: until where the audit log has been told, and which operator heard of which event."""
+
+from core import keys
+from core.store import Store, durable
+
+REMEMBERED_S = 7 * 86_400
+
+
+class Alerts:
+    """What was told, in Redis, for all bots together. Every method raises StoreUnavailable where Redis is away."""
+
+    def __init__(self, store: Store):
+        self._store = store
+
+    def position(self) -> str:
+        """The entry of the audit log until which everything was told; the present one, where nothing ever was."""
+        with durable():
+            seconds, micros = self._store.time()
+            now = f"{1000 * seconds + micros // 1000}-0"
+            return self._store.set(keys.ALERTS_POSITION, now, nx=True, get=True) or now
+
+    def advance(self, position: str) -> None:
+        """Everything was told until this entry of the audit log."""
+        with durable():
+            self._store.set(keys.ALERTS_POSITION, position)
+
+    def claim(self, event: str, author: str) -> bool:
+        """Whether an operator is to be told of an event now, by this bot: nobody told them yet."""
+        with durable(), self._store.pipeline() as pipe:
+            pipe.sadd(keys.alerted(event), author)
+            pipe.expire(keys.alerted(event), REMEMBERED_S, nx=True)
+            return bool(pipe.execute()[0])
+
+    def give_back(self, event: str, author: str) -> None:
+        """They could not be told yet."""
+        with durable():
+            self._store.srem(keys.alerted(event), author)
+
+    def over(self, event: str) -> None:
+        """An event has ended; if it comes again, operators are told again."""
+        with durable():
+            self._store.delete(keys.alerted(event))

@@ -1,0 +1,70 @@
+"""Thumbs in figures: how many there were on each day, and for each version."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+
+from core import keys
+from core.records import now_ms
+from core.store import Store, durable
+from feedback.ratings import Ratings
+from feedback.turns import DAY_S, Turns
+
+BATCH = 500
+DAYS = 14
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbs:
+    """How often each was given."""
+
+    up: int = 0
+    down: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The thumbs of the last days (UTC; none that was taken back), the oldest day first, and answers in 24 hours."""
+
+    days: dict[date, Thumbs]
+    versions: dict[str, Thumbs] = field(default_factory=dict)
+    answers: int = 0
+
+    @property
+    def thumbs(self) -> Thumbs:
+        """All of them."""
+        return Thumbs(sum(day.up for day in self.days.values()), sum(day.down for day in self.days.values()))
+
+
+def tally(store: Store, turns: Turns, ratings: Ratings) -> Tally:
+    """Count what the record holds.
+
+    Raises: StoreUnavailable.
+    """
+    now = now_ms()
+    today = _day(now)
+    days = [today - timedelta(days=before) for before in reversed(range(DAYS))]
+    first_ms = int(datetime(days[0].year, days[0].month, days[0].day, tzinfo=UTC).timestamp() * 1000)
+    with durable():
+        ids = store.zrangebyscore(keys.FEEDBACK, first_ms, "+inf")
+    by_day: Counter[tuple[date, int]] = Counter()
+    by_version: Counter[tuple[str, int]] = Counter()
+    for at in range(0, len(ids), BATCH):
+        found = turns.get_many(ids[at : at + BATCH])
+        for turn, said in zip(found.values(), ratings.said_about(list(found)), strict=True):
+            for vote in said.votes:
+                if vote.value and vote.created_at >= first_ms:
+                    by_day[_day(vote.created_at), vote.value] += 1
+                    by_version[turn.adapter, vote.value] += 1
+    with durable():
+        answers = store.zcount(keys.RECENT_TURNS, now - 1000 * DAY_S, "+inf")
+    versions = {version for version, _ in by_version}
+    return Tally(
+        {day: Thumbs(by_day[day, 1], by_day[day, -1]) for day in days},
+        {version: Thumbs(by_version[version, 1], by_version[version, -1]) for version in versions},
+        answers,
+    )
+
+
+def _day(at_ms: int) -> date:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).date()
