@@ -20,6 +20,7 @@ from adapters.registry import Registry
 from bot import texts
 from bot.addressing import wanted
 from bot.gratitude import keep_thanking
+from bot.handover.rounds import keep_rounds
 from bot.inbox import Inbox
 from bot.intake import WRONG_TOKEN, Poller, insist, webhook
 from bot.ledger import Ledger
@@ -36,8 +37,10 @@ from core.library import LibraryClient
 from core.records import new_id
 from core.settings import TOKEN, Settings
 from core.store import connect
+from feedback.amends import Amends
 from feedback.drafts import Drafts
 from feedback.forget import Forgetting
+from feedback.handovers import Handovers
 from feedback.people import People
 from feedback.portability import Portability
 from feedback.ratings import Ratings
@@ -71,12 +74,13 @@ async def _main(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    thanking = asyncio.create_task(keep_thanking(bot, parts))
+    unasked = {asyncio.create_task(keep(bot, parts)) for keep in (keep_thanking, keep_rounds)}
     try:
         await _until(stop, _answer(bot, parts))
     finally:
-        thanking.cancel()
-        await asyncio.wait({thanking})
+        for task in unasked:
+            task.cancel()
+        await asyncio.wait(unasked)
         await parts.serving.close()
         await parts.library.close()
         await parts.senses.close()
@@ -148,6 +152,8 @@ def open_parts(settings: Settings) -> Parts:
         drafts=Drafts(store, turns, ratings),
         thanks=Thanks(store, turns, reviews),
         portability=Portability(store, turns, ratings, reviews),
+        handovers=Handovers(store, turns),
+        amends=Amends(store, turns, ratings, reviews),
         senses=Senses(settings),
     )
 

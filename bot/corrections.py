@@ -14,6 +14,7 @@ from bot.keyboards import AboutAnswer, AboutDraft, TakeBack
 from bot.parts import Contact, Parts, outside
 from bot.questions import ask
 from bot.quoting import said
+from bot.votes import note_where
 from core.errors import NotFound, StoreUnavailable
 from feedback.progress import read_progress
 
@@ -46,6 +47,7 @@ async def send(
     if "sent" not in arrival.notes:
         try:
             await arrival.note(sent=await asyncio.to_thread(_send, parts, contact, callback_data.draft))
+            await note_where(parts, contact, arrival.notes["sent"])
         except NotFound:
             await callback.answer(texts.FOR_THE_WRITER)
             return
@@ -105,6 +107,7 @@ async def take_back(callback: CallbackQuery, callback_data: TakeBack, parts: Par
         await callback.answer(texts.FOR_THE_WRITER)
         return
     await asyncio.to_thread(parts.thanks.expect_no_longer, turn.id, contact.author, contact.chat)
+    await note_where(parts, contact, turn.id)
     await callback.answer(texts.TAKEN_BACK)
     await say_instead(callback, texts.TAKEN_BACK)
 

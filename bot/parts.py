@@ -13,8 +13,10 @@ from core.identity import Pseudonyms
 from core.library import LibraryClient
 from core.settings import Settings
 from core.store import Store
+from feedback.amends import Amends
 from feedback.drafts import Drafts
 from feedback.forget import Forgetting
+from feedback.handovers import Handovers
 from feedback.people import People, Person
 from feedback.portability import Portability
 from feedback.ratings import Ratings
@@ -59,6 +61,8 @@ class Parts:
     drafts: Drafts
     thanks: Thanks
     portability: Portability
+    handovers: Handovers
+    amends: Amends
     senses: Senses
 
     async def contact(self, chat: Chat, user: User, topic: int | None = None) -> Contact:

@@ -8,10 +8,12 @@ from aiogram.filters import Command, CommandStart
 from aiogram.types import ErrorEvent
 
 from bot import access, buttons, commands, corrections, edits, late, media, questions, rights, shelf, texts, votes, why
+from bot.handover import operators, relay
 from bot.keyboards import (
     AboutAnswer,
     AboutDocument,
     AboutDraft,
+    AboutHandover,
     AboutReason,
     AskAccess,
     Cited,
@@ -32,6 +34,7 @@ def make_dispatcher(parts: Parts) -> Dispatcher:
     dispatcher = Dispatcher(disable_fsm=True, parts=parts)
     dispatcher.message.outer_middleware(access.admit)
     dispatcher.edited_message.outer_middleware(access.admit)
+    dispatcher.edited_message.register(relay.pass_on, F.text, relay.is_silent)
     dispatcher.edited_message.register(edits.edited, access.is_member)
     dispatcher.callback_query.outer_middleware(access.admit)
     dispatcher.message_reaction.register(votes.react)
@@ -47,12 +50,18 @@ def _route_messages(dispatcher: Dispatcher) -> None:
     message(commands.forget, Command("forget"))
     message(rights.privacy, Command("privacy"))
     message(rights.export, Command("export"))
+    message(relay.answer, relay.is_from_operator)
+    message(relay.pass_on, is_content, relay.is_said, relay.is_silent)
     message(late.apologise, late.is_late)
     message(access.refuse_stranger, access.is_stranger, is_content)
     message(questions.written, F.text, F.forward_origin)
     message(commands.start, CommandStart())
     message(commands.show_help, Command("help"))
     message(commands.reset, Command("reset"))
+    message(relay.human, Command("human"))
+    message(operators.inbox, Command("inbox"), operators.is_operator)
+    message(operators.back, Command("back"), operators.is_operator)
+    message(relay.keep_silent, Command("retry"), relay.is_silent)
     message(commands.retry, Command("retry"))
     message(commands.stop, Command("stop"))
     message(shelf.sources, Command("sources"))
@@ -72,6 +81,10 @@ def _route_buttons(dispatcher: Dispatcher) -> None:
     button(buttons.forget, Forget.filter())
     button(access.refuse_strangers_button, access.is_stranger)
     button(access.decide, Decide.filter())
+    button(operators.take, AboutHandover.filter(F.action == "take"))
+    button(operators.hand_back, AboutHandover.filter())
+    button(relay.keep_silent_about, AboutAnswer.filter(F.action == "again"), relay.is_silent)
+    button(relay.keep_silent_about, AboutDraft.filter(F.action == "ask"), relay.is_silent)
     button(votes.vote, AboutAnswer.filter(F.action.in_({"up", "down", "undo"})))
     button(votes.give_reason, AboutReason.filter())
     button(corrections.correct, AboutAnswer.filter(F.action == "correct"))

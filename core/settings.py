@@ -145,6 +145,11 @@ class Settings(BaseModel):
     telegram_late_s: int = Field(
         600, ge=60, description="Questions that waited longer, through sleep or an outage, are answered by one apology."
     )
+    handover_max_s: int = Field(
+        900,
+        ge=1,
+        description="A chat that no operator takes for so long is handed back; its question stays with them.",
+    )
     transcription_url: Annotated[str | None, Empty] = Field(
         None, description="OpenAI-compatible API that turns voice into text, as http://host/v1. Empty: not understood."
     )

@@ -9,7 +9,7 @@ from core import keys
 from core.records import now_ms
 from core.store import Store, durable
 
-Role = Literal["owner", "member"]
+Role = Literal["owner", "operator", "member"]
 Consent = Literal["yes", "no", "ask"]
 INVITE_S = 86_400
 
@@ -23,6 +23,7 @@ if role == 'owner' then
 end
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[3], 'role', role)
+if role == 'operator' then redis.call('HSET', KEYS[3], 'address', ARGV[3]) end
 redis.call('HSETNX', KEYS[3], 'first_seen', ARGV[2])
 redis.call('SADD', KEYS[4], ARGV[1])
 return role
@@ -65,8 +66,20 @@ class People:
         with durable():
             return self._store.get(keys.OWNER_ADDRESS)
 
+    def operators(self) -> dict[str, str]:
+        """Authors who answer for the installation, with the outside ids at which they are written to."""
+        with durable():
+            authors = sorted(self._store.smembers(keys.PEOPLE))
+            with self._store.pipeline() as pipe:
+                for author in authors:
+                    pipe.hmget(keys.person(author), "role", "address")
+                found = pipe.execute()
+            owner, address = self._store.mget(keys.OWNER, keys.OWNER_ADDRESS)
+        known = {a: where for a, (role, where) in zip(authors, found, strict=True) if role == "operator" and where}
+        return known | ({owner: address} if owner and address else {})
+
     def invite(self, role: Role) -> str:
-        """A code that makes the first person to bring it the owner or a member. It is valid for a day."""
+        """A code that gives the first person to bring it a role. It is valid for a day."""
         code = secrets.token_urlsafe(24)
         with durable():
             self._store.set(keys.invite(_digest(code)), role, ex=INVITE_S)
