@@ -153,8 +153,8 @@ NO_EXAMPLES = "It learned from no approved answer that everyone may see and that
 PERSON_WROTE_IT = "A person wrote this answer, no version of mine."
 
 HUMAN = (
-    "I call a person, who sees our last exchange and what you write here from now on, under a pseudonym and without "
-    "e-mail addresses and phone numbers. I stay silent until they hand this chat back to me; /reset ends it at once."
+    "I call a person, who sees our last exchange and what you write from now on, under a pseudonym and without e-mail "
+    "addresses and phone numbers. I stay silent until they hand it back; /reset ends it."
 )
 HUMAN_CALLED = "This chat is with the operators already; what you write here reaches them."
 HUMAN_NOBODY = "There is nobody here yet who could take this chat over; please ask the owner of this bot."

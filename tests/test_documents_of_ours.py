@@ -14,14 +14,14 @@ def first_line(path: Path) -> str:
 
 def test_every_module_stands_in_the_architecture_with_its_own_first_line():
     packages = sorted(path.parent for path in ROOT.glob("*/__init__.py"))
-    modules = [p for package in packages for p in sorted(package.glob("*.py")) if p.name != "__init__.py"]
+    modules = [p for package in packages for p in sorted(package.rglob("*.py")) if p.name != "__init__.py"]
     wanted = {f"* `{p.relative_to(ROOT)}`: {first_line(p)}" for p in [ROOT / "apprentice.py", *modules]}
     listed = {line for line in ARCHITECTURE.splitlines() if line.startswith("* `")}
     assert listed == wanted
 
 
 def test_every_module_that_the_two_paths_name_exists():
-    named = re.findall(r"`([a-z]+/[a-z_]+)`", ARCHITECTURE)
+    named = re.findall(r"`([a-z]+(?:/[a-z_]+)+)`", ARCHITECTURE)
     assert named and not [name for name in named if not (ROOT / f"{name}.py").is_file()]
 
 
