@@ -8,7 +8,7 @@ from aiogram.filters import Command, CommandStart
 from aiogram.types import ErrorEvent
 
 from bot import access, buttons, commands, corrections, edits, late, media, questions, rights, shelf, texts, votes, why
-from bot.handover import operators, relay
+from bot.handover import desk, relay
 from bot.keyboards import (
     AboutAnswer,
     AboutDocument,
@@ -59,8 +59,8 @@ def _route_messages(dispatcher: Dispatcher) -> None:
     message(commands.show_help, Command("help"))
     message(commands.reset, Command("reset"))
     message(relay.human, Command("human"))
-    message(operators.inbox, Command("inbox"), operators.is_operator)
-    message(operators.back, Command("back"), operators.is_operator)
+    message(desk.inbox, Command("inbox"), desk.is_operator)
+    message(desk.back, Command("back"), desk.is_operator)
     message(relay.keep_silent, Command("retry"), relay.is_silent)
     message(commands.retry, Command("retry"))
     message(commands.stop, Command("stop"))
@@ -81,8 +81,8 @@ def _route_buttons(dispatcher: Dispatcher) -> None:
     button(buttons.forget, Forget.filter())
     button(access.refuse_strangers_button, access.is_stranger)
     button(access.decide, Decide.filter())
-    button(operators.take, AboutHandover.filter(F.action == "take"))
-    button(operators.hand_back, AboutHandover.filter())
+    button(desk.take, AboutHandover.filter(F.action == "take"))
+    button(desk.hand_back, AboutHandover.filter())
     button(relay.keep_silent_about, AboutAnswer.filter(F.action == "again"), relay.is_silent)
     button(relay.keep_silent_about, AboutDraft.filter(F.action == "ask"), relay.is_silent)
     button(votes.vote, AboutAnswer.filter(F.action.in_({"up", "down", "undo"})))

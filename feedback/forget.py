@@ -104,10 +104,9 @@ class Forgetting:
         """
         traces = find_traces(self._store, author)
         gone, cases = sorted(traces.own | traces.open), self._handovers.inbox()
-        theirs = {case.handover.id for case in cases if case.handover.author == author}
         with durable():
             events = self._forget_events(keys=[keys.EVENTS, keys.ERASURE], args=[author, now_ms(), *gone])
-            notes = self._notes(author, theirs.union(gone), traces.derived)
+            notes = self._notes(author, set(gone), traces.derived)
             if not (traces.all or events or notes or self._is_known(author)):
                 return None
             if traces.all:
@@ -220,7 +219,7 @@ class Forgetting:
         return [a for a in self._store.hkeys(keys.ACCESS_REQUESTS) if self._pseudonyms.author(a) == author]
 
     def _notes(self, author: str, gone: set[str], derived: set[str]) -> list[str]:
-        """What chats remember of turns and handovers: where they go on, messages about one, what is awaited."""
+        """What chats remember of turns: where they go on, messages about one, corrections that are awaited."""
         found, theirs = [], {author, *gone}
         chats = list(self._store.scan_iter(keys.head("*").removesuffix("head") + "*", count=1000))
         for at in range(0, len(chats), BATCH):

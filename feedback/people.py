@@ -66,17 +66,17 @@ class People:
         with durable():
             return self._store.get(keys.OWNER_ADDRESS)
 
-    def operators(self) -> dict[str, str]:
-        """Authors who answer for the installation, with the outside ids at which they are written to."""
+    def operators(self) -> list[str]:
+        """The outside ids of the owner and the operators, at which they are written to."""
         with durable():
             authors = sorted(self._store.smembers(keys.PEOPLE))
             with self._store.pipeline() as pipe:
                 for author in authors:
                     pipe.hmget(keys.person(author), "role", "address")
                 found = pipe.execute()
-            owner, address = self._store.mget(keys.OWNER, keys.OWNER_ADDRESS)
-        known = {a: where for a, (role, where) in zip(authors, found, strict=True) if role == "operator" and where}
-        return known | ({owner: address} if owner and address else {})
+            owner = self._store.get(keys.OWNER_ADDRESS)
+        addresses = [address for role, address in found if role == "operator" and address]
+        return [owner, *addresses] if owner else addresses
 
     def invite(self, role: Role) -> str:
         """A code that gives the first person to bring it a role. It is valid for a day."""

@@ -28,6 +28,9 @@ TEXTS = (
     "/help",
     "/sources",
     "/why",
+    "/human",
+    "/inbox",
+    "/back",
     "/fly me",
     "/",
     "//",
@@ -126,6 +129,8 @@ class Updates:
 
     def _pressed(self) -> str:
         turn = f"{self._random.randrange(3):032x}"
+        if self._random.random() < 0.05:
+            return f"h:{self._random.choice(('take', 'back'))}:{self._random.choice(('1' * 16, 'x'))}"
         about = ("f:up", "f:down", "f:undo", "f:correct", "f:again", "f:sideways", "r:wrong", "c", "x", "d:allow", "z")
         return f"{self._random.choice(about)}:{self._random.choice((turn, 'yes', 'no', '7', ''))}"[:64]
 

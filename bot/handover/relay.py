@@ -12,7 +12,7 @@ from aiogram.types import CallbackQuery, Message, TelegramObject
 
 from bot import keyboards, texts
 from bot.arrival import Arrival
-from bot.handover.operators import GONE, call_operators, is_operator, name_of, others, take_over, write
+from bot.handover.desk import GONE, call_operators, is_operator, name_of, others, take_over, write
 from bot.handover.sending import send_all
 from bot.parts import Contact, Parts, outside
 from bot.quoting import said

@@ -8,7 +8,7 @@ from aiogram.exceptions import AiogramError
 
 from bot import texts
 from bot.formatting import formatted
-from bot.handover.operators import GONE
+from bot.handover.desk import GONE
 from bot.handover.sending import send_all, tell_asker
 from bot.parts import Parts
 from bot.splitting import Formatted

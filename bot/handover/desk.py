@@ -36,7 +36,8 @@ def name_of(handover: Handover) -> str:
 
 async def others(parts: Parts, author: str) -> dict[str, str]:
     """The operators except one, with their addresses."""
-    operators = await asyncio.to_thread(parts.people.operators)
+    addresses = await asyncio.to_thread(parts.people.operators)
+    operators = {parts.pseudonyms.author(address): address for address in addresses}
     return {operator: address for operator, address in operators.items() if operator != author}
 
 
