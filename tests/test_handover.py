@@ -177,6 +177,21 @@ def test_reset_a_lost_role_and_forgetting_end_it(world, desk):
     assert of(world).inbox() == [] and not list(world.context.store.scan_iter("*handover*"))
 
 
+def test_a_chat_does_not_stay_with_who_is_no_operator_any_more(world, desk):
+    olga, omar = desk
+    ann = world.member()
+    shown = call(world, ann, omar)
+    omar.press(shown, "Take over")
+    ann.wait_text(HERE)
+    world.context.people.grant(world.author(omar), "member")
+    ann.send("script:short My secret.")
+    assert buttons(olga.wait_text("My secret.", shown)) == WAITING
+    omar.wait_text("Only an operator", omar.send("Tell me.", reply_to=shown))
+    assert not [m for m in omar.seen() if "My secret." in m["text"]]
+    world.context.people.grant(world.author(omar), "operator")
+    ann.wait_text("afresh", ann.send("/reset"))
+
+
 def test_an_operator_who_blocks_the_bot_lets_go(world, desk):
     olga, omar = desk
     ann = world.member()

@@ -16,7 +16,8 @@ from bot.handover.desk import GONE, call_operators, is_operator, name_of, others
 from bot.handover.sending import send_all
 from bot.parts import Contact, Parts, outside
 from bot.quoting import said
-from core.records import Handover, new_id, now_ms
+from core.privacy import scrub
+from core.records import Handover, Holder, new_id, now_ms
 from feedback.handovers import Case
 
 log = logging.getLogger(__name__)
@@ -87,15 +88,22 @@ async def pass_on(message: Message, bot: Bot, parts: Parts, contact: Contact, ca
     now = await asyncio.to_thread(parts.handovers.say, case, message.message_id, text)
     if now is None:
         raise SkipHandler
-    if now.holder is not None:
-        stored = dict(now.said).get(message.message_id, text)
-        shown = texts.CHAT_SAYS.format(chat=name_of(now.handover), text=stored)
-        try:
-            await write(bot, parts, now, now.holder.address, shown, keyboards.taken(now.handover.id))
-        except TelegramForbiddenError:
-            log.warning("an operator has blocked the bot; their chat waits for another")
-            await asyncio.to_thread(parts.handovers.release, now.handover.id)
-            await call_operators(bot, parts, replace(now, holder=None))
+    if now.holder is not None and not await _forward(bot, parts, now, now.holder, scrub(text)):
+        log.warning("an operator is none any more, or has blocked the bot; their chat waits for another")
+        await asyncio.to_thread(parts.handovers.release, now.handover.id)
+        await call_operators(bot, parts, replace(now, holder=None))
+
+
+async def _forward(bot: Bot, parts: Parts, case: Case, holder: Holder, text: str) -> bool:
+    """Write what was said in a chat to the operator who has it. False: it does not reach them any more."""
+    if holder.address not in await asyncio.to_thread(parts.people.operators):
+        return False
+    said_there = texts.CHAT_SAYS.format(chat=name_of(case.handover), text=text)
+    try:
+        await write(bot, parts, case, holder.address, said_there, keyboards.taken(case.handover.id))
+    except TelegramForbiddenError:
+        return False
+    return True
 
 
 async def answer(message: Message, handover: str, bot: Bot, parts: Parts, contact: Contact, arrival: Arrival) -> None:
