@@ -383,9 +383,23 @@ def review_feedback() -> None:
     from rich.console import Console
 
     from console.review import review_queue
+    from feedback.amends import Amends
     from workers.context import open_context
 
-    review_queue(open_context(_settings()).reviews, getuser(), Console())
+    context = open_context(_settings())
+    amends = Amends(context.store, context.turns, context.ratings, context.reviews)
+    review_queue(context.reviews, amends, getuser(), Console())
+
+
+@feedback.command("send")
+def send_feedback(turn: Annotated[str, typer.Argument(help="A turn's id.")]) -> None:
+    """Have the bot send an edited answer to whoever asked and did not like the first, once."""
+    from feedback.amends import Amends
+    from workers.context import open_context
+
+    context = open_context(_settings())
+    Amends(context.store, context.turns, context.ratings, context.reviews).ask(turn)
+    _say("The bot sends it, once.")
 
 
 @feedback.command("show")
@@ -514,6 +528,29 @@ def invite_operator() -> None:
 
     link = open_context(_settings()).people.link("operator")
     _say(f"Send {link} to the new operator; the link works once, for a day.")
+
+
+@app.command()
+def inbox() -> None:
+    """List the chats that wait for a person or talk with one; operators answer them in Telegram."""
+    from datetime import UTC, datetime
+
+    from feedback.handovers import Handovers, last_exchange
+    from workers.context import open_context
+
+    context = open_context(_settings())
+    cases = Handovers(context.store, context.turns).inbox()
+    for case in cases:
+        handover, holder = case.handover, case.holder
+        state = f"{holder.name} has it" if holder else "nobody came in time" if case.missed else "waits"
+        asked, answered = last_exchange(context.turns, handover)
+        at = datetime.fromtimestamp(handover.created_at / 1000, UTC)
+        _say(f"{handover.chat[:6]}  {at:%Y-%m-%d %H:%M} UTC  {state}")
+        for text in (asked, answered, *(said for _, said in case.said)):
+            if text:
+                _say(f"    {' '.join(text.split())}")
+    if not cases:
+        _say("The inbox is empty: no chat waits for a person.")
 
 
 @app.command()

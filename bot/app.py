@@ -20,6 +20,7 @@ from adapters.registry import Registry
 from bot import texts
 from bot.addressing import wanted
 from bot.gratitude import keep_thanking
+from bot.handover.rounds import keep_rounds
 from bot.inbox import Inbox
 from bot.intake import WRONG_TOKEN, Poller, insist, webhook
 from bot.ledger import Ledger
@@ -41,8 +42,10 @@ from core.records import new_id
 from core.settings import TOKEN, Settings
 from core.store import connect
 from feedback.alerts import Alerts
+from feedback.amends import Amends
 from feedback.drafts import Drafts
 from feedback.forget import Forgetting
+from feedback.handovers import Handovers
 from feedback.people import People
 from feedback.portability import Portability
 from feedback.ratings import Ratings
@@ -77,7 +80,7 @@ async def _main(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    beside = {asyncio.create_task(keep(bot, parts)) for keep in (keep_thanking, keep_alerting, keep_menus)}
+    beside = {asyncio.create_task(keep(bot, parts)) for keep in (keep_thanking, keep_rounds, keep_alerting, keep_menus)}
     try:
         await _until(stop, _answer(bot, parts))
     finally:
@@ -158,6 +161,8 @@ def open_parts(settings: Settings) -> Parts:
         drafts=Drafts(store, turns, ratings),
         thanks=Thanks(store, turns, reviews),
         portability=Portability(store, turns, ratings, reviews),
+        handovers=Handovers(store, turns),
+        amends=Amends(store, turns, ratings, reviews),
         senses=Senses(settings),
         budgets=Budgets(store, settings),
         walks=Walks(store, reviews),

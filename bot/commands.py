@@ -7,6 +7,7 @@ from aiogram.types import Message
 
 from bot import access, keyboards, texts
 from bot.arrival import Arrival
+from bot.handover.relay import end
 from bot.inbox import Inbox
 from bot.operators import phrases
 from bot.parts import Contact, Parts
@@ -29,8 +30,9 @@ async def show_help(message: Message, contact: Contact) -> None:
         await message.answer(phrases.HELP)
 
 
-async def reset(message: Message, parts: Parts, contact: Contact) -> None:
-    """`/reset`: the next question has no history."""
+async def reset(message: Message, bot: Bot, parts: Parts, contact: Contact) -> None:
+    """`/reset`: the next question has no history, and is the model's to answer."""
+    await end(bot, parts, contact)
     await asyncio.to_thread(parts.turns.reset, contact.chat, contact.topic)
     await message.answer(texts.RESET)
 

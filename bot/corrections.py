@@ -16,6 +16,7 @@ from bot.keyboards import AboutAnswer, AboutDraft, TakeBack
 from bot.parts import Contact, Parts, outside
 from bot.questions import ask
 from bot.quoting import said
+from bot.votes import note_where
 from core.errors import NotFound, StoreUnavailable
 from feedback.progress import read_progress
 
@@ -51,6 +52,7 @@ async def send(
         if turn is None:
             return
         await arrival.note(sent=turn)
+        await note_where(parts, contact, turn)
     await callback.answer()
     thanks = texts.thanks(await asyncio.to_thread(_progress, parts))
     await say_instead(callback, thanks, keyboards.take_back(arrival.notes["sent"]))
@@ -98,6 +100,7 @@ async def take_back(callback: CallbackQuery, callback_data: TakeBack, parts: Par
     turn = await own_turn(parts, contact, callback_data.turn)
     if await _for_writer(callback, _take_back, parts, contact, turn.id) is None:
         return
+    await note_where(parts, contact, turn.id)
     await callback.answer(texts.TAKEN_BACK)
     await say_instead(callback, texts.TAKEN_BACK)
 

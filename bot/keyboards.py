@@ -61,6 +61,13 @@ class AboutDocument(CallbackData, prefix="o"):
     document: TurnId
 
 
+class AboutHandover(CallbackData, prefix="h"):
+    """A chat that wants a person is taken over, or handed back."""
+
+    action: Literal["take", "back"]
+    handover: Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
+
+
 class ConsentGiven(CallbackData, prefix="c"):
     """Whether the presser's words may be learned from."""
 
@@ -153,6 +160,21 @@ def documents(listed: Sequence[tuple[int, SharedDocument]]) -> Keyboard | None:
         (f"🗑 {n}", AboutDocument(action="remove_shared" if d.everyone else "remove", document=d.id)) for n, d in listed
     ]
     return _rows(*(dict(buttons[at : at + IN_A_ROW]) for at in range(0, len(buttons), IN_A_ROW))) if buttons else None
+
+
+def waiting(handover: str) -> Keyboard:
+    """The buttons under a chat that waits for a person."""
+    return _rows(
+        {
+            texts.TAKE: AboutHandover(action="take", handover=handover),
+            texts.HAND_BACK: AboutHandover(action="back", handover=handover),
+        }
+    )
+
+
+def taken(handover: str) -> Keyboard:
+    """The button that an operator has under what comes from a chat of theirs."""
+    return _rows({texts.HAND_BACK: AboutHandover(action="back", handover=handover)})
 
 
 def consent() -> Keyboard:

@@ -15,8 +15,10 @@ from core.library import LibraryClient
 from core.settings import Settings
 from core.store import Store
 from feedback.alerts import Alerts
+from feedback.amends import Amends
 from feedback.drafts import Drafts
 from feedback.forget import Forgetting
+from feedback.handovers import Handovers
 from feedback.people import People, Person
 from feedback.portability import Portability
 from feedback.ratings import Ratings
@@ -62,6 +64,8 @@ class Parts:
     drafts: Drafts
     thanks: Thanks
     portability: Portability
+    handovers: Handovers
+    amends: Amends
     senses: Senses
     budgets: Budgets
     walks: Walks

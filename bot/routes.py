@@ -8,10 +8,12 @@ from aiogram.filters import Command, CommandStart
 from aiogram.types import ErrorEvent
 
 from bot import access, buttons, commands, corrections, edits, late, media, questions, rights, shelf, texts, votes, why
+from bot.handover import desk, relay
 from bot.keyboards import (
     AboutAnswer,
     AboutDocument,
     AboutDraft,
+    AboutHandover,
     AboutReason,
     AskAccess,
     Cited,
@@ -36,6 +38,7 @@ def make_dispatcher(parts: Parts) -> Dispatcher:
     dispatcher = Dispatcher(disable_fsm=True, parts=parts)
     dispatcher.message.outer_middleware(access.admit)
     dispatcher.edited_message.outer_middleware(access.admit)
+    dispatcher.edited_message.register(relay.pass_on, F.text, relay.is_silent)
     dispatcher.edited_message.register(edits.edited, access.is_member)
     dispatcher.callback_query.outer_middleware(access.admit)
     dispatcher.message_reaction.register(votes.react)
@@ -55,6 +58,8 @@ def _route_messages(dispatcher: Dispatcher) -> None:
     message(commands.forget, Command("forget"))
     message(rights.privacy, Command("privacy"))
     message(rights.export, Command("export"))
+    message(relay.answer, relay.is_from_operator)
+    message(relay.pass_on, is_content, relay.is_said, relay.is_silent)
     message(late.apologise, late.is_late)
     message(access.refuse_stranger, access.is_stranger, is_content)
     entry.route_messages(dispatcher)
@@ -62,6 +67,10 @@ def _route_messages(dispatcher: Dispatcher) -> None:
     message(commands.start, CommandStart())
     message(commands.show_help, Command("help"))
     message(commands.reset, Command("reset"))
+    message(relay.human, Command("human"))
+    message(desk.inbox, Command("inbox"), desk.is_operator)
+    message(desk.back, Command("back"), desk.is_operator)
+    message(relay.keep_silent, Command("retry"), relay.is_silent)
     message(commands.retry, Command("retry"))
     message(commands.stop, Command("stop"))
     message(shelf.sources, Command("sources"))
@@ -85,6 +94,10 @@ def _route_buttons(dispatcher: Dispatcher) -> None:
     button(buttons.forget, Forget.filter())
     button(access.refuse_strangers_button, access.is_stranger)
     button(access.decide, Decide.filter())
+    button(desk.take, AboutHandover.filter(F.action == "take"))
+    button(desk.hand_back, AboutHandover.filter())
+    button(relay.keep_silent_about, AboutAnswer.filter(F.action == "again"), relay.is_silent)
+    button(relay.keep_silent_about, AboutDraft.filter(F.action == "ask"), relay.is_silent)
     button(votes.vote, AboutAnswer.filter(F.action.in_({"up", "down", "undo"})))
     button(votes.give_reason, AboutReason.filter())
     button(corrections.correct, AboutAnswer.filter(F.action == "correct"))

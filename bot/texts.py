@@ -13,6 +13,7 @@ COMMANDS = {
     "stop": "End the answer that is running",
     "reset": "Begin a new conversation",
     "retry": "Another answer to your last question",
+    "human": "Talk to a person",
     "sources": "The documents I answer from",
     "why": "Why I answered as I did",
     "usage": "What you have used today, of what you may",
@@ -29,8 +30,8 @@ HELP = (
     "[1] shows the passage that it cites.\n\n"
     "Send me a PDF, DOCX, Markdown or text file, and I answer from it here; /sources lists your documents and removes "
     "them.\n\n"
-    "/why explains an answer, /reset begins a new conversation, /retry answers the last question again, /stop ends a "
-    "running answer, /start and /privacy show "
+    "/human asks for a person. /why explains an answer, /reset begins a new conversation, /retry answers the last "
+    "question again, /stop ends a running answer, /start and /privacy show "
     "what I store, /export gives it to you, /forget removes all I have of you."
 )
 WELCOME = "Hello! I am Apprentice, and I learn from the people I work for. Write me a question, or see /help."
@@ -147,7 +148,8 @@ PRIVACY = (
     "What I store: your messages and my answers, your thumbs, corrections and requests for another answer, the "
     "documents you send (their text, for this chat only), your role here and your choice about learning. You appear "
     "under a pseudonym; e-mail addresses, card, account and phone numbers are taken out of messages before they are "
-    "stored. Where you are to be told that a correction went live, this chat's number is kept until then.\n\n"
+    "stored. Where you are to be told that a correction went live, this chat's number is kept until then; after 👎 or "
+    "a correction, as long as the answer, so that a better one can be sent to you; after /human, until it ends.\n\n"
     "Who sees it: the operators of this installation. Other people see only answers that an operator approved for "
     "everyone.\n\n"
     "Your rights: /export gives you everything in a file, /forget removes it for good, and the buttons below decide "
@@ -165,6 +167,42 @@ GATES: dict[Outcome, str] = {
     "not enough evidence": "The gate had too little evidence, and an operator promoted it",
 }
 NO_EXAMPLES = "It learned from no approved answer that everyone may see and that is near this question."
+PERSON_WROTE_IT = "A person wrote this answer, no version of mine."
+
+HUMAN = (
+    "I call a person, who sees our last exchange and what you write from now on, under a pseudonym and without e-mail "
+    "addresses and phone numbers. I stay silent until they hand it back; /reset ends it."
+)
+HUMAN_CALLED = "This chat is with the operators already; what you write here reaches them."
+HUMAN_NOBODY = "There is nobody here yet who could take this chat over; please ask the owner of this bot."
+HUMAN_IN_PRIVATE = "Please write me /human in our private chat; here, a person would read what everyone writes to me."
+HUMAN_HERE = "A person has taken this chat over, and reads what you write."
+HUMAN_SAYS = "👤 A person answers:\n\n{text}"
+HUMAN_OVER = "This chat was handed back to me: I answer again, and know what was said."
+HUMAN_MISSED = (
+    "I am sorry: nobody has the time just now. Your question stays with the operators, and whoever finds the time "
+    "answers it here. Meanwhile I answer again."
+)
+ONLY_TEXT_PASSED_ON = "Only text can be passed on between you and the other; please write it."
+MODEL_IS_SILENT = "This chat is with a person; I answer again when they hand it back, or after /reset."
+
+CALLED = "Chat {chat} asks for a person."
+TAKE, HAND_BACK = "Take over", "Hand back"
+YOURS = "This chat is yours: reply to its messages here, and hand it back at the end (/back)."
+HOLDS = "Chat {chat}: {name} has it."
+CHAT_SAYS = "💬 Chat {chat}:\n\n{text}"
+ONLY_OPERATORS = "Only an operator can do that."
+NOT_IN_INBOX = "This chat is not in the inbox any more."
+HANDED_BACK = "Chat {chat} is handed back; I answer there again."
+ENDED_BY_THEM = "Chat {chat}: they have ended it, and I answer there again."
+PASSED_ON = "✓ Sent."
+NOT_REACHED = "It cannot be sent: they have blocked me, or may not use me any more. The chat is out of the inbox."
+WHICH_CHAT = "Send /back in reply to a message of the chat that you hand back."
+INBOX_EMPTY = "The inbox is empty: no chat waits for a person."
+
+AMENDED_AFTER_DOWN = "You did not like my answer to this; a person corrected it:"
+AMENDED_AFTER_CORRECTION = "You corrected my answer to this; a person has looked at it since, and this is what holds:"
+
 BROKEN = "Something went wrong on my side; please try again."
 
 

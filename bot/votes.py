@@ -9,7 +9,7 @@ from bot import keyboards, texts
 from bot.arrival import Arrival
 from bot.buttons import askers_turn, is_askers, own_turn, put_under
 from bot.keyboards import AboutAnswer, AboutReason
-from bot.parts import Contact, Parts
+from bot.parts import Contact, Parts, outside
 from core.records import Turn
 
 Value = Literal[-1, 0, 1]
@@ -29,6 +29,7 @@ async def vote(
         await arrival.note(vote=str(0 if pressed == before else pressed))
     value: Value = int(arrival.notes["vote"])  # type: ignore[assignment]
     await asyncio.to_thread(parts.ratings.rate, turn.id, contact.author, value)
+    await note_where(parts, contact, turn.id)
     mine = is_askers(contact, turn)
     asks = value < 0 and mine
     await callback.answer({1: texts.GOOD, 0: texts.TAKEN_BACK, -1: texts.BAD if asks else texts.BAD_FOR_ANOTHER}[value])
@@ -42,6 +43,7 @@ async def give_reason(callback: CallbackQuery, callback_data: AboutReason, parts
     if turn is None:
         return
     await asyncio.to_thread(parts.ratings.rate, turn.id, contact.author, -1, callback_data.reason)
+    await note_where(parts, contact, turn.id)
     await callback.answer(texts.REASON_NOTED)
     await put_under(callback, _buttons(turn, -1, contact.private, asks=False))
 
@@ -57,6 +59,15 @@ async def react(reaction: MessageReactionUpdated, parts: Parts) -> None:
     turn = await asyncio.to_thread(parts.turns.posted, contact.chat, reaction.message_id)
     if turn is not None:
         await asyncio.to_thread(parts.ratings.rate, turn, contact.author, after)
+        await note_where(parts, contact, turn)
+
+
+async def note_where(parts: Parts, contact: Contact, turn_id: str) -> None:
+    """Remember where who asked is sent a better answer, as long as they say that this one was not right.
+
+    Raises: StoreUnavailable.
+    """
+    await asyncio.to_thread(parts.amends.note, turn_id, contact.author, outside(contact.chat_id))
 
 
 def _meaning(reactions: list[ReactionTypeUnion]) -> Value:

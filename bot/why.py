@@ -25,6 +25,9 @@ async def why(message: Message, parts: Parts, contact: Contact) -> None:
     if turn is None:
         await message.answer(texts.NO_ANSWER_YET)
         return
+    if turn.origin == "operator":
+        await message.reply(texts.PERSON_WROTE_IT)
+        return
     said = [await asyncio.to_thread(_version, parts, turn)]
     if turn.origin == "approved":
         said.append(await asyncio.to_thread(_approval, parts, turn))

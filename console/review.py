@@ -6,7 +6,8 @@ from rich.markup import escape
 from rich.panel import Panel
 
 from core.errors import ApprenticeError
-from core.records import Scope
+from core.records import Decision, Scope
+from feedback.amends import Amends
 from feedback.reviews import QueueItem, Reviews
 from feedback.walks import next_item
 
@@ -14,7 +15,7 @@ KEYS = "\\[a]pprove  \\[e]dit  \\[r]eject  \\[s]kip  \\[q]uit"
 THUMBS = {1: "👍", -1: "👎", 0: "taken back"}
 
 
-def review_queue(reviews: Reviews, reviewer: str, console: Console) -> int:
+def review_queue(reviews: Reviews, amends: Amends, reviewer: str, console: Console) -> int:
     """Walk the queue until it is empty or the operator quits. Returns how many decisions were made.
 
     Raises: StoreUnavailable; decisions made before it are stored.
@@ -30,7 +31,10 @@ def review_queue(reviews: Reviews, reviewer: str, console: Console) -> int:
         if key == "q":
             return decided
         if key in ("a", "e", "r"):
-            decided += _decide(item, key, reviews, reviewer, console)
+            made = _decide(item, key, reviews, reviewer, console)
+            decided += made
+            if made and amends.why_not(item.turn.id) is None:
+                _offer_amends(item.turn.id, amends, console)
         elif key == "s":
             skipped.add(item.turn.id)
 
@@ -73,6 +77,13 @@ def _decide(item: QueueItem, key: str, reviews: Reviews, reviewer: str, console:
         console.print(f"[red]{error}[/]")
         return 0
     return 1
+
+
+def _offer_amends(turn_id: str, amends: Amends, console: Console) -> None:
+    """Whoever asked did not like the answer: the edited one can be sent to them."""
+    if console.input("Send it to whoever asked, who did not like the first answer? y/N: ").strip().lower() == "y":
+        amends.ask(turn_id)
+        console.print("The bot sends it, once.")
 
 
 def edited(suggestion: str, console: Console) -> str:

@@ -40,6 +40,8 @@ ACCESS_REQUESTS = PREFIX + "access:requests"  # hash outside id -> display name,
 PEOPLE = PREFIX + "people"  # set of authors that have a record
 FORGOTTEN = PREFIX + "forgotten"  # string: when somebody was last forgotten (ms); what was tuned before may know them
 ERASURE = PREFIX + "erasure"  # string since (ms): the database's files still hold what was removed; gone once rewritten
+INBOX = PREFIX + "inbox"  # zset handover -> since (ms): chats that wait for a person or talk with one; as long as turns
+AMENDS = PREFIX + "amends"  # zset turn -> since (ms): edited answers that are to be sent to who asked; until they are
 PACE_REFUSED = PREFIX + "pace:refused"  # zset scope -> when Telegram refused a call there (ms); lives a second
 
 
@@ -151,6 +153,41 @@ def card(chat: str, message: int) -> str:
 def thanks(chat: str, turn_id: str, author: str) -> str:
     """string outside id of the chat: where a corrector is told that it went live; until then, or as long as turns."""
     return f"{PREFIX}chat:{chat}:thanks:{turn_id}:{author}"
+
+
+def amends(chat: str, turn_id: str, author: str) -> str:
+    """string outside id of the chat: where who did not like an answer is sent a better one; lives as long as turns."""
+    return f"{PREFIX}chat:{chat}:amends:{turn_id}:{author}"
+
+
+def amended(turn_id: str) -> str:
+    """string at (ms): an edited answer was sent to who asked; lives as long as turns."""
+    return f"{PREFIX}turn:{turn_id}:amended"
+
+
+def handover(handover_id: str) -> str:
+    """hash asked: a Handover, holder: its Holder, both as JSON, missed: when (ms) nobody had come; as long as turns."""
+    return f"{PREFIX}handover:{handover_id}"
+
+
+def handover_said(handover_id: str) -> str:
+    """hash message -> text: what was written since and is not answered; lives as long as the handover."""
+    return f"{PREFIX}handover:{handover_id}:said"
+
+
+def handover_told(handover_id: str) -> str:
+    """hash operator -> outside id and message: where each operator sees it; lives as long as the handover."""
+    return f"{PREFIX}handover:{handover_id}:told"
+
+
+def handed_over(chat: str, topic: str | None = None) -> str:
+    """string handover: the one of a chat, or of a topic in it; lives as long as it."""
+    return f"{head(chat, topic)}:handover"
+
+
+def forwarded(chat: str, message: int) -> str:
+    """string handover: what a message in an operator's chat is from; lives as long as turns."""
+    return f"{PREFIX}chat:{chat}:forwarded:{message}"
 
 
 def version(version_id: str) -> str:

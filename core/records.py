@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 Role = Literal["system", "user", "assistant"]
 Scope = Literal["chat", "everyone"]
 TurnStatus = Literal["open", "complete", "stopped", "failed"]
-Origin = Literal["model", "quote", "approved", "declined", "import"]
+Origin = Literal["model", "quote", "approved", "declined", "import", "operator"]
 Decision = Literal["approve", "edit", "reject"]
 Split = Literal["train", "evaluation", "excluded"]
 ReviewPolicy = Literal["all", "flagged", "none"]
@@ -190,6 +190,33 @@ class Review:
     """Authors of the corrections that an edit was made with in view; None in records of before they were kept."""
     split: Split = "train"
     created_at: int = 0
+    v: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """Somebody asks for a person. `address` is the chat's outside id, `message` the one in which they asked."""
+
+    id: str
+    chat: str
+    author: str
+    address: str
+    message: int
+    turn: str | None = None
+    """What the conversation had come to then: what a person is to answer, if nothing is written afterwards."""
+    topic: str | None = None
+    created_at: int = 0
+    v: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The operator who has a handover. `address` is the outside id at which they are written to."""
+
+    operator: str
+    address: str
+    name: str
+    taken_at: int = 0
     v: int = 1
 
 

@@ -181,6 +181,11 @@ class Settings(BaseModel):
     alert_silent_s: int = Field(
         300, ge=10, description="Operators are told once when the worker gave no sign of life for so long."
     )
+    handover_max_s: int = Field(
+        900,
+        ge=1,
+        description="A chat that no operator takes for so long is handed back; its question stays with them.",
+    )
     transcription_url: Annotated[str | None, Empty] = Field(
         None, description="OpenAI-compatible API that turns voice into text, as http://host/v1. Empty: not understood."
     )

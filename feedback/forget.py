@@ -1,7 +1,7 @@
 """Forgetting a person: what is theirs, and what holds their words, leaves the record in one transaction."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +12,7 @@ from core.records import APPROVED_PASSAGE, Turn, new_id, now_ms, to_json
 from core.settings import CHECKPOINT_FILE, TRAINING_FOLDER
 from core.store import Store, durable
 from feedback.erasure import erase
+from feedback.handovers import Case, Handovers
 from feedback.order import ReviewOrder
 from feedback.outcomes import forget_chats
 from feedback.reviews import Reviews
@@ -38,7 +39,7 @@ for _, entry in ipairs(kept) do redis.call('XADD', KEYS[1], entry[1], unpack(ent
 return #all - #kept
 """
 
-INDICES = (keys.QUEUE, keys.QUEUE_KINDS, keys.FEEDBACK, keys.REJECTED, keys.RECENT_TURNS)
+INDICES = (keys.QUEUE, keys.QUEUE_KINDS, keys.FEEDBACK, keys.REJECTED, keys.RECENT_TURNS, keys.AMENDS)
 """Where turns are found by when something happened."""
 
 
@@ -84,6 +85,7 @@ class Forgetting:
         self._store, self._turns, self._reviews = store, turns, reviews
         self._pseudonyms, self._lineage, self._data_dir = pseudonyms, lineage, data_dir
         self._order, self._sides = ReviewOrder(store, turns), Sides(store, turns, pseudonyms)
+        self._handovers = Handovers(store, turns)
         self._forget_events = store.register_script(_FORGET_EVENTS)
 
     def author_of(self, user: str) -> str:
@@ -100,7 +102,7 @@ class Forgetting:
         Raises: StoreUnavailable, also where only the files could not be written; the schedule tries that again.
         """
         traces = find_traces(self._store, author)
-        gone = sorted(traces.own | traces.open)
+        gone, cases = sorted(traces.own | traces.open), self._handovers.inbox()
         with durable():
             events = self._forget_events(keys=[keys.EVENTS, keys.ERASURE], args=[author, now_ms(), *gone])
             notes = self._notes(author, set(gone), traces.derived) + find_counters(self._store, author)
@@ -109,13 +111,15 @@ class Forgetting:
             if traces.all:
                 _end_refresh(self._store)
         marked = self._lineage.mark(traces.all, author, who, "it learned from somebody who was forgotten")
-        forgotten = self._remove(author, traces, notes, len(marked), who)
+        forgotten = self._remove(author, traces, notes, cases, len(marked), who)
         if traces.all:
             (self._data_dir / TRAINING_FOLDER / CHECKPOINT_FILE).unlink(missing_ok=True)
         erase(self._store, self._data_dir)
         return forgotten
 
-    def _remove(self, author: str, traces: Traces, notes: list[str], marked: int, who: str) -> Forgotten:
+    def _remove(
+        self, author: str, traces: Traces, notes: list[str], cases: Sequence[Case], marked: int, who: str
+    ) -> Forgotten:
         """The transaction; afterwards nothing leads from what is left to what was there."""
         own = self._turns.get_many(sorted(traces.own))
         derived = self._turns.get_many(sorted(traces.derived))
@@ -140,6 +144,7 @@ class Forgetting:
             forget_chats(self._store, pipe, {turn.chat for turn in own.values() if turn.chat})
             self._remove_borne_out(pipe, author, withdrawn)
             self._remove_person(pipe, author, notes)
+            self._handovers.forget(pipe, author, cases)
             if traces.all:
                 pipe.set(keys.FORGOTTEN, now_ms())
                 _end_refresh(pipe)
@@ -247,4 +252,4 @@ def _without_answer(turn: Turn, author: str) -> Turn:
 
 def _keys_of(turn_id: str) -> list[str]:
     about = (keys.votes, keys.corrections, keys.regenerations, keys.keepers, keys.review, keys.seen_by)
-    return [key(turn_id) for key in (keys.turn, *about)]
+    return [key(turn_id) for key in (keys.turn, keys.amended, *about)]

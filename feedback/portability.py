@@ -7,6 +7,7 @@ from typing import Any
 from core import keys
 from core.records import Manifest, Turn, from_json
 from core.store import Store, durable
+from feedback.handovers import Handovers
 from feedback.people import People
 from feedback.ratings import Ratings
 from feedback.reviews import Reviews
@@ -19,7 +20,7 @@ class Portability:
 
     def __init__(self, store: Store, turns: Turns, ratings: Ratings, reviews: Reviews):
         self._store, self._turns, self._ratings, self._reviews = store, turns, ratings, reviews
-        self._people = People(store)
+        self._people, self._handovers = People(store), Handovers(store, turns)
 
     def of(self, author: str) -> dict[str, Any]:
         """A person's record, their conversations with the answers, their feedback, and the versions that saw it."""
@@ -33,6 +34,11 @@ class Portability:
             "versions": self._versions(author),
             "notes": self._notes(author),
             "used": self._used(author),
+            "handovers": [
+                asdict(case.handover) | {"said": [text for _, text in case.said]}
+                for case in self._handovers.inbox()
+                if case.handover.author == author
+            ],
         }
 
     def _turn(self, turn: Turn, author: str) -> dict[str, Any]:
@@ -66,6 +72,7 @@ class Portability:
         with durable():
             found = list(self._store.scan_iter(keys.draft("*", author, "*"), count=1000))
             found += self._store.scan_iter(keys.thanks("*", "*", author), count=1000)
+            found += self._store.scan_iter(keys.amends("*", "*", author), count=1000)
             found += self._store.scan_iter(keys.pending("*", author), count=1000)
             return {key.removeprefix(keys.PREFIX): self._store.get(key) for key in sorted(found)}
 

@@ -1,4 +1,4 @@
-"""Turns: one answer each, chained by parent. Serving alone writes them."""
+"""Turns: one answer each, chained by parent. Serving alone writes them, save for what operators answer."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace

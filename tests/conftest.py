@@ -14,6 +14,7 @@ import redis  # noqa: E402
 
 from core.identity import Pseudonyms  # noqa: E402
 from core.store import Store, connect  # noqa: E402
+from feedback.amends import Amends  # noqa: E402
 from feedback.ratings import Ratings  # noqa: E402
 from feedback.reviews import Reviews  # noqa: E402
 from feedback.turns import Turns  # noqa: E402
@@ -85,6 +86,12 @@ def ratings(store, turns):
 def reviews(store, turns, ratings, pseudonyms):
     """The decisions about them."""
     return Reviews(store, turns, ratings, pseudonyms)
+
+
+@pytest.fixture
+def amends(store, turns, ratings, reviews):
+    """The edited answers that are to be sent."""
+    return Amends(store, turns, ratings, reviews)
 
 
 @pytest.fixture(scope="session")

@@ -34,6 +34,9 @@ TEXTS = (
     "/rollback",
     "/stats",
     "/alerts",
+    "/human",
+    "/inbox",
+    "/back",
     "/fly me",
     "/",
     "//",
@@ -132,6 +135,8 @@ class Updates:
 
     def _pressed(self) -> str:
         turn = f"{self._random.randrange(3):032x}"
+        if self._random.random() < 0.05:
+            return f"h:{self._random.choice(('take', 'back'))}:{self._random.choice(('1' * 16, 'x'))}"
         about = ("f:up", "f:down", "f:undo", "f:correct", "f:again", "f:sideways", "r:wrong", "c", "x", "d:allow", "z")
         return f"{self._random.choice(about)}:{self._random.choice((turn, 'yes', 'no', '7', ''))}"[:64]
 

@@ -69,10 +69,12 @@ class Running:
         return self
 
     async def take(self, raw: Sequence[dict[str, Any]]) -> list[Update]:
-        """Handle updates to their end; whoever had themselves forgotten is a member again."""
+        """Handle updates to their end; whoever had themselves forgotten is a member again; chats are handed back."""
         for author in (self._member, self._untold):
             self.parts.people.grant(author, "member")
         self.parts.people.note_told(self._member)
+        for case in self.parts.handovers.inbox():
+            self.parts.handovers.end(case)
         updates = [Update.model_validate(one, context={"bot": self.bot}) for one in raw]
         await self._inbox.take(updates)
         async with asyncio.timeout(120):

@@ -19,6 +19,7 @@ def test_every_button_fits():
         keyboards.take_back("f" * 32),
         keyboards.share("f" * 32),
         keyboards.documents([(1, SharedDocument("f" * 32, "a.md", 1, False))]),
+        keyboards.waiting("f" * 16),
         keyboards.again("f" * 32),
         keyboards.stop(),
         keyboards.consent(),

@@ -164,7 +164,7 @@ def test_what_is_approved_is_what_the_person_was_shown(turns, reviews, origin, s
     assert next(export_rows(turns, reviews))["rejected"] == plain
 
 
-def test_an_operator_reads_what_would_be_approved(turns, ratings, reviews):
+def test_an_operator_reads_what_would_be_approved(turns, ratings, reviews, amends):
     class Operator(Console):
         def input(self, *asked, **how):
             return answers.pop(0)
@@ -174,7 +174,7 @@ def test_an_operator_reads_what_would_be_approved(turns, ratings, reviews):
     turn = answered(turns, "When?", reply, generated="At noon.", origin="quote", citations=cited)
     ratings.rate(turn.id, "ann", 1)
     answers, screen = ["a", "c"], Operator(file=io.StringIO(), width=100)
-    assert review_queue(reviews, "operator", screen) == 1
+    assert review_queue(reviews, amends, "operator", screen) == 1
     read = screen.file.getvalue()
     assert "would be approved" in read and "At noon." not in read
     assert reviews.get(turn.id).text == "At nine."

@@ -24,6 +24,8 @@ from core.records import (
     APPROVED_PASSAGE,
     BASE,
     Citation,
+    Handover,
+    Holder,
     Message,
     Passage,
     Review,
@@ -35,9 +37,11 @@ from core.records import (
 )
 from core.settings import CHECKPOINT_FILE, TRAINING_FOLDER, Settings
 from core.store import connect
+from feedback.amends import Amends
 from feedback.drafts import Drafts
 from feedback.erasure import erase, erase_overdue
 from feedback.evidence import Evidence
+from feedback.handovers import Handovers
 from feedback.portability import Portability
 from feedback.thanks import Thanks
 from feedback.vectors import QuestionVectors
@@ -246,6 +250,38 @@ def test_answers_to_others_that_rest_on_their_documents_go(store, context):
     others = [context.turns.get(turn.id) for turn in (rests, after, apart)]
     assert [turn.reply for turn in others] == ["", "", "At seven."] and others[0].passages == (public,)
     assert others[0].messages == rests.messages and context.turns.asked("group", apart.id) == 7
+
+
+def test_what_waits_for_a_person_goes_and_what_they_took_waits_for_another(store, context):
+    own = said(context, "ann", "Why does my xylophone float?", "It is light.")
+    handovers, amends = Handovers(store, context.turns), Amends(store, context.turns, context.ratings, context.reviews)
+    theirs = Handover("1" * 16, "group", "ann", "telegram:42", 7, own.id, created_at=now_ms())
+    others = Handover("2" * 16, "other", "bob", "telegram:43", 8, created_at=now_ms())
+    for handover in (theirs, others):
+        handovers.begin(handover)
+        handovers.note_told(handover.id, "ann", "telegram:42", 9)
+        handovers.note_forwarded("operators", int(handover.id[:2]), handover.id)
+    handovers.say(handovers.get(theirs.id), 8, "My quagmire!")
+    handovers.answer(handovers.get(theirs.id), new_id(), "A zeppelin.")
+    handovers.say(handovers.get(theirs.id), 9, "Marzipan?")
+    handovers.take(others.id, Holder("ann", "telegram:42", "Ann the xylophone"))
+    context.ratings.rate(own.id, "ann", -1)
+    context.reviews.decide(own.id, "edit", "operator", "chat", "A quagmire.")
+    amends.note(own.id, "ann", "telegram:42")
+    amends.ask(own.id)
+    portability = Portability(store, context.turns, context.ratings, context.reviews)
+    (taken_along,) = portability.of("ann")["handovers"]
+    assert taken_along["said"] == ["Marzipan?"] and "telegram:42" in str(portability.of("ann")["notes"])
+
+    context.forgetting.forget("ann", "themselves")
+    kept = everything(store)
+    assert not [word for word in WORDS if word in kept.lower()] and "ann" not in kept
+    assert "telegram:42" not in kept
+    assert amends.waiting() == [] and amends.claim(own.id) is None
+    (case,) = handovers.inbox()
+    assert (case.handover, case.holder) == (others, None)
+
+    assert handovers.forwarded("operators", 11) == theirs.id, "a reply to it is still no question"
 
 
 def test_a_person_may_take_along_what_is_theirs(store, context):

@@ -98,12 +98,12 @@ def test_entries_of_before_there_was_an_order_stand_among_the_rest(store, turns,
     assert queue(reviews)[0] == ("an old one", TOLD)
 
 
-def test_an_operator_reads_why_a_turn_comes_now(turns, ratings, reviews):
+def test_an_operator_reads_why_a_turn_comes_now(turns, ratings, reviews, amends):
     class Operator(Console):
         def input(self, *asked, **how):
             return "q"
 
     ratings.correct(answered(turns, "When?").id, "ann", "At ten.")
     screen = Operator(file=io.StringIO(), width=100)
-    review_queue(reviews, "operator", screen)
+    review_queue(reviews, amends, "operator", screen)
     assert TOLD in screen.file.getvalue()

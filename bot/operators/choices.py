@@ -43,6 +43,12 @@ class Undo(CallbackData, prefix="ou"):
     made_at: int
 
 
+class SendEdited(CallbackData, prefix="os"):
+    """The edited answer is to be sent to whoever asked."""
+
+    turn: TurnId
+
+
 class AboutRewritten(CallbackData, prefix="or"):
     """What becomes of an answer that the operator wrote."""
 
@@ -64,7 +70,7 @@ class WantAlerts(CallbackData, prefix="oa"):
     answer: Literal["yes", "no"]
 
 
-OURS = (AboutItem, Decided, Undo, AboutRewritten, MoveLive, WantAlerts)
+OURS = (AboutItem, Decided, Undo, SendEdited, AboutRewritten, MoveLive, WantAlerts)
 
 
 def item(about: QueueItem) -> InlineKeyboardMarkup:
@@ -101,10 +107,11 @@ def rewritten(about: QueueItem, draft: str) -> InlineKeyboardMarkup:
     )
 
 
-def undo(review: Review) -> InlineKeyboardMarkup:
-    """The button under what was decided."""
+def decided(review: Review, sendable: bool) -> InlineKeyboardMarkup:
+    """The buttons under what was decided; an edit may be `sendable` to whoever asked."""
     said = phrases.REJECTED if review.decision == "reject" else phrases.APPROVED
-    return _keyboard([(said[review.scope], Undo(turn=review.turn, made_at=review.created_at))])
+    undo = [(said[review.scope], Undo(turn=review.turn, made_at=review.created_at))]
+    return _keyboard(undo, [(phrases.SEND_EDITED, SendEdited(turn=review.turn))]) if sendable else _keyboard(undo)
 
 
 def move_live(action: Literal["promote", "rollback"], version: str, seen: str) -> InlineKeyboardMarkup:

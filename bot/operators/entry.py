@@ -35,6 +35,7 @@ def route_buttons(dispatcher: Dispatcher) -> None:
     button(reviewing.consider, choices.AboutItem.filter())
     button(reviewing.decide, choices.Decided.filter())
     button(reviewing.undo, choices.Undo.filter())
+    button(reviewing.send_edited, choices.SendEdited.filter())
     button(reviewing.approve_rewritten, choices.AboutRewritten.filter())
     button(promoting.move, choices.MoveLive.filter())
     button(watching.want_alerts, choices.WantAlerts.filter())

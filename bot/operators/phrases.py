@@ -10,12 +10,19 @@ COMMANDS = {
     "rollback": "Take back the version that came last",
     "stats": "Answers, thumbs and the queue in figures",
     "alerts": "Whether I tell you when something happens",
+    "inbox": "Chats that wait for a person",
+    "back": "Hand a chat back to me",
+    "invite": "A link by which people may use me",
+    "ban": "Answer a person no more",
+    "unban": "Answer them again",
 }
 HELP = (
     "As an operator you also have:\n"
     "/review shows you, one by one, the answers that people said something about,\n"
     "/adapters lists the versions, /promote lets one answer, /rollback takes the last one back,\n"
-    "/stats shows figures, /alerts decides whether I tell you when something happens."
+    "/stats shows figures, /alerts decides whether I tell you when something happens,\n"
+    "/inbox shows who waits for a person, /back hands a chat back to me,\n"
+    "/invite makes a link for new members, /ban and /unban decide whom I do not answer."
 )
 OPERATOR = "Hello! You are an operator of this bot now: see /help for what you can do."
 IN_PRIVATE = "Please write me this in our private chat."
@@ -53,6 +60,8 @@ REWRITE = "Write the answer as it should be, in reply to this message."
 THE_ANSWER = "The answer as it should be"
 SHALL_I_APPROVE = "Shall I approve this?"
 NOT_APPROVED = "All right, it is left as it was."
+SEND_EDITED = "✉️ Send it to who asked"
+IS_SENT = "It is on its way, under the question that it answers."
 
 NO_VERSIONS = "There is no version yet: the base model answers."
 BASE_LIVE = "The base model is live; /promote base returns to it."

@@ -13,10 +13,10 @@ from bot.buttons import say_instead
 from bot.difference import difference
 from bot.operators import choices, phrases
 from bot.operators.cards import card
-from bot.operators.choices import AboutItem, AboutRewritten, Decided, Undo, Verdict
+from bot.operators.choices import AboutItem, AboutRewritten, Decided, SendEdited, Undo, Verdict
 from bot.parts import Contact, Parts
 from bot.splitting import pieces
-from core.errors import NotFound
+from core.errors import InvalidInput, NotFound
 from core.records import Review
 from feedback.reviews import QueueItem
 
@@ -121,6 +121,18 @@ async def undo(callback: CallbackQuery, callback_data: Undo, parts: Parts, arriv
     await _mark(callback, choices.item(item))
 
 
+async def send_edited(callback: CallbackQuery, callback_data: SendEdited, parts: Parts) -> None:
+    """The edited answer goes to whoever asked and did not like the first, once."""
+    try:
+        await asyncio.to_thread(parts.amends.ask, callback_data.turn)
+    except InvalidInput as error:
+        await callback.answer(texts.sentence(error), show_alert=True)
+    else:
+        await callback.answer(phrases.IS_SENT)
+    made = await asyncio.to_thread(parts.reviews.get, callback_data.turn)
+    await _mark(callback, choices.decided(made, sendable=False) if made else None)
+
+
 async def is_rewriting(message: Message, parts: Parts, contact: Contact) -> dict[str, str] | bool:
     """A filter: an operator replies to an answer that they were shown; gives its turn as `reviewed`."""
     replied = message.reply_to_message
@@ -133,8 +145,9 @@ async def is_rewriting(message: Message, parts: Parts, contact: Contact) -> dict
 async def _go_on(callback: CallbackQuery, bot: Bot, parts: Parts, contact: Contact, turn_id: str) -> None:
     """Show what was decided in the place of the buttons, then what comes next."""
     made: Review | None = await asyncio.to_thread(parts.reviews.get, turn_id)
+    sendable = await asyncio.to_thread(parts.amends.why_not, turn_id) is None
     await callback.answer()
-    await _mark(callback, choices.undo(made) if made else None)
+    await _mark(callback, choices.decided(made, sendable) if made else None)
     await _show_next(bot, parts, contact)
 
 

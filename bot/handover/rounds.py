@@ -1,0 +1,70 @@
+"""What nobody waits for: apologies where no operator came, and edited answers for who did not like the first."""
+
+import asyncio
+import logging
+
+from aiogram import Bot
+from aiogram.exceptions import AiogramError
+
+from bot import texts
+from bot.formatting import formatted
+from bot.handover.desk import GONE
+from bot.handover.sending import send_all, tell_asker
+from bot.parts import Parts
+from bot.splitting import Formatted
+from core.errors import StoreUnavailable
+from feedback.amends import Amend
+
+WAIT_S = 1.0
+
+log = logging.getLogger(__name__)
+
+
+async def keep_rounds(bot: Bot, parts: Parts) -> None:
+    """Look every second, until cancelled. Several bots may look side by side."""
+    while True:
+        try:
+            await _apologise(bot, parts)
+            for turn in await asyncio.to_thread(parts.amends.waiting):
+                await _make_amends(bot, parts, turn)
+        except StoreUnavailable as error:
+            log.warning("who waits for a person or a better answer hears of it later: %s", error)
+        except Exception:
+            log.exception("who waits for a person or a better answer may not hear of it")
+        await asyncio.sleep(WAIT_S)
+
+
+async def _apologise(bot: Bot, parts: Parts) -> None:
+    """Hand chats back that nobody took; their questions stay in the inbox."""
+    for case in await asyncio.to_thread(parts.handovers.overdue, parts.settings.handover_max_s):
+        try:
+            await tell_asker(bot, case.handover, texts.HUMAN_MISSED)
+        except GONE:
+            log.info("somebody who asked for a person has left")
+            await asyncio.to_thread(parts.handovers.end, case)
+        except AiogramError as error:
+            log.warning("somebody who asked for a person is told later (%s)", type(error).__name__)
+            await asyncio.to_thread(parts.handovers.not_missed, case)
+
+
+async def _make_amends(bot: Bot, parts: Parts, turn_id: str) -> None:
+    """Send an edited answer under the question it is about; where Telegram is away, later."""
+    amend = await asyncio.to_thread(parts.amends.claim, turn_id)
+    if amend is None:
+        return
+    try:
+        text = await asyncio.to_thread(_text, amend)
+        sent = await send_all(bot, amend.address, text, None, amend.question, amend.topic)
+    except GONE:
+        log.info("somebody who did not like an answer has left, and is not sent the edited one")
+    except AiogramError as error:
+        log.warning("an edited answer is sent later (%s)", type(error).__name__)
+        await asyncio.to_thread(parts.amends.give_back, amend)
+    else:
+        for number in sent:
+            await asyncio.to_thread(parts.turns.note_posted, amend.chat, number, amend.turn)
+
+
+def _text(amend: Amend) -> Formatted:
+    heading = texts.AMENDED_AFTER_CORRECTION if amend.corrected else texts.AMENDED_AFTER_DOWN
+    return Formatted(f"{heading}\n\n") + formatted(amend.text)

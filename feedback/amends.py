@@ -1,0 +1,114 @@
+"""Edited answers for people who did not like the first: sent under their question, once, where an operator wants it."""
+
+from dataclasses import dataclass
+
+from core import keys
+from core.errors import InvalidInput
+from core.records import Review, Turn, now_ms
+from core.store import Store, durable
+from feedback.ratings import Ratings
+from feedback.reviews import Reviews
+from feedback.turns import Turns
+
+
+@dataclass(frozen=True, slots=True)
+class Amend:
+    """An edited answer to be sent. `address` is the chat's outside id, `question` the message in it that asked."""
+
+    turn: str
+    chat: str
+    topic: str | None
+    address: str
+    question: int | None
+    text: str
+    corrected: bool
+    """Whether who asked wrote a correction, and did not only give a thumb down."""
+
+
+class Amends:
+    """Which edited answers are to be sent. Every method raises StoreUnavailable where Redis is away."""
+
+    def __init__(self, store: Store, turns: Turns, ratings: Ratings, reviews: Reviews):
+        self._store, self._turns, self._ratings, self._reviews = store, turns, ratings, reviews
+
+    def note(self, turn_id: str, author: str, address: str) -> None:
+        """Remember where who asked is reached, as long as a thumb down or a correction of theirs stands."""
+        turn = self._turns.get_many([turn_id]).get(turn_id)
+        if turn is None or turn.author != author or turn.chat is None:
+            return
+        key = keys.amends(turn.chat, turn.id, author)
+        with durable():
+            if self._complaint(turn) is None:
+                self._store.delete(key)
+            else:
+                self._store.set(key, address, ex=self._turns.retention_s)
+
+    def why_not(self, turn_id: str) -> str | None:
+        """Why the edited answer to a turn cannot be sent to who asked; None: it can.
+
+        Raises: NotFound.
+        """
+        turn = self._turns.get(turn_id)
+        if self._edit(turn) is None:
+            return "no edited answer is in force here; decide `edit` first."
+        with durable():
+            if self._store.exists(keys.amended(turn_id)):
+                return "the edited answer was sent already, and is sent once."
+        if self._complaint(turn) is None:
+            return "whoever asked gave no 👎 and no correction, so nothing is to be put right."
+        if self._address(turn) is None:
+            return "whoever asked cannot be reached: they asked elsewhere than in Telegram, or too long ago."
+        return None
+
+    def ask(self, turn_id: str) -> None:
+        """Have the edited answer sent by the bot, as soon as one runs.
+
+        Raises: NotFound, InvalidInput where it cannot be sent.
+        """
+        why_not = self.why_not(turn_id)
+        if why_not is not None:
+            raise InvalidInput(why_not)
+        with durable():
+            self._store.zadd(keys.AMENDS, {turn_id: now_ms()})
+
+    def waiting(self) -> list[str]:
+        """Turns whose edited answer is to be sent, oldest request first."""
+        with durable():
+            return self._store.zrange(keys.AMENDS, 0, -1)
+
+    def claim(self, turn_id: str) -> Amend | None:
+        """What this bot is to send, and no other will. None: it is sent already, or not to be sent any more."""
+        turn = self._turns.get_many([turn_id]).get(turn_id)
+        review, complaint = (self._edit(turn), self._complaint(turn)) if turn else (None, None)
+        address = self._address(turn) if turn and turn.chat else None
+        with durable():
+            self._store.zrem(keys.AMENDS, turn_id)
+            if turn is None or turn.chat is None or review is None or complaint is None or address is None:
+                return None
+            if not self._store.set(keys.amended(turn_id), now_ms(), nx=True, ex=self._turns.retention_s):
+                return None
+        question = self._turns.asked(turn.chat, turn_id)
+        return Amend(turn_id, turn.chat, turn.topic, address, question, review.text, complaint == "corrected")
+
+    def give_back(self, amend: Amend) -> None:
+        """It could not be sent yet."""
+        with durable(), self._store.pipeline() as pipe:
+            pipe.delete(keys.amended(amend.turn))
+            pipe.zadd(keys.AMENDS, {amend.turn: now_ms()})
+            pipe.execute()
+
+    def _edit(self, turn: Turn) -> Review | None:
+        review = self._reviews.get(turn.id)
+        return review if review is not None and review.decision == "edit" else None
+
+    def _complaint(self, turn: Turn) -> str | None:
+        (said,) = self._ratings.said_about([turn.id])
+        if any(correction.author == turn.author for correction in said.corrections):
+            return "corrected"
+        return "down" if any(vote.author == turn.author and vote.value < 0 for vote in said.votes) else None
+
+    def _address(self, turn: Turn) -> str | None:
+        if turn.chat is None or turn.author is None:
+            return None
+        with durable():
+            return self._store.get(keys.amends(turn.chat, turn.id, turn.author))
