@@ -6,7 +6,7 @@ from rich.markup import escape
 from rich.panel import Panel
 
 from core.errors import ApprenticeError
-from core.records import Decision, Scope
+from core.records import Scope
 from feedback.amends import Amends
 from feedback.reviews import QueueItem, Reviews
 from feedback.walks import next_item

@@ -114,8 +114,7 @@ class People:
         return f"https://t.me/{name}?start={self.invite(role)}"
 
     def redeem(self, code: str, author: str, outside_id: str) -> Role | None:
-        """Use a code once; gives the role they have then. Whoever has that role or a higher one keeps it, and the code its
-        uses.
+        """Use a code once; gives the role they have then. Who has that or a higher one keeps it, and the code a use.
 
         None: it is unknown, used up, expired, or there is an owner already.
         """

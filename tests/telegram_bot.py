@@ -26,7 +26,9 @@ from tests.conftest import ROOT
 from tests.telegram_api import TelegramApi
 from tests.waiting import until
 
-LONG = "\n\n".join(f"Paragraph {n} 🚢." + " It says a little more about ships." * 12 for n in range(30))
+LONG = "\n\n".join(
+    f"Paragraph {n} 🚢." + "".join(f" It says {k} more things about ships." for k in range(12)) for n in range(30)
+)
 SCRIPTS = {
     "short": (["It is ", "scripted."], 0.0),
     "steady": ([f"word{n} " for n in range(60)], 0.05),

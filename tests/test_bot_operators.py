@@ -154,7 +154,7 @@ def test_an_operator_walks_the_queue(world):
     olaf.press(card, "✅ Approve")
     until(lambda: "✅ For everyone" in buttons(world.now(card)), "for whom?")
     olaf.press(card, "✅ For everyone")
-    until(lambda: buttons(world.now(card)) == ["✅ approved for everyone ↩️ undo"], "it is decided")
+    until(lambda: buttons(world.now(card)) == ["✅ approved for everyone ↩️ undo"], "it is decided, and is no edit")
     review = reviews.get(turns[0].id)
     assert (review.decision, review.scope, review.text) == ("approve", "everyone", turns[0].reply)
 
@@ -203,9 +203,14 @@ def test_an_edit_is_shown_as_a_difference_before_it_is_approved(world):
     shown = olaf.wait_text("Shall I approve this?", olaf.send("It is handmade, in Gorizia.", reply_to=card))
     approve = data(shown, "✅ For everyone")
     olaf.press(shown, "✅ For everyone")
-    until(lambda: buttons(world.now(shown)) == ["✅ approved for everyone ↩️ undo"], "it is decided")
+    decided = "✅ approved for everyone ↩️ undo"
+    until(lambda: buttons(world.now(shown)) == [decided, "✉️ Send it to who asked"], "it is decided")
     review = reviews.get(turn.id)
     assert (review.decision, review.scope, review.text) == ("edit", "everyone", "It is handmade, in Gorizia.")
+    assert "on its way" in olaf.press(shown, "✉️ Send it to who asked")["text"]
+    better = ann.wait_text("You corrected my answer to this", answer)
+    assert better["text"].endswith("\n\nIt is handmade, in Gorizia.")
+    until(lambda: buttons(world.now(shown)) == [decided], "it is sent once")
     olaf.wait_text("Nothing waits", shown)
     asked = ann.send("/reset") | ann.send("script:short how is it made?")
     until(lambda: any("Gorizia" in m["text"] for m in ann.seen() if m["message_id"] > asked["message_id"]), "at once")
