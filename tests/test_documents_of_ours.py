@@ -30,3 +30,13 @@ def test_every_module_that_the_two_paths_name_exists():
 def test_decisions_are_numbered_without_gaps():
     numbers = [int(path.name[:3]) for path in sorted((ROOT / "docs" / "decisions").glob("*.md"))]
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_every_test_that_the_documents_name_exists():
+    written = "".join(path.read_text() for path in (ROOT / "docs").rglob("*.md"))
+    there = {
+        name for path in (ROOT / "tests").glob("test_*.py") for name in re.findall(r"def (test_\w+)", path.read_text())
+    }
+    named = set(re.findall(r"`(test_\w+)`", written))
+    assert named and not named - there
+    assert all((ROOT / path).is_file() for path in re.findall(r"`(tests/\w+\.py)`", written))
