@@ -168,6 +168,11 @@ def test_reset_a_lost_role_and_forgetting_end_it(world, desk):
     assert "not in the inbox" in omar.press(shown, "Take over")["text"]
     bob.wait_text("private", bob.send("Are you there?"))
 
+    cy = world.member("Cy")
+    shown = call(world, cy, omar)
+    world.context.people.ban(world.author(cy))
+    assert "not in the inbox" in omar.press(shown, "Take over")["text"]
+
     shown = call(world, eve, omar, "/human marzipan")
     omar.press(shown, "Take over")
     eve.wait_text(HERE)
@@ -183,12 +188,12 @@ def test_a_chat_does_not_stay_with_who_is_no_operator_any_more(world, desk):
     shown = call(world, ann, omar)
     omar.press(shown, "Take over")
     ann.wait_text(HERE)
-    world.context.people.grant(world.author(omar), "member")
+    world.context.people.dismiss(world.author(omar), f"telegram:{omar.id}")
     ann.send("script:short My secret.")
     assert buttons(olga.wait_text("My secret.", shown)) == WAITING
     omar.wait_text("Only an operator", omar.send("Tell me.", reply_to=shown))
     assert not [m for m in omar.seen() if "My secret." in m["text"]]
-    world.context.people.grant(world.author(omar), "operator")
+    world.context.people.appoint(world.author(omar), f"telegram:{omar.id}")
     ann.wait_text("afresh", ann.send("/reset"))
 
 

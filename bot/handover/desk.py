@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 def is_operator(_: TelegramObject, contact: Contact) -> bool:
     """A filter: whoever answers for the installation, in private."""
-    return contact.private and contact.person.role in ("owner", "operator")
+    return contact.private and contact.person.is_operator
 
 
 def name_of(handover: Handover) -> str:
@@ -106,9 +106,11 @@ async def take_over(
 async def _has_left(parts: Parts, case: Case) -> bool:
     """Whether who asked may not use the bot any more, so that their handover ends."""
     person = await asyncio.to_thread(parts.people.person, case.handover.author)
-    if person.role is None:
+    is_listed = telegram_id(case.handover.address) in parts.settings.allowed_people
+    has_left = person.banned or (person.role is None and not is_listed)
+    if has_left:
         await asyncio.to_thread(parts.handovers.end, case)
-    return person.role is None
+    return has_left
 
 
 async def hand_back(
