@@ -19,13 +19,17 @@ log = logging.getLogger(__name__)
 async def may_ask(bot: Bot, parts: Parts, contact: Contact, arrival: Arrival) -> bool:
     """Count a question, once for each update. False: it is beyond a limit, which was said; too fast, once a minute.
 
-    Raises: StoreUnavailable.
+    Where nothing can be counted, what can be answered is.
     """
     message = arrival.update.message or arrival.update.edited_message
     if "spent" not in arrival.notes:
         written_ms = 1000 * int(message.edit_date or message.date.timestamp()) if message else now_ms()
         exempt = contact.person.role == "owner"
-        spent = await asyncio.to_thread(parts.budgets.spend, contact.author, written_ms, exempt)
+        try:
+            spent = await asyncio.to_thread(parts.budgets.spend, contact.author, written_ms, exempt)
+        except StoreUnavailable as error:
+            log.warning("a question is answered without being counted: %s", error)
+            return True
         await arrival.note(spent=spent)
     verdict: Verdict = arrival.notes["spent"]  # type: ignore[assignment]
     if verdict == "yes":
