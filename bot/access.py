@@ -15,7 +15,8 @@ from aiogram.types import CallbackQuery, Message, TelegramObject, User
 from bot import keyboards, texts, wording
 from bot.addressing import addressed, topic_of
 from bot.operators import phrases
-from bot.parts import Contact, Parts, outside, telegram_id
+from bot.parts import Contact, Parts, outside, speaking_to, telegram_id
+from bot.tongue import DEFAULT, known
 
 DAY_S = 86_400
 
@@ -42,6 +43,8 @@ async def admit(
     contact = await parts.contact(message.chat, user, topic_of(message))
     if contact.person.banned:
         return None
+    if contact.person.role:
+        await remember_language(parts, contact, user)
     if isinstance(event, Message) and contact.person.role and not contact.person.told:
         await introduce(bot, parts, contact.chat_id, contact.author)
     return await handler(event, data | {"contact": contact})
@@ -74,6 +77,13 @@ def is_operator(_: TelegramObject, contact: Contact) -> bool:
     return contact.person.is_operator
 
 
+async def remember_language(parts: Parts, contact: Contact, user: User) -> None:
+    """Note which language somebody is spoken to in, for what they are told later."""
+    language = known(user.language_code)
+    if language != (contact.person.language or DEFAULT):
+        await asyncio.to_thread(parts.people.note_language, contact.author, language)
+
+
 async def introduce(bot: Bot, parts: Parts, chat_id: int, author: str) -> None:
     """Say what is stored and ask for consent; only what was said counts as told."""
     person = await asyncio.to_thread(parts.people.person, author)
@@ -89,7 +99,8 @@ async def redeem(message: Message, command: CommandObject, bot: Bot, parts: Part
     if role is None:
         await message.answer(texts.LINK_USED, reply_markup=None if contact.person.role else keyboards.ask_access())
         return
-    await message.answer({"owner": texts.OWNER, "operator": phrases.OPERATOR, "member": texts.MEMBER}[role])
+    welcome = {"owner": texts.OWNER, "operator": phrases.OPERATOR, "member": texts.MEMBER}[role]
+    await message.answer(texts.with_model(welcome, parts.settings))
     if not contact.person.told:
         await introduce(bot, parts, contact.chat_id, contact.author)
     if role == "owner":
@@ -113,10 +124,11 @@ async def ask_access(callback: CallbackQuery, bot: Bot, parts: Parts, contact: C
         return
     name, address = _display_name(callback.from_user), outside(contact.user_id)
     is_new = await asyncio.to_thread(parts.people.request_access, address, name)
+    await remember_language(parts, contact, callback.from_user)
     await callback.answer(texts.ASKED if is_new else texts.ASKED_ALREADY, show_alert=True)
     owner = await asyncio.to_thread(parts.people.owner_address)
     if is_new and owner is not None:
-        await _show_request(bot, telegram_id(owner), contact.user_id, name)
+        await _show_request(bot, parts, owner, contact.user_id, name)
 
 
 async def show_requests(bot: Bot, parts: Parts) -> None:
@@ -125,7 +137,7 @@ async def show_requests(bot: Bot, parts: Parts) -> None:
     waiting = await asyncio.to_thread(parts.people.requests)
     for address, name in waiting.items():
         if owner is not None:
-            await _show_request(bot, telegram_id(owner), telegram_id(address), name)
+            await _show_request(bot, parts, owner, telegram_id(address), name)
 
 
 async def decide(
@@ -153,15 +165,18 @@ async def decide(
 
 async def _tell_outcome(bot: Bot, parts: Parts, user_id: int, author: str, allowed: bool) -> None:
     try:
-        await bot.send_message(user_id, texts.MEMBER if allowed else texts.REFUSED)
-        if allowed:
-            await introduce(bot, parts, user_id, author)
+        async with speaking_to(parts, author):
+            member = texts.with_model(texts.MEMBER, parts.settings)
+            await bot.send_message(user_id, member if allowed else texts.REFUSED)
+            if allowed:
+                await introduce(bot, parts, user_id, author)
     except (TelegramForbiddenError, TelegramBadRequest):
         log.info("somebody who asked for access cannot be told the decision; they never wrote to the bot, or left it")
 
 
-async def _show_request(bot: Bot, owner_id: int, user_id: int, name: str) -> None:
-    await bot.send_message(owner_id, texts.asks(name), reply_markup=keyboards.decide(user_id))
+async def _show_request(bot: Bot, parts: Parts, owner: str, user_id: int, name: str) -> None:
+    async with speaking_to(parts, parts.pseudonyms.author(owner)):
+        await bot.send_message(telegram_id(owner), texts.asks(name), reply_markup=keyboards.decide(user_id))
 
 
 def _display_name(user: User) -> str:

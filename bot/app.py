@@ -34,6 +34,7 @@ from bot.pace import Pace
 from bot.parts import Parts
 from bot.routes import make_dispatcher
 from bot.senses import Senses
+from bot.tongue import DEFAULT, LANGUAGES, speaking
 from core.client import ServingClient
 from core.errors import SettingsError, StoreUnavailable
 from core.identity import Pseudonyms
@@ -198,12 +199,14 @@ async def _until(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
 
 
 async def _introduce(bot: Bot) -> User:
-    """Check the token, and give Telegram the list of commands."""
+    """Check the token, and give Telegram the list of commands in every language."""
     me = await insist(lambda: _me(bot))
     log.info("the bot is @%s", me.username)
-    commands = [BotCommand(command=name, description=text) for name, text in texts.COMMANDS.items()]
     try:
-        await bot.set_my_commands(commands)
+        for language in LANGUAGES:
+            with speaking(language):
+                commands = [BotCommand(command=name, description=text) for name, text in texts.commands().items()]
+            await bot.set_my_commands(commands, language_code=None if language == DEFAULT else language)
     except AiogramError as error:
         log.warning("Telegram did not take the list of commands (%s)", type(error).__name__)
     return me

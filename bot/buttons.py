@@ -50,7 +50,7 @@ async def draft_stopped(stopped: MessageGenerationStopped, inbox: Inbox, arrival
 async def consent(callback: CallbackQuery, callback_data: ConsentGiven, parts: Parts, contact: Contact) -> None:
     """Whether the presser's words may be learned from."""
     await asyncio.to_thread(parts.people.set_consent, contact.author, callback_data.answer)
-    await callback.answer(texts.CONSENT_NOTED[callback_data.answer])
+    await callback.answer(texts.consent_noted(callback_data.answer))
     if contact.private:
         text = texts.notice(parts.settings.turn_retention_days, callback_data.answer)
         await say_instead(callback, text, keyboards.consent())

@@ -16,7 +16,7 @@ from bot.questions import answer_again
 
 async def start(message: Message, bot: Bot, parts: Parts, contact: Contact) -> None:
     """`/start`: a greeting, what is stored, and for the owner who waits for a decision."""
-    await message.answer(texts.WELCOME)
+    await message.answer(texts.with_model(texts.WELCOME, parts.settings))
     if contact.person.told:
         await access.introduce(bot, parts, contact.chat_id, contact.author)
     if contact.person.role == "owner":

@@ -10,7 +10,7 @@ from aiogram.types import ReplyParameters
 from aiogram.utils.formatting import DateTime, Text
 
 from bot import texts
-from bot.parts import Parts, telegram_id
+from bot.parts import Parts, speaking_to, telegram_id
 from core.errors import StoreUnavailable
 from core.records import new_id, now_ms
 from feedback.thanks import Due, Heard
@@ -42,7 +42,8 @@ async def _tell_all(bot: Bot, parts: Parts, heard: Heard) -> None:
     """Tell everyone whose correction a decision took over; where Telegram is away, they are told later."""
     while (due := await asyncio.to_thread(parts.thanks.claim, heard.turn)) is not None:
         try:
-            await _tell(bot, due)
+            async with speaking_to(parts, due.author):
+                await _tell(bot, due)
         except (TelegramForbiddenError, TelegramBadRequest):
             log.info("somebody who corrected an answer has left, and is not told")
         except AiogramError as error:
@@ -53,7 +54,7 @@ async def _tell_all(bot: Bot, parts: Parts, heard: Heard) -> None:
 
 
 async def _tell(bot: Bot, due: Due) -> None:
-    before, _, after = texts.LIVE.partition("{time}")
+    before, _, after = texts.live("{time}").partition("{time}")
     at = datetime.fromtimestamp(due.at / 1000, UTC)
     recent = now_ms() - due.at < DAY_MS
     said, how = (f"{at:%H:%M} UTC", "t") if recent else (f"{at:%Y-%m-%d %H:%M} UTC", "Dt")

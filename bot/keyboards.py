@@ -117,7 +117,7 @@ def voted(turn_id: str, good: bool, cited: Sequence[int]) -> Keyboard:
 def reasons(turn_id: str, above: Keyboard) -> Keyboard:
     """The reasons for a 👎, below other buttons."""
     buttons: list[tuple[str, CallbackData]] = [
-        (text, AboutReason(reason=reason, turn=turn_id)) for reason, text in texts.REASONS.items()
+        (text, AboutReason(reason=reason, turn=turn_id)) for reason, text in texts.reasons().items()
     ]
     rows = _rows(dict(buttons[:3]), dict(buttons[3:]))
     return Keyboard(inline_keyboard=[*above.inline_keyboard, *rows.inline_keyboard])

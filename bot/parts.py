@@ -1,6 +1,8 @@
 """What the handlers are given: the record, the client of serving, and who is speaking."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from aiogram.enums import ChatType
@@ -9,6 +11,7 @@ from aiogram.types import Chat, User
 from adapters.registry import Registry
 from bot.limits.budgets import Budgets
 from bot.senses import Senses
+from bot.tongue import speaking
 from core.client import ServingClient
 from core.identity import Pseudonyms
 from core.library import LibraryClient
@@ -83,6 +86,14 @@ class Parts:
             person = replace(person, role="member")
         private = chat.type == ChatType.PRIVATE
         return Contact(chat.id, user.id, private, self.pseudonyms.chat(outside(chat.id)), author, person, topic)
+
+
+@asynccontextmanager
+async def speaking_to(parts: Parts, author: str) -> AsyncIterator[None]:
+    """Within it everything is said in the language of somebody who may not be the one who is heard."""
+    person = await asyncio.to_thread(parts.people.person, author)
+    with speaking(person.language):
+        yield
 
 
 def outside(telegram_id: int | str) -> str:

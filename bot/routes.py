@@ -1,11 +1,13 @@
 """Which handler gets what, and what is said when one fails."""
 
 import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from aiogram import Dispatcher, F
 from aiogram.exceptions import TelegramBadRequest, TelegramForbiddenError, TelegramNetworkError, TelegramServerError
 from aiogram.filters import Command, CommandStart
-from aiogram.types import ErrorEvent
+from aiogram.types import ErrorEvent, TelegramObject
 
 from bot import access, buttons, commands, corrections, edits, late, media, questions, rights, shelf, texts, votes, why
 from bot.handover import desk, relay
@@ -28,7 +30,10 @@ from bot.limits import bans, inline, invitations
 from bot.limits.usage import usage
 from bot.operators import entry
 from bot.parts import Parts
+from bot.tongue import speaking
 from core.errors import ApprenticeError, StoreUnavailable
+
+Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +41,7 @@ log = logging.getLogger(__name__)
 def make_dispatcher(parts: Parts) -> Dispatcher:
     """Every route; the first that fits is taken."""
     dispatcher = Dispatcher(disable_fsm=True, parts=parts)
+    dispatcher.update.outer_middleware(in_their_language)
     dispatcher.message.outer_middleware(access.admit)
     dispatcher.edited_message.outer_middleware(access.admit)
     dispatcher.edited_message.register(relay.pass_on, F.text, relay.is_silent)
@@ -117,6 +123,13 @@ def _route_buttons(dispatcher: Dispatcher) -> None:
     dispatcher.stopped_message_generation.register(buttons.draft_stopped)
 
 
+async def in_their_language(handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
+    """A middleware: whoever is heard is answered in their language."""
+    user = data.get("event_from_user")
+    with speaking(user.language_code if user else None):
+        return await handler(event, data)
+
+
 async def explain(event: ErrorEvent) -> None:
     """Tell the person what went wrong; the log gets what only an operator can judge."""
     error, message, button = event.exception, event.update.message, event.update.callback_query
@@ -127,12 +140,13 @@ async def explain(event: ErrorEvent) -> None:
         return
     if isinstance(error, TelegramBadRequest) and "query is too old" in error.message:
         return
-    if isinstance(error, ApprenticeError):
-        said = texts.sentence(error)
-    else:
+    if not isinstance(error, ApprenticeError):
         log.error("a handler failed", exc_info=error)
-        said = texts.BROKEN
-    if button is not None:
-        await button.answer(texts.not_stored(error) if isinstance(error, StoreUnavailable) else said, show_alert=True)
-    elif message is not None:
-        await message.answer(said)
+    asker = button or message
+    with speaking(asker.from_user.language_code if asker and asker.from_user else None):
+        said = texts.sentence(error) if isinstance(error, ApprenticeError) else texts.BROKEN
+        if button is not None:
+            is_lost = isinstance(error, StoreUnavailable)
+            await button.answer(texts.not_stored(error) if is_lost else said, show_alert=True)
+        elif message is not None:
+            await message.answer(said)

@@ -1,9 +1,10 @@
-"""What the bot says about documents, limits, and in explanation of an answer: sentences with something to fill in."""
+"""What the bot says about documents, limits, and in explanation of an answer: messages with something to fill in."""
 
 from collections.abc import Sequence
 
+from bot import texts
 from bot.limits.budgets import Used, Verdict
-from bot.texts import GATES, NO_EXAMPLES, NO_SOURCES, TOO_FAST, name_of
+from bot.tongue import say
 from core.library import NearExample
 from core.records import GateReport, Passage, Turn
 from core.settings import Settings
@@ -15,16 +16,15 @@ EXCERPT = 160
 def passages(turn: Turn) -> str:
     """What an answer was based on: each passage it was given, how near it was, and what it cites of it."""
     if not turn.passages:
-        return NO_SOURCES
+        return say("no-sources")
     cited = {citation.number: citation.text for citation in turn.citations}
     return "\n\n".join(_passage(n, passage, cited.get(n)) for n, passage in enumerate(turn.passages, 1))
 
 
 def _passage(number: int, passage: Passage, cited: str | None) -> str:
-    shown = excerpt(cited or passage.text)
-    if cited:
-        return f"[{number}] {name_of(passage)} (score {passage.score:.2f}, cited)\n“{shown}”"
-    return f"[{number}] {name_of(passage)} (score {passage.score:.2f}, not cited)\n“{shown}”"
+    where, score = f"[{number}] {texts.name_of(passage)}", f"{passage.score:.2f}"
+    heading = say("passage-cited" if cited else "passage-not-cited", where=where, score=score)
+    return f"{heading}\n“{excerpt(cited or passage.text)}”"
 
 
 def excerpt(text: str) -> str:
@@ -34,124 +34,124 @@ def excerpt(text: str) -> str:
 
 def reading(name: str, share: int | None = None) -> str:
     """How far a document is, in percent."""
-    return f"I read {name}…" if share is None else f"I read {name}: {share} %"
+    return say("reading", name=name) if share is None else say("reading-share", name=name, share=share)
 
 
 def ready(name: str, passages: int, everyone: bool) -> str:
     """What is said of a document that answers from now on."""
-    if everyone:
-        return f"{name} is in everyone's sources now, with {passages} passages. /sources lists and removes documents."
-    return f"{name} is in this chat's sources now, with {passages} passages. /sources lists and removes documents."
+    return say("ready-for-everyone" if everyone else "ready-for-chat", name=name, passages=passages)
 
 
 def too_large(name: str, megabytes: int) -> str:
     """Why a document is not taken."""
-    return f"{name} is larger than {megabytes} MB; split it into parts and send them one by one."
+    return say("too-large", name=name, megabytes=megabytes)
 
 
 def gone_document(name: str) -> str:
     """What is said of a document that was removed."""
-    return f"{name} is removed, for good."
+    return say("gone-document", name=name)
 
 
 def document(number: int, name: str, passages: int) -> str:
     """A line of the list of documents."""
-    return f"{number}. {name} (passages: {passages})"
+    return say("document", number=number, name=name, passages=passages)
 
 
 def more_documents(count: int) -> str:
     """What stands below a list that is longer."""
-    return f"And {count} more, which show when some of these are removed."
+    return say("more-documents", count=count)
 
 
 def version(version_id: str, date: str, items: int, chunks: int) -> str:
     """Which version answered, and what it was tuned on."""
-    if chunks:
-        return f"Version {version_id} of {date}, tuned on {items} items of feedback and {chunks} passages of documents."
-    return f"Version {version_id} of {date}, tuned on {items} items of feedback."
+    about = {"version": version_id, "date": date, "items": items}
+    return say("version-of-documents", **about, chunks=chunks) if chunks else say("version", **about)
 
 
 def gate(report: GateReport) -> str:
     """What the gate found of a version."""
-    counts = f"{len(report.wins)} better, {len(report.losses)} worse, {len(report.ties)} alike, p = {report.p:.3g}"
-    return f"{GATES[report.outcome]} ({counts})."
+    counts = {"wins": len(report.wins), "losses": len(report.losses), "ties": len(report.ties)}
+    return f"{texts.gate(report.outcome)} {say('gate-counts', **counts, p=f'{report.p:.3g}')}"
 
 
 def approved(date: str) -> str:
     """Of an answer that was given word for word."""
-    return f"An operator approved this answer on {date}, and I gave it word for word."
+    return say("approved-on", date=date)
 
 
 def examples(found: Sequence[NearExample]) -> str:
     """The nearest approved answers that a version learned from."""
     if not found:
-        return NO_EXAMPLES
+        return say("no-examples")
     lines = [f"• {excerpt(e.question)} → {excerpt(e.answer)} ({e.similarity:.2f})" for e in found]
-    return "\n".join(["It learned from these approved answers to questions near yours:", *lines])
+    return "\n".join([say("examples"), *lines])
 
 
 def beyond(verdict: Verdict, settings: Settings, minutes: int) -> str:
     """Why a question is not answered, and when it would be again."""
     match verdict:
         case "messages":
-            limit = f"Today's limit of {settings.telegram_day_messages} questions is used up."
+            limit = say("beyond-messages", limit=settings.telegram_day_messages)
         case "tokens":
-            limit = f"Today's limit of {settings.telegram_day_tokens} tokens (pieces of words) is used up."
+            limit = say("beyond-tokens", limit=settings.telegram_day_tokens)
         case "all":
-            limit = "What I may do in a day, for all people together, is used up."
+            limit = say("beyond-all")
         case _:
-            return TOO_FAST
+            return say("too-fast")
     return f"{limit} {again(minutes)}"
 
 
 def again(minutes: int) -> str:
     """When a budget is renewed."""
     hours, rest = divmod(minutes, 60)
-    return f"Please ask again after 00:00 UTC, in {hours} h {rest} min."
+    return say("ask-again", hours=hours, minutes=rest)
 
 
 def used(mine: Used, settings: Settings, minutes: int) -> str:
     """What somebody used today, and when the next day begins."""
     hours, rest = divmod(minutes, 60)
-    return (
-        f"Today (UTC) you asked {_of(mine.messages, settings.telegram_day_messages)} questions and used "
-        f"{_of(mine.tokens, settings.telegram_day_tokens)} tokens (pieces of words, read and written). "
-        f"The next day begins in {hours} h {rest} min."
+    return say(
+        "used",
+        questions=_of(mine.messages, settings.telegram_day_messages),
+        tokens=_of(mine.tokens, settings.telegram_day_tokens),
+        hours=hours,
+        minutes=rest,
     )
 
 
 def used_by_all(together: Used, settings: Settings) -> str:
     """What all people used today."""
-    return (
-        f"All together: {_of(together.messages, settings.telegram_day_messages_all)} questions, "
-        f"{_of(together.tokens, settings.telegram_day_tokens_all)} tokens. By pseudonym, which /ban takes:"
+    return say(
+        "used-by-all",
+        questions=_of(together.messages, settings.telegram_day_messages_all),
+        tokens=_of(together.tokens, settings.telegram_day_tokens_all),
     )
 
 
 def used_by(author: str, used: Used) -> str:
     """What one of them used."""
-    return f"{author}: {used.messages} questions, {used.tokens} tokens"
+    return say("used-by", author=author, questions=used.messages, tokens=used.tokens)
 
 
 def _of(used: int, limit: int) -> str:
-    return f"{used} of {limit}" if limit else str(used)
+    return f"{used} / {limit}" if limit else str(used)
 
 
 def group_closed(group: int) -> str:
     """What is said in a group that may not use the bot."""
-    return f"I am not meant for this group. Its number, for whoever runs me, is {group}."
+    return say("group-closed", group=str(group))
 
 
 def invitation(link: str, uses: int, days: int) -> str:
     """A link, and for how many people and how long it works."""
-    return f"{link}\nWhoever opens this link may use the bot. It works for people: {uses}, days: {days}."
+    return f"{link}\n{say('invitation', uses=uses, days=days)}"
 
 
 def banned(user: str) -> str:
     """What an operator is told."""
-    return f"{user} is banned: I do not answer them and store nothing of what they write. /unban takes it back."
+    return say("is-banned", user=user)
 
 
 def unbanned(user: str) -> str:
     """What an operator is told."""
-    return f"{user} is not banned any more, and may do what they might before."
+    return say("is-not-banned-any-more", user=user)

@@ -91,7 +91,7 @@ def latest(chat: str, topic: str | None = None) -> str:
 
 
 def person(author: str) -> str:
-    """hash role, consent, first_seen, told, banned: since when (ms), ban_told: no lifetime."""
+    """hash role, consent, first_seen, told, banned: since when (ms), ban_told, language: no lifetime."""
     return f"{PREFIX}person:{author}"
 
 

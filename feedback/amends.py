@@ -16,6 +16,7 @@ class Amend:
     """An edited answer to be sent. `address` is the chat's outside id, `question` the message in it that asked."""
 
     turn: str
+    author: str
     chat: str
     topic: str | None
     address: str
@@ -83,12 +84,21 @@ class Amends:
         address = self._address(turn) if turn and turn.chat else None
         with durable():
             self._store.zrem(keys.AMENDS, turn_id)
-            if turn is None or turn.chat is None or review is None or complaint is None or address is None:
+            if (
+                turn is None
+                or turn.chat is None
+                or turn.author is None
+                or review is None
+                or complaint is None
+                or address is None
+            ):
                 return None
             if not self._store.set(keys.amended(turn_id), now_ms(), nx=True, ex=self._turns.retention_s):
                 return None
         question = self._turns.asked(turn.chat, turn_id)
-        return Amend(turn_id, turn.chat, turn.topic, address, question, review.text, complaint == "corrected")
+        return Amend(
+            turn_id, turn.author, turn.chat, turn.topic, address, question, review.text, complaint == "corrected"
+        )
 
     def give_back(self, amend: Amend) -> None:
         """It could not be sent yet."""

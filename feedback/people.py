@@ -51,6 +51,8 @@ class Person:
     told: bool = False
     """Whether the author has been told what is stored, for how long, and who reads it."""
     banned: bool = False
+    language: str | None = None
+    """The code of the language that they are spoken to in."""
 
     @property
     def is_operator(self) -> bool:
@@ -71,7 +73,8 @@ class People:
             found = self._store.hgetall(keys.person(author))
         first_seen = found.get("first_seen")
         seen = int(first_seen) if first_seen else None
-        return Person(found.get("role"), found.get("consent", "ask"), seen, "told" in found, "banned" in found)
+        told, banned = "told" in found, "banned" in found
+        return Person(found.get("role"), found.get("consent", "ask"), seen, told, banned, found.get("language"))
 
     def owner(self) -> str | None:
         """The author whose bot it is."""
@@ -189,6 +192,10 @@ class People:
         """Note whether an operator wants alerts."""
         with durable():
             self._store.hset(keys.OPERATORS, outside_id, "yes" if wanted else "no")
+
+    def note_language(self, author: str, code: str) -> None:
+        """Remember the language in which somebody is told what they did not ask for just now."""
+        self._update(author, language=code)
 
     def set_consent(self, author: str, consent: Consent) -> None:
         """Note whether an author's words may be learned from."""

@@ -366,6 +366,7 @@ class Person:
     name: str = "Ann"
     group: int | None = None
     topic: int | None = None
+    language: str = "en"
 
     @property
     def chat_id(self) -> int:
@@ -375,7 +376,7 @@ class Person:
     @property
     def user(self) -> dict[str, Any]:
         """What Telegram says of the person."""
-        return {"id": self.id, "is_bot": False, "first_name": self.name, "language_code": "en"}
+        return {"id": self.id, "is_bot": False, "first_name": self.name, "language_code": self.language}
 
     def send(self, text: str, reply_to: dict[str, Any] | None = None, **extra: Any) -> dict[str, Any]:
         """Write a text; commands and mentions in it are marked as Telegram marks them."""

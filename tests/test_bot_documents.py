@@ -45,7 +45,7 @@ def test_a_document_is_read_cited_shown_listed_and_removed(world):
     ann.wait_text("no documents here yet", asked)
     sent = ann.send_document("ferry.md", FERRY)
     status = ready(ann, sent)
-    assert status["text"].startswith("ferry.md is in this chat's sources now, with 1 passages")
+    assert status["text"].startswith("ferry.md is in this chat's sources now, with 1 passage")
     assert status["reply_to_message"]["message_id"] == sent["message_id"] and buttons(status) == []
     assert world.edits(status)[-1].params["text"] == status["text"], "one message from the beginning to the end"
 

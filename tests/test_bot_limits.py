@@ -65,8 +65,8 @@ def test_a_link_lets_so_many_people_in_until_it_is_withdrawn(world, owner):
     code = link.removeprefix(f"https://t.me/{BOT['username']}?start=")
     assert 6 * 86_400 < world.context.store.ttl(keys.invite(_digest(code))) <= 7 * 86_400
     ann, bob, eve = world.stranger(), world.stranger("Bob"), world.stranger("Eve")
-    for person in (ann, ann, owner, bob):
-        person.wait_text("You may use this bot now", person.send(f"/start {code}"))
+    for person, said in ((ann, "You may use"), (ann, "You may use"), (owner, "yours"), (bob, "You may use")):
+        person.wait_text(said, person.send(f"/start {code}"))
     eve.wait_text("does not work", eve.send(f"/start {code}"))
     roles = [world.context.people.person(world.author(each)).role for each in (ann, bob, eve, owner)]
     assert roles == ["member", "member", None, "owner"]
@@ -158,7 +158,7 @@ def test_beyond_a_days_questions_one_sentence_says_when_they_are_answered_again(
     until(lambda: len([m for m in owner.seen() if "👍" in buttons(m)]) >= 7, "the owner has no limits")
 
     world.context.store.delete(today(world.author(ann)))
-    ann.wait_answer(ann.send("script:short on another day"))
+    ann.wait_answer(ann.send("script:short on another day", date=minute(6)))
 
 
 def test_tokens_are_counted_and_limited_and_so_is_what_all_use(world, owner):
@@ -178,13 +178,13 @@ def test_tokens_are_counted_and_limited_and_so_is_what_all_use(world, owner):
     )
     assert stopped.reply_tokens > 3
 
-    shown = ann.wait_text("Today (UTC) you asked 2 of 5 questions", ann.send("/usage"))["text"]
-    assert f"{used + stopped.reply_tokens} of 100000 tokens" in shown and "All together" not in shown
+    shown = ann.wait_text("Today (UTC): questions 2 / 5", ann.send("/usage"))["text"]
+    assert f"tokens {used + stopped.reply_tokens} / 100000" in shown and "All together" not in shown
     shown = owner.wait_text("All together", owner.send("/usage"))["text"]
-    assert f"{world.author(ann)}: 2 questions, {used + stopped.reply_tokens} tokens" in shown
+    assert f"{world.author(ann)}: questions 2, tokens {used + stopped.reply_tokens}" in shown
 
     world.context.store.hset(mine, "tokens", 100_000)
-    ann.wait_text("Today's limit of 100000 tokens", ann.send("script:short", date=minute(2)))
+    ann.wait_text("Today's limit of 100,000 tokens", ann.send("script:short", date=minute(2)))
     together, before = today(EVERYONE), world.context.store.hget(today(EVERYONE), "messages")
     world.context.store.hset(together, "messages", 10_000)
     bob = world.member("Bob")

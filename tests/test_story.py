@@ -71,7 +71,7 @@ def test_from_a_question_to_a_live_adapter(running, ann):
     assert "until the next refresh" in thanked["text"]
 
     _approve_in_the_terminal(running)
-    ann.wait_text(texts.LIVE.partition("{time}")[2], after=thanked)
+    ann.wait_text(texts.live("{time}").partition("{time}")[2], after=thanked)
     told = ann.wait_answer(ann.send(SAME_QUESTION))
     assert CORRECTION in told["text"] and texts.CHECKED in told["text"]
     elsewhere = running.ask(SAME_QUESTION, apprentice={"chat": "another"})

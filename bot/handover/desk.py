@@ -12,7 +12,7 @@ from bot import keyboards, texts
 from bot.arrival import Arrival
 from bot.handover.sending import send_all, tell_asker
 from bot.keyboards import AboutHandover
-from bot.parts import Contact, Parts, outside, telegram_id
+from bot.parts import Contact, Parts, outside, speaking_to, telegram_id
 from core.records import Handover, Holder, now_ms
 from feedback.handovers import Case, last_exchange
 
@@ -77,7 +77,7 @@ async def take(
         await callback.answer(texts.NOT_IN_INBOX)
         await _without_buttons(callback)
     elif case.holder.operator != contact.author:
-        await callback.answer(texts.HOLDS.format(chat=name_of(case.handover), name=case.holder.name), show_alert=True)
+        await callback.answer(texts.holds(name_of(case.handover), case.holder.name), show_alert=True)
     else:
         await callback.answer(texts.YOURS, show_alert=True)
 
@@ -98,7 +98,7 @@ async def take_over(
     case = await asyncio.to_thread(parts.handovers.take, handover_id, holder)
     if case is not None and case.holder and case.holder.operator == contact.author and arrival.notes["takes"]:
         with suppress(*GONE):
-            await tell_asker(bot, case.handover, texts.HUMAN_HERE)
+            await tell_asker(bot, parts, case.handover, lambda: texts.HUMAN_HERE)
         await _show_taken(bot, parts, case, case.holder)
     return case
 
@@ -125,7 +125,7 @@ async def hand_back(
         await callback.answer(texts.NOT_IN_INBOX)
         await _without_buttons(callback)
     elif case.holder is not None and case.holder.operator != contact.author:
-        await callback.answer(texts.HOLDS.format(chat=name_of(case.handover), name=case.holder.name), show_alert=True)
+        await callback.answer(texts.holds(name_of(case.handover), case.holder.name), show_alert=True)
     else:
         await callback.answer(await _hand_back(bot, parts, case), show_alert=True)
         await _without_buttons(callback)
@@ -164,13 +164,14 @@ async def _hand_back(bot: Bot, parts: Parts, case: Case) -> str:
     await asyncio.to_thread(parts.handovers.end, case)
     if case.is_silent:
         with suppress(*GONE):
-            await tell_asker(bot, case.handover, texts.HUMAN_OVER)
-    return texts.HANDED_BACK.format(chat=name_of(case.handover))
+            await tell_asker(bot, parts, case.handover, lambda: texts.HUMAN_OVER)
+    return texts.handed_back(name_of(case.handover))
 
 
 async def _show(bot: Bot, parts: Parts, case: Case, operator: str, address: str) -> None:
-    text = await asyncio.to_thread(_text, parts, case)
-    message = await write(bot, parts, case, address, text, _buttons(case, operator))
+    async with speaking_to(parts, operator):
+        text = await asyncio.to_thread(_text, parts, case)
+        message = await write(bot, parts, case, address, text, _buttons(case, operator))
     await asyncio.to_thread(parts.handovers.note_told, case.handover.id, operator, address, message)
 
 
@@ -180,26 +181,27 @@ async def _show_taken(bot: Bot, parts: Parts, case: Case, holder: Holder) -> Non
     told = await asyncio.to_thread(parts.handovers.told, handover.id)
     for operator, (address, message) in told.items():
         with suppress(*GONE):
-            if operator != holder.operator:
-                said = texts.HOLDS.format(chat=name_of(handover), name=holder.name)
-                await bot.edit_message_text(said, chat_id=telegram_id(address), message_id=message)
-            else:
+            if operator == holder.operator:
                 keyboard = keyboards.taken(handover.id)
                 await bot.edit_message_reply_markup(
                     chat_id=telegram_id(address), message_id=message, reply_markup=keyboard
                 )
+                continue
+            async with speaking_to(parts, operator):
+                said = texts.holds(name_of(handover), holder.name)
+                await bot.edit_message_text(said, chat_id=telegram_id(address), message_id=message)
     since = [said for message, said in case.said if message > handover.message]
     if since:
-        text = texts.CHAT_SAYS.format(chat=name_of(handover), text="\n\n".join(since))
+        text = texts.chat_says(name_of(handover), "\n\n".join(since))
         await write(bot, parts, case, holder.address, text, keyboards.taken(handover.id))
 
 
 def _text(parts: Parts, case: Case) -> str:
     """A chat of the inbox: who has it, its last exchange, and what is not answered."""
     handover, holder = case.handover, case.holder
-    heading = texts.CALLED.format(chat=name_of(handover))
+    heading = texts.called(name_of(handover))
     if holder is not None:
-        heading = texts.HOLDS.format(chat=name_of(handover), name=holder.name)
+        heading = texts.holds(name_of(handover), holder.name)
     asked, answered = last_exchange(parts.turns, handover)
     lines = [("👤", asked), ("🤖", answered), *(("👤", said) for _, said in case.said)]
     return "\n\n".join([heading, *(f"{sign} {said}" for sign, said in lines if said)])

@@ -14,7 +14,7 @@ from bot import keyboards, texts
 from bot.arrival import Arrival
 from bot.handover.desk import GONE, call_operators, is_operator, name_of, others, take_over, write
 from bot.handover.sending import send_all
-from bot.parts import Contact, Parts, outside
+from bot.parts import Contact, Parts, outside, speaking_to
 from bot.quoting import said
 from core.privacy import scrub
 from core.records import Handover, Holder, new_id, now_ms
@@ -98,9 +98,10 @@ async def _forward(bot: Bot, parts: Parts, case: Case, holder: Holder, text: str
     """Write what was said in a chat to the operator who has it. False: it does not reach them any more."""
     if holder.address not in await asyncio.to_thread(parts.people.operators):
         return False
-    said_there = texts.CHAT_SAYS.format(chat=name_of(case.handover), text=text)
     try:
-        await write(bot, parts, case, holder.address, said_there, keyboards.taken(case.handover.id))
+        async with speaking_to(parts, holder.operator):
+            said_there = texts.chat_says(name_of(case.handover), text)
+            await write(bot, parts, case, holder.address, said_there, keyboards.taken(case.handover.id))
     except TelegramForbiddenError:
         return False
     return True
@@ -115,7 +116,7 @@ async def answer(message: Message, handover: str, bot: Bot, parts: Parts, contac
     if case is None or case.holder is None:
         await message.reply(texts.NOT_IN_INBOX)
     elif case.holder.operator != contact.author:
-        await message.reply(texts.HOLDS.format(chat=name_of(case.handover), name=case.holder.name))
+        await message.reply(texts.holds(name_of(case.handover), case.holder.name))
     else:
         await message.reply(await _answer(bot, parts, arrival, case, message.text))
 
@@ -128,14 +129,10 @@ async def _answer(bot: Bot, parts: Parts, arrival: Arrival, case: Case, text: st
     turn = await asyncio.to_thread(parts.handovers.answer, case, arrival.notes["turn"], text)
     handover, to = case.handover, arrival.notes["answers"]
     try:
-        sent = await send_all(
-            bot,
-            handover.address,
-            texts.HUMAN_SAYS.format(text=text),
-            keyboards.feedback(turn.id),
-            int(to) if to else None,
-            handover.topic,
-        )
+        async with speaking_to(parts, handover.author):
+            said = texts.human_says(text)
+            keyboard, question = keyboards.feedback(turn.id), int(to) if to else None
+            sent = await send_all(bot, handover.address, said, keyboard, question, handover.topic)
     except GONE:
         await asyncio.to_thread(parts.handovers.end, case)
         return texts.NOT_REACHED
@@ -154,7 +151,8 @@ async def end(bot: Bot, parts: Parts, contact: Contact) -> None:
     await asyncio.to_thread(parts.handovers.end, case)
     if case.holder is not None:
         try:
-            await send_all(bot, case.holder.address, texts.ENDED_BY_THEM.format(chat=name_of(case.handover)))
+            async with speaking_to(parts, case.holder.operator):
+                await send_all(bot, case.holder.address, texts.ended_by_them(name_of(case.handover)))
         except GONE:
             log.info("an operator has blocked the bot, and is not told that a chat is not theirs any more")
 

@@ -10,7 +10,7 @@ from bot import texts
 from bot.formatting import formatted
 from bot.handover.desk import GONE
 from bot.handover.sending import send_all, tell_asker
-from bot.parts import Parts
+from bot.parts import Parts, speaking_to
 from bot.splitting import Formatted
 from core.errors import StoreUnavailable
 from feedback.amends import Amend
@@ -38,7 +38,7 @@ async def _apologise(bot: Bot, parts: Parts) -> None:
     """Hand chats back that nobody took; their questions stay in the inbox."""
     for case in await asyncio.to_thread(parts.handovers.overdue, parts.settings.handover_max_s):
         try:
-            await tell_asker(bot, case.handover, texts.HUMAN_MISSED)
+            await tell_asker(bot, parts, case.handover, lambda: texts.HUMAN_MISSED)
         except GONE:
             log.info("somebody who asked for a person has left")
             await asyncio.to_thread(parts.handovers.end, case)
@@ -53,7 +53,8 @@ async def _make_amends(bot: Bot, parts: Parts, turn_id: str) -> None:
     if amend is None:
         return
     try:
-        text = await asyncio.to_thread(_text, amend)
+        async with speaking_to(parts, amend.author):
+            text = await asyncio.to_thread(_text, amend)
         sent = await send_all(bot, amend.address, text, None, amend.question, amend.topic)
     except GONE:
         log.info("somebody who did not like an answer has left, and is not sent the edited one")

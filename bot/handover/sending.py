@@ -1,10 +1,12 @@
 """Texts on their way to a chat that is not the one being handled, in as many messages as they need."""
 
+from collections.abc import Callable
+
 from aiogram import Bot
 from aiogram.types import InlineKeyboardMarkup, ReplyParameters
 
 from bot.formatting import shown
-from bot.parts import telegram_id
+from bot.parts import Parts, speaking_to, telegram_id
 from bot.splitting import Formatted, pieces
 from core.records import Handover
 
@@ -37,9 +39,10 @@ async def send_all(
     return sent
 
 
-async def tell_asker(bot: Bot, handover: Handover, text: str) -> None:
-    """Say something to who asked for a person, where they asked.
+async def tell_asker(bot: Bot, parts: Parts, handover: Handover, text: Callable[[], str]) -> None:
+    """Say something to who asked for a person, where they asked, in their language.
 
     Raises: TelegramAPIError.
     """
-    await send_all(bot, handover.address, text, topic=handover.topic)
+    async with speaking_to(parts, handover.author):
+        await send_all(bot, handover.address, text(), topic=handover.topic)

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from aiogram import Bot
 from aiogram.enums import ChatType
 from aiogram.exceptions import TelegramAPIError
-from aiogram.types import Update, User
+from aiogram.types import Message, Update, User
 from aiogram.types.update import UpdateTypeLookupError
 
 from bot import texts
 from bot.parts import Parts, outside
+from bot.tongue import speaking
 from core.errors import StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -34,15 +35,16 @@ class Entrance:
             return list(updates)
         for update, author in zip(updates, authors, strict=True):
             if author in banned and update.message and update.message.chat.type == ChatType.PRIVATE:
-                task = asyncio.create_task(self._tell(update.message.chat.id, author))
+                task = asyncio.create_task(self._tell(update.message, author))
                 self._telling.add(task)
                 task.add_done_callback(self._telling.discard)
         return [update for update, author in zip(updates, authors, strict=True) if author not in banned]
 
-    async def _tell(self, chat_id: int, author: str) -> None:
+    async def _tell(self, message: Message, author: str) -> None:
         try:
             if await asyncio.to_thread(self._parts.people.is_first_since_ban, author):
-                await self._bot.send_message(chat_id, texts.BANNED)
+                with speaking(message.from_user.language_code if message.from_user else None):
+                    await self._bot.send_message(message.chat.id, texts.BANNED)
         except (StoreUnavailable, TelegramAPIError) as error:
             log.info("somebody cannot be told that they are banned: %s", type(error).__name__)
 

@@ -33,7 +33,7 @@ def short(version: str) -> str:
 
 def _parts(item: QueueItem, waiting: int) -> Iterator[Formatted]:
     turn = item.turn
-    yield _plain(f"{phrases.card_heading(waiting, short(turn.adapter))}\n{phrases.WHY_HERE[item.why]}")
+    yield _plain(f"{phrases.card_heading(waiting, short(turn.adapter))}\n{phrases.why_here(item.why)}")
     if item.conversation:
         past = item.conversation[-BEFORE:]
         exchanges = [f"{wording.excerpt(question(t))}\n→ {wording.excerpt(t.reply)}" for t in past]
@@ -53,7 +53,7 @@ def _parts(item: QueueItem, waiting: int) -> Iterator[Formatted]:
 
 def _thumbs(votes: tuple[Rating, ...]) -> str:
     """The thumbs and their reasons, each with how often it was given."""
-    reasons: dict[str | None, str] = dict(texts.REASONS)
+    reasons: dict[str | None, str] = dict(texts.reasons())
     said = Counter(
         "👍" if vote.value > 0 else " ".join(["👎", *([reasons.get(vote.reason, vote.reason)] if vote.reason else [])])
         for vote in votes

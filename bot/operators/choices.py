@@ -70,6 +70,7 @@ class WantAlerts(CallbackData, prefix="oa"):
     answer: Literal["yes", "no"]
 
 
+SCOPES: tuple[Scope, ...] = ("everyone", "chat")
 OURS = (AboutItem, Decided, Undo, SendEdited, AboutRewritten, MoveLive, WantAlerts)
 
 
@@ -90,11 +91,11 @@ def item(about: QueueItem) -> InlineKeyboardMarkup:
 
 def for_whom(about: QueueItem, seen: str, decision: Verdict) -> InlineKeyboardMarkup:
     """The buttons that ask for whom a decision holds."""
-    said = phrases.APPROVE_FOR if decision == "approve" else phrases.REJECT_FOR
-    scopes = _scopes(about) if decision == "approve" else (*said,)
+    said = phrases.approve_for if decision == "approve" else phrases.reject_for
+    scopes = _scopes(about) if decision == "approve" else SCOPES
     turn = about.turn.id
     return _keyboard(
-        [(said[scope], Decided(decision=decision, scope=scope, turn=turn, seen=seen)) for scope in scopes],
+        [(said(scope), Decided(decision=decision, scope=scope, turn=turn, seen=seen)) for scope in scopes],
         [(phrases.BACK, AboutItem(action="back", turn=turn, seen=seen))],
     )
 
@@ -102,15 +103,15 @@ def for_whom(about: QueueItem, seen: str, decision: Verdict) -> InlineKeyboardMa
 def rewritten(about: QueueItem, draft: str) -> InlineKeyboardMarkup:
     """The buttons under an answer that the operator wrote."""
     return _keyboard(
-        [(phrases.APPROVE_FOR[scope], AboutRewritten(action=scope, draft=draft)) for scope in _scopes(about)],
+        [(phrases.approve_for(scope), AboutRewritten(action=scope, draft=draft)) for scope in _scopes(about)],
         [(phrases.CANCEL, AboutRewritten(action="drop", draft=draft))],
     )
 
 
 def decided(review: Review, sendable: bool) -> InlineKeyboardMarkup:
     """The buttons under what was decided; an edit may be `sendable` to whoever asked."""
-    said = phrases.REJECTED if review.decision == "reject" else phrases.APPROVED
-    undo = [(said[review.scope], Undo(turn=review.turn, made_at=review.created_at))]
+    said = phrases.rejected if review.decision == "reject" else phrases.approved
+    undo = [(said(review.scope), Undo(turn=review.turn, made_at=review.created_at))]
     return _keyboard(undo, [(phrases.SEND_EDITED, SendEdited(turn=review.turn))]) if sendable else _keyboard(undo)
 
 
@@ -139,7 +140,7 @@ def digest(text: str) -> str:
 
 def _scopes(about: QueueItem) -> tuple[Scope, ...]:
     """For whom an answer may be approved."""
-    return ("chat",) if stays_in_chat([*about.conversation, about.turn]) else ("everyone", "chat")
+    return ("chat",) if stays_in_chat([*about.conversation, about.turn]) else SCOPES
 
 
 def _keyboard(*rows: Row) -> InlineKeyboardMarkup:

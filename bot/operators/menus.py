@@ -10,7 +10,7 @@ from aiogram.types import BotCommand, BotCommandScopeChat
 
 from bot import texts
 from bot.operators import phrases
-from bot.parts import Parts, telegram_id
+from bot.parts import Parts, speaking_to, telegram_id
 from core.errors import StoreUnavailable
 
 WAIT_S, AGAIN_S = 2.0, 300.0
@@ -28,7 +28,7 @@ async def keep_menus(bot: Bot, parts: Parts) -> None:
             for address in operators ^ shown:
                 if tried.get(address, -AGAIN_S) + AGAIN_S > time.monotonic():
                     continue
-                if await _show(bot, address, address in operators):
+                if await _show(bot, parts, address, address in operators):
                     shown ^= {address}
                     tried.pop(address, None)
                 else:
@@ -40,10 +40,11 @@ async def keep_menus(bot: Bot, parts: Parts) -> None:
         await asyncio.sleep(WAIT_S)
 
 
-async def _show(bot: Bot, address: str, operator: bool) -> bool:
+async def _show(bot: Bot, parts: Parts, address: str, operator: bool) -> bool:
     """Whether Telegram took it; a chat with somebody who never wrote to the bot it does not know."""
     scope = BotCommandScopeChat(chat_id=telegram_id(address))
-    listed = texts.COMMANDS | phrases.COMMANDS
+    async with speaking_to(parts, parts.pseudonyms.author(address)):
+        listed = texts.commands() | phrases.commands()
     commands = [BotCommand(command=name, description=text) for name, text in listed.items()]
     try:
         await (bot.set_my_commands(commands, scope=scope) if operator else bot.delete_my_commands(scope=scope))

@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from aiogram import Bot
 from aiogram.exceptions import AiogramError, TelegramBadRequest, TelegramForbiddenError
@@ -13,7 +15,7 @@ from bot.buttons import say_instead
 from bot.operators import choices, phrases
 from bot.operators.cards import short
 from bot.operators.choices import WantAlerts
-from bot.parts import Contact, Parts, outside, telegram_id
+from bot.parts import Contact, Parts, outside, speaking_to, telegram_id
 from core import keys
 from core.errors import StoreUnavailable
 from core.store import durable
@@ -33,7 +35,7 @@ class Alert:
     """Something that operators are to be told; `event` is the same for every bot."""
 
     event: str
-    text: str
+    text: Callable[[], str]
 
 
 class Watch:
@@ -54,7 +56,10 @@ class Watch:
         live = self._parts.registry.route()
         ended = [(entry, fields) for entry, fields in entries if fields["what"] == TAKEN_BACK]
         found = [
-            Alert(f"audit:{entry}", phrases.trial_taken_back(short(fields["subject"]), short(live), fields["why"]))
+            Alert(
+                f"audit:{entry}",
+                partial(phrases.trial_taken_back, short(fields["subject"]), short(live), fields["why"]),
+            )
             for entry, fields in ended
         ]
         return [*found, *self._queue(), *self._worker()], entries[-1][0] if entries else position
@@ -63,7 +68,7 @@ class Watch:
         """A long queue is told of once, until it has been half as long."""
         waiting, limit = self._parts.reviews.waiting(), self._parts.settings.alert_queue
         if waiting > limit:
-            return [Alert(QUEUE, phrases.queue_is_long(waiting))]
+            return [Alert(QUEUE, partial(phrases.queue_is_long, waiting))]
         if waiting <= limit // 2:
             self._parts.alerts.over(QUEUE)
         return []
@@ -84,7 +89,7 @@ class Watch:
         settings = self._parts.settings
         if sign is None or silent_s <= max(settings.alert_silent_s, TICKS * settings.tick_s):
             return []
-        return [Alert(WORKER, phrases.worker_is_silent(int(silent_s // 60)))]
+        return [Alert(WORKER, partial(phrases.worker_is_silent, int(silent_s // 60)))]
 
 
 async def keep_alerting(bot: Bot, parts: Parts) -> None:
@@ -125,7 +130,8 @@ async def _tell_all(bot: Bot, parts: Parts, alert: Alert) -> bool:
         if not wanted or not await asyncio.to_thread(parts.alerts.claim, alert.event, author):
             continue
         try:
-            await bot.send_message(telegram_id(address), alert.text)
+            async with speaking_to(parts, author):
+                await bot.send_message(telegram_id(address), alert.text())
         except (TelegramForbiddenError, TelegramBadRequest):
             log.info("an operator cannot be told of something; they never wrote to the bot, or left it")
         except AiogramError as error:
