@@ -115,7 +115,7 @@ def _one(data: Path, size: Size, seed: int, say: Say) -> dict[str, Any]:
 
 def _apprentice(folder: Path, stream: Sequence[Batch], size: Size, say: Say) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
-    accuracies, costs, outcomes = [], [], []
+    accuracies, costs, outcomes, trainings = [], [], [], []
     settings = {
         "APPRENTICE_REFRESH_MIN_ITEMS": "100000",
         "APPRENTICE_RESERVOIR_MAX_ITEMS": str(max(100, size.reservoir)),
@@ -129,6 +129,9 @@ def _apprentice(folder: Path, stream: Sequence[Batch], size: Size, say: Say) -> 
             said = running.command("refresh", "--now").strip().splitlines()
             costs.append(round(time.monotonic() - began, 1))
             outcomes.append(said[-1])
+            (newest, *_) = json.loads(running.command("adapters", "list", "--json"))
+            manifest = json.loads(running.command("adapters", "show", newest["id"], "--json"))["manifest"]
+            trainings.append(manifest["hyperparameters"] | {"items": len(manifest["sources"])})
             running.wait("serving follows", lambda: running.live() is not None, 60)
             accuracies.append([accuracy(running, ask) for _, ask in stream])
             say(f"apprentice, refresh {number + 1}: {shown(accuracies[-1])} in {costs[-1]:.0f} s; {said[-1]}")
@@ -143,4 +146,5 @@ def _apprentice(folder: Path, stream: Sequence[Batch], size: Size, say: Say) -> 
         "with_retrieval": sum(with_retrieval) / len(with_retrieval),
         "refresh_s": costs,
         "outcomes": outcomes,
+        "trainings": trainings,
     }
