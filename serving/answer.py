@@ -125,7 +125,7 @@ class Answerer:
         async with AsyncExitStack() as places:
             generation = None
             async with self._follower.routed(question.model, question.chat) as version:
-                found = await self._knowledge.find(question.messages, question.chat) if question.retrieval else Found()
+                found = await self._find(question, version)
                 renderer = self._follower.renderer(version)
                 prompt = await self._render(renderer, question.messages, found)
                 found = found.limited_to(prompt.passages)
@@ -136,6 +136,11 @@ class Answerer:
             async with aclosing(self._tell(turn, started, found, generation)) as events:
                 async for event in events:
                     yield event
+
+    async def _find(self, question: Question, version: str) -> Found:
+        if not question.retrieval:
+            return Found()
+        return await self._knowledge.find(question.messages, question.chat, self._follower.learned(version))
 
     async def _tell(
         self, turn: Turn, started: Started, found: Found, generation: AsyncIterator[Delta] | None

@@ -58,6 +58,7 @@ class Follower:
         self._refused: dict[str, _Refusal] = {}
         self._retry_at: dict[str, float] = {}
         self._renderers = {BASE: renderer}
+        self._learned: dict[str, frozenset[str]] = {BASE: frozenset()}
         self._beat_due = 0.0
         self._held: Counter[str] = Counter()
         self._leaving: frozenset[str] = frozenset()
@@ -89,6 +90,10 @@ class Follower:
     def renderer(self, version: str) -> Renderer:
         """What renders prompts as an installed version was tuned on."""
         return self._renderers[version]
+
+    def learned(self, version: str) -> frozenset[str]:
+        """The turns that an installed version has learned from."""
+        return self._learned[version]
 
     @property
     def ready(self) -> bool:
@@ -210,6 +215,7 @@ class Follower:
             self._renderers[version] = renderer.at(manifest.prompt_identity)
         except InvalidInput as error:
             raise AdapterRefused(str(error)) from error
+        self._learned[version] = frozenset(manifest.sources)
         await self._engine.install(version, folder)
 
     def _retire(self, wanted: frozenset[str]) -> bool:

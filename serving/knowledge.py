@@ -58,9 +58,15 @@ class Knowledge:
         self._position = "0-0"
         self._lock = threading.Lock()
 
-    async def find(self, messages: Sequence[Message], chat: str | None) -> Found:
-        """What the last message of a conversation may be answered from."""
-        return await asyncio.to_thread(self._find, messages, chat)
+    async def find(
+        self, messages: Sequence[Message], chat: str | None, learned: Collection[str] = frozenset()
+    ) -> Found:
+        """What the last message of a conversation may be answered from, by a version that has learned these turns.
+
+        What was approved for a similar question is a source until it is learned. Then it is for the version to say if
+        it holds here too, except where there are documents: there every answer rests on sources.
+        """
+        return await asyncio.to_thread(self._find, messages, chat, learned)
 
     async def nearest(self, question: str, count: int, among: Collection[str]) -> list[tuple[ApprovedAnswer, float]]:
         """Of these turns, the answers approved for everyone whose questions are nearest, with their similarity."""
@@ -71,7 +77,7 @@ class Knowledge:
 
         return await asyncio.to_thread(look)
 
-    def _find(self, messages: Sequence[Message], chat: str | None) -> Found:
+    def _find(self, messages: Sequence[Message], chat: str | None, learned: Collection[str]) -> Found:
         asked = [m.content for m in messages if m.role == "user"]
         question, alone = asked[-1], len(asked) == 1 or stands_alone(asked[-1])
         if is_small_talk(question):
@@ -85,9 +91,10 @@ class Knowledge:
             return Found(question, declined=declined)
         searched = question if alone else f"{asked[-2]}\n{question}"
         passages = self._retriever.relevant(self._retriever.search(searched, chat))
-        if match is not None:
+        has_documents = self._retriever.has_documents(chat)
+        if match is not None and (has_documents or match.entry.turn not in learned):
             passages = [match.passage(), *passages]
-        notice = UNCHECKED if not passages and self._retriever.has_documents(chat) else ""
+        notice = UNCHECKED if not passages and has_documents else ""
         return Found(searched, tuple(passages), notice=notice)
 
     def _catch_up(self) -> None:

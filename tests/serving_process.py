@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -83,11 +84,12 @@ def identity(context: Context, base: Base) -> str:
     return f"r1-{base.tokenizer_hash[:16]}-{context.settings.prompt_tokens}"
 
 
-def publish(context: Context, base: Base, folder: Path) -> str:
-    """Publish a copy of a plain PEFT folder; the version's id."""
+def publish(context: Context, base: Base, folder: Path, sources: tuple[str, ...] = ()) -> str:
+    """Publish a copy of a plain PEFT folder, which has learned these turns; the version's id."""
     draft = context.registry.draft(folder.name)
     shutil.copytree(folder, draft, dirs_exist_ok=True)
-    manifest = describe(draft, base.name, base.hash, identity(context, base))
+    described = describe(draft, base.name, base.hash, identity(context, base))
+    manifest = replace(described, sources=sources, source_digests=("",) * len(sources))
     seal(draft, manifest)
     context.registry.publish(draft, manifest)
     return manifest.id

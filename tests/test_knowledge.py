@@ -12,7 +12,9 @@ from core.records import to_json
 from retrieval.grounding import NOTICE, QUOTES_HEADING
 from retrieval.ingest import ingest
 from retrieval.sentences import is_small_talk, stands_alone
-from tests.serving_process import serving
+from tests.adapter_files import write_lora
+from tests.serving_process import publish, serving
+from tests.waiting import until
 from training.hyperparameters import Hyperparameters
 from training.snapshot import Recipe, build
 from training.sources import Record
@@ -102,6 +104,23 @@ def test_an_approved_correction_answers_at_once_in_its_scope(ask, context):
     assert ask("Where can I leave my car during the concert?", chat="b")["origin"] == "model"
     context.reviews.decide(turn_id, "reject", "operator", why="it has moved")
     assert ask(other_words)["origin"] == "model"
+
+
+def test_a_similar_question_is_a_source_until_its_answer_is_learned(ask, documents, context, base, tmp_path, http):
+    asked = [{"role": "user", "content": "When do you open?"}]
+    similar = ask("When do you open on Saturdays?")["turn_id"]
+    context.reviews.decide(similar, "edit", "operator", "everyone", "At 9:30.")
+    adapters = [write_lora(tmp_path / f"{n}", base, n, strength=0.001) for n in (1, 2)]
+    knows, does_not = publish(context, base, adapters[0], (similar,)), publish(context, base, adapters[1])
+    until(lambda: {knows, does_not} <= {m["id"] for m in http.get("/v1/models").json()["data"]}, "they are installed")
+
+    def answered(version):
+        body = {"model": version, "messages": asked, "max_tokens": 24, "apprentice": {"chat": "a"}}
+        return http.post("/v1/chat/completions", json=body).json()["choices"][0]["message"]["content"]
+
+    assert "9:30" in answered(does_not) and "9:30" not in answered(knows)
+    documents(ferry=FERRY)
+    assert "9:30" in answered(knows), "with documents every answer rests on sources"
 
 
 def test_a_correction_made_in_a_conversation_is_remembered_where_its_question_stands_alone(ask, context):
