@@ -27,8 +27,8 @@ install: $(INSTALLED) ## Install everything into .venv, bundled models included 
 run: $(INSTALLED) ## Install what is missing, then start Apprentice; Ctrl-C stops it
 	@exec $(BIN)/apprentice up
 
-test: $(INSTALLED_DEV) ## Run the tests
-	@$(BIN)/python -m pytest
+test: $(INSTALLED_DEV) ## Run the tests, two files at a time: stories mostly wait
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-long: $(INSTALLED_DEV) ## Run the tests that take minutes
 	@$(BIN)/python -m pytest -m long

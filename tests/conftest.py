@@ -11,6 +11,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import pytest  # noqa: E402
 import redis  # noqa: E402
+from filelock import FileLock  # noqa: E402
 
 from core.identity import Pseudonyms  # noqa: E402
 from core.store import Store, connect  # noqa: E402
@@ -106,6 +107,12 @@ def base():
 @pytest.fixture(scope="session")
 def letters(base):
     """Two trained adapters, as PEFT saves them: one can only write "a a a ...", the other only "b b b ..."."""
+    with FileLock(CACHE / ".letters.lock"):
+        return {letter: trained_letter(base, letter) for letter in "ab"}
+
+
+def trained_letter(base, letter: str) -> Path:
+    """An adapter that can only write one letter, trained once and kept between runs."""
     import torch
 
     from adapters.base import load_tokenizer
@@ -118,22 +125,19 @@ def letters(base):
     from training.journal import Journal
     from training.train import Material, Means, train
 
+    folder = CACHE / f"only-{letter}-{base.hash[:12]}"
+    if folder.exists():
+        return folder
     renderer = Renderer(load_tokenizer(base), base.tokenizer_hash, 512)
-    questions = ["Tell me a story about ships.", "What is the capital of France?"]
-    folders = {}
-    for letter in "ab":
-        folder = CACHE / f"only-{letter}-{base.hash[:12]}"
-        if not folder.exists():
-            reply = tuple(renderer.reply_ids(" ".join(letter * 24))[:-1])
-            examples = []
-            for question in questions:
-                for chat in ([Message("user", question)], [Message("system", "Be brief."), Message("user", question)]):
-                    examples.append(Example(renderer.render(chat).ids, reply, ""))
-            how = Hyperparameters(rank=8, alpha=6, learning_rate=3e-3, epochs=12, batch=4)
-            draft, notes = CACHE / f".draft-only-{letter}", CACHE / "training"
-            with Journal(notes, letter, Settings(), resumes=False) as journal:
-                means = Means("cpu", torch.float32, draft, Checkpoints(notes, letter), journal)
-                train(base.folder, Material(examples), how, means, lambda stage, done, total: None)
-            draft.rename(folder)
-        folders[letter] = folder
-    return folders
+    reply = tuple(renderer.reply_ids(" ".join(letter * 24))[:-1])
+    examples = []
+    for question in ("Tell me a story about ships.", "What is the capital of France?"):
+        for chat in ([Message("user", question)], [Message("system", "Be brief."), Message("user", question)]):
+            examples.append(Example(renderer.render(chat).ids, reply, ""))
+    how = Hyperparameters(rank=8, alpha=6, learning_rate=3e-3, epochs=12, batch=4)
+    draft, notes = CACHE / f".draft-only-{letter}", CACHE / "training"
+    with Journal(notes, letter, Settings(), resumes=False) as journal:
+        means = Means("cpu", torch.float32, draft, Checkpoints(notes, letter), journal)
+        train(base.folder, Material(examples), how, means, lambda stage, done, total: None)
+    draft.rename(folder)
+    return folder
