@@ -25,7 +25,7 @@ def test_a_worker_that_falls_silent_is_told_of_once(valkey_url, store, tmp_path,
 
     def said(after_s: float) -> list[str]:
         clock[0] += after_s
-        return [alert.text for alert in watch.look()[0]]
+        return [alert.text() for alert in watch.look()[0]]
 
     assert said(10_000) == [], "no worker ever ran"
     store.hset(keys.WORKERS, "tick", now_ms() - 10 * DAY_MS)
