@@ -31,7 +31,7 @@ test: $(INSTALLED_DEV) ## Run the tests, two files at a time: stories mostly wai
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-long: $(INSTALLED_DEV) ## Run the tests that take minutes
-	@$(BIN)/python -m pytest -m long
+	@$(BIN)/python -m pytest -m long -n 2 --dist loadfile
 
 test-vllm: $(INSTALLED_DEV) $(INSTALLED_VLLM) ## Run the engine's tests against a real vLLM server (a CPU build, in .venv-vllm)
 	@$(BIN)/python -m pytest -m vllm

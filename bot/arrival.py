@@ -1,9 +1,11 @@
 """An update being handled: what is known of it, when its answer is to end, and what earlier attempts remembered."""
 
 import asyncio
+import json
 import logging
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiogram.types import Update
 
@@ -12,6 +14,9 @@ from core.errors import StoreUnavailable
 
 MAX_ATTEMPTS = 5
 """So often an update is begun; after that it is what kills the process."""
+
+NAMES = ("first_name", "last_name", "username", "title")
+"""What Telegram calls people and chats by."""
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +57,22 @@ class Arrival:
                 await asyncio.to_thread(self.ledger.note, self.taken.id, notes)
             except StoreUnavailable as error:
                 log.warning("how far an update is cannot be noted: %s", error)
+
+    async def name_nobody(self) -> None:
+        """Take names out of the stored update: it is still there when all else of a person is removed from the disk.
+
+        Raises: StoreUnavailable.
+        """
+        if self.taken is not None and self.ledger is not None:
+            await asyncio.to_thread(
+                self.ledger.keep_instead, self.taken.id, json.dumps(_nameless(json.loads(self.taken.update)))
+            )
+
+
+def _nameless(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: "-" if key in NAMES else _nameless(each) for key, each in value.items()}
+    return [_nameless(each) for each in value] if isinstance(value, list) else value
 
 
 HANDLED: ContextVar[Arrival | None] = ContextVar("handled", default=None)

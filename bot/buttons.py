@@ -60,6 +60,7 @@ async def forget(
     callback: CallbackQuery, callback_data: Forget, parts: Parts, contact: Contact, inbox: Inbox, arrival: Arrival
 ) -> None:
     """Remove all that is of the presser, or nothing; the message says when it is done."""
+    await arrival.name_nobody()
     if arrival.is_queued:
         await _forget(callback, parts, contact)
         return

@@ -140,6 +140,11 @@ class Ledger:
         with durable():
             self._store.hset(keys.update(self._bot, update_id), mapping=notes)
 
+    def keep_instead(self, update_id: str, update: str) -> None:
+        """Keep other words of an update, until it is done."""
+        with durable():
+            self._store.hset(keys.update(self._bot, update_id), "update", update)
+
     def is_first(self, what: str, lifetime_s: int, number: int) -> bool:
         """Whether an update is the first, within so long, for which something is to be said once."""
         key = keys.said_once(self._bot, what)

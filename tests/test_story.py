@@ -100,7 +100,7 @@ def _approve_in_the_terminal(running) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "apprentice", "feedback", "review"],
         env=running.environment,
-        input="a\ne\n",
+        input="a\ne\nn\n",
         capture_output=True,
         text=True,
         timeout=60,
