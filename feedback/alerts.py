@@ -13,10 +13,10 @@ class Alerts:
         self._store = store
 
     def position(self) -> str:
-        """The entry of the audit log until which everything was told; the present one, where nothing ever was."""
+        """The entry of the audit log until which everything was told; the newest one, where nothing ever was."""
         with durable():
-            seconds, micros = self._store.time()
-            now = f"{1000 * seconds + micros // 1000}-0"
+            newest = self._store.xrevrange(keys.AUDIT, count=1)
+            now = newest[0][0] if newest else "0-0"
             return self._store.set(keys.ALERTS_POSITION, now, nx=True, get=True) or now
 
     def advance(self, position: str) -> None:
