@@ -125,8 +125,8 @@ async def say_instead(callback: CallbackQuery, text: str, keyboard: InlineKeyboa
     await _edit(callback, lambda message: message.edit_text(text, reply_markup=keyboard))
 
 
-async def put_under(callback: CallbackQuery, keyboard: InlineKeyboardMarkup) -> None:
-    """Let the message that carried the button carry others, where it can still be edited."""
+async def put_under(callback: CallbackQuery, keyboard: InlineKeyboardMarkup | None) -> None:
+    """Let the message that carried the button carry others or none, where it can still be edited."""
     await _edit(callback, lambda message: message.edit_reply_markup(reply_markup=keyboard))
 
 

@@ -10,8 +10,8 @@ from aiogram.types import ReplyParameters
 from aiogram.utils.formatting import DateTime, Text
 
 from bot import texts
+from bot.beside import again_and_again
 from bot.parts import Parts, speaking_to, telegram_id
-from core.errors import StoreUnavailable
 from core.records import new_id, now_ms
 from feedback.thanks import Due, Heard
 
@@ -24,18 +24,17 @@ log = logging.getLogger(__name__)
 async def keep_thanking(bot: Bot, parts: Parts) -> None:
     """Listen for approvals, also those of while no bot ran, until cancelled. Several bots may listen side by side."""
     name, begun = new_id(), False
-    while True:
-        try:
-            if not begun:
-                await asyncio.to_thread(parts.thanks.begin)
-                begun = True
-            for heard in await asyncio.to_thread(parts.thanks.heard, name):
-                await _tell_all(bot, parts, heard)
-        except StoreUnavailable as error:
-            log.warning("who corrected an answer hears of it later: %s", error)
-        except Exception:
-            log.exception("who corrected an answer may not hear of it")
-        await asyncio.sleep(WAIT_S)
+
+    async def look() -> None:
+        nonlocal begun
+        if not begun:
+            await asyncio.to_thread(parts.thanks.begin)
+            begun = True
+        for heard in await asyncio.to_thread(parts.thanks.heard, name):
+            await _tell_all(bot, parts, heard)
+
+    late, lost = "who corrected an answer hears of it later", "who corrected an answer may not hear of it"
+    await again_and_again(look, WAIT_S, late, lost)
 
 
 async def _tell_all(bot: Bot, parts: Parts, heard: Heard) -> None:

@@ -48,7 +48,7 @@ async def share(
 ) -> None:
     """An operator gives everyone what was read for a chat; the chat's own copy goes."""
     if not contact.person.is_operator:
-        await callback.answer(texts.SHARING_IS_THE_OPERATORS, show_alert=True)
+        await callback.answer(texts.ONLY_OPERATORS, show_alert=True)
         return
     status = callback.message
     sent = status.reply_to_message.document if isinstance(status, Message) and status.reply_to_message else None
@@ -71,7 +71,7 @@ async def remove(callback: CallbackQuery, callback_data: AboutDocument, parts: P
     """Remove a document of this chat, or an operator one of everyone's, for good."""
     shared = callback_data.action == "remove_shared"
     if shared and not contact.person.is_operator:
-        await callback.answer(texts.SHARING_IS_THE_OPERATORS, show_alert=True)
+        await callback.answer(texts.ONLY_OPERATORS, show_alert=True)
         return
     try:
         name = await parts.library.take_out(callback_data.document, None if shared else outside(contact.chat_id))

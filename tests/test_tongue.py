@@ -21,6 +21,7 @@ from tests.telegram_world import a_world, ids
 from tests.waiting import until
 
 SAMPLES = (1, 2, 5, 21, 1000)
+CONSTANTS = ("PLACEHOLDER", "EVERYONE", "COMMANDS")
 
 
 class Variables(Visitor):
@@ -52,7 +53,7 @@ def named() -> Iterator[str]:
         yield from (
             re.findall(r'"([a-z-]+)" if \w+ else "[a-z-]+"(?=[,)])', code) if path.stem in ("texts", "wording") else ()
         )
-        yield from (slug(name) for name in re.findall(r"\btexts\.([A-Z_]+)\b", code) if not hasattr_constant(name))
+        yield from (slug(name) for name in re.findall(r"\btexts\.([A-Z_]+)\b", code) if name not in CONSTANTS)
         yield from (
             f"operators-{slug(name)}" for name in re.findall(r"\bphrases\.([A-Z_]+)\b", code) if name != "COMMANDS"
         )
@@ -65,10 +66,6 @@ def named() -> Iterator[str]:
     yield from (f"consent-{each}" for each in get_args(Consent))
     for prefix in ("approve-for", "reject-for", "approved", "rejected"):
         yield from (f"operators-{prefix}-{scope}" for scope in get_args(Scope))
-
-
-def hasattr_constant(name: str) -> bool:
-    return name in ("PLACEHOLDER", "EVERYONE", "COMMANDS")
 
 
 def test_every_message_that_is_said_is_there():

@@ -10,6 +10,7 @@ from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message, Telegram
 
 from bot import keyboards, texts
 from bot.arrival import Arrival
+from bot.buttons import put_under
 from bot.handover.sending import send_all, tell_asker
 from bot.keyboards import AboutHandover
 from bot.parts import Contact, Parts, outside, speaking_to, telegram_id
@@ -75,7 +76,7 @@ async def take(
     case = await take_over(bot, parts, contact, arrival, name, callback_data.handover)
     if case is None or case.holder is None:
         await callback.answer(texts.NOT_IN_INBOX)
-        await _without_buttons(callback)
+        await put_under(callback, None)
     elif case.holder.operator != contact.author:
         await callback.answer(texts.holds(name_of(case.handover), case.holder.name), show_alert=True)
     else:
@@ -123,12 +124,12 @@ async def hand_back(
     case = await asyncio.to_thread(parts.handovers.get, callback_data.handover)
     if case is None:
         await callback.answer(texts.NOT_IN_INBOX)
-        await _without_buttons(callback)
+        await put_under(callback, None)
     elif case.holder is not None and case.holder.operator != contact.author:
         await callback.answer(texts.holds(name_of(case.handover), case.holder.name), show_alert=True)
     else:
         await callback.answer(await _hand_back(bot, parts, case), show_alert=True)
-        await _without_buttons(callback)
+        await put_under(callback, None)
 
 
 async def back(message: Message, bot: Bot, parts: Parts, contact: Contact) -> None:
@@ -211,9 +212,3 @@ def _buttons(case: Case, operator: str) -> InlineKeyboardMarkup | None:
     if case.holder is None:
         return keyboards.waiting(case.handover.id)
     return keyboards.taken(case.handover.id) if case.holder.operator == operator else None
-
-
-async def _without_buttons(callback: CallbackQuery) -> None:
-    if isinstance(callback.message, Message):
-        with suppress(TelegramBadRequest):
-            await callback.message.edit_reply_markup(reply_markup=None)

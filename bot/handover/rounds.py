@@ -7,12 +7,12 @@ from aiogram import Bot
 from aiogram.exceptions import AiogramError
 
 from bot import texts
+from bot.beside import again_and_again
 from bot.formatting import formatted
 from bot.handover.desk import GONE
 from bot.handover.sending import send_all, tell_asker
 from bot.parts import Parts, speaking_to
 from bot.splitting import Formatted
-from core.errors import StoreUnavailable
 from feedback.amends import Amend
 
 WAIT_S = 1.0
@@ -22,16 +22,14 @@ log = logging.getLogger(__name__)
 
 async def keep_rounds(bot: Bot, parts: Parts) -> None:
     """Look every second, until cancelled. Several bots may look side by side."""
-    while True:
-        try:
-            await _apologise(bot, parts)
-            for turn in await asyncio.to_thread(parts.amends.waiting):
-                await _make_amends(bot, parts, turn)
-        except StoreUnavailable as error:
-            log.warning("who waits for a person or a better answer hears of it later: %s", error)
-        except Exception:
-            log.exception("who waits for a person or a better answer may not hear of it")
-        await asyncio.sleep(WAIT_S)
+
+    async def look() -> None:
+        await _apologise(bot, parts)
+        for turn in await asyncio.to_thread(parts.amends.waiting):
+            await _make_amends(bot, parts, turn)
+
+    who = "who waits for a person or a better answer"
+    await again_and_again(look, WAIT_S, f"{who} hears of it later", f"{who} may not hear of it")
 
 
 async def _apologise(bot: Bot, parts: Parts) -> None:

@@ -116,7 +116,6 @@ no-documents = Hier gibt es noch keine Dokumente: Schick mir eine PDF-, DOCX-, M
 own-documents = Dokumente dieses Chats, die kein anderer Chat sieht:
 shared-documents = Dokumente, die alle sehen:
 share = Für alle
-sharing-is-the-operators = Das kann nur ein Operator.
 send-again = Ich sehe dieses Dokument nicht mehr; schick es noch einmal, mit der Beschriftung: everyone
 already-gone = Dieses Dokument ist nicht mehr in den Quellen.
 not-fetched = Telegram hat mir dieses Dokument nicht gegeben; bitte schick es noch einmal.

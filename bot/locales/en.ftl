@@ -116,7 +116,6 @@ no-documents = There are no documents here yet: send me a PDF, DOCX, Markdown or
 own-documents = Documents of this chat, which no other chat sees:
 shared-documents = Documents that everyone sees:
 share = For everyone
-sharing-is-the-operators = Only an operator can do that.
 send-again = I cannot see this document any more; send it again, with the caption: everyone
 already-gone = This document is not in the sources any more.
 not-fetched = Telegram did not give me this document; please send it again.

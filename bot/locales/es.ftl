@@ -116,7 +116,6 @@ no-documents = Aquí aún no hay documentos: envíame un archivo PDF, DOCX, Mark
 own-documents = Documentos de este chat, que ningún otro chat ve:
 shared-documents = Documentos que ven todos:
 share = Para todos
-sharing-is-the-operators = Eso solo puede hacerlo un operador.
 send-again = Ya no puedo ver este documento; envíalo otra vez con este texto como descripción: everyone
 already-gone = Este documento ya no está entre las fuentes.
 not-fetched = Telegram no me entregó este documento; envíalo otra vez, por favor.

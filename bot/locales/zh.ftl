@@ -116,7 +116,6 @@ no-documents = 这里还没有文档：把 PDF、DOCX、Markdown 或文本文件
 own-documents = 本聊天的文档，其他聊天看不到：
 shared-documents = 所有人都能看到的文档：
 share = 向所有人开放
-sharing-is-the-operators = 只有操作员可以这样做。
 send-again = 我已经看不到这个文档了；请重新发送，并在说明文字里写上：everyone
 already-gone = 来源里已经没有这个文档了。
 not-fetched = Telegram 没有把这个文档交给我，请再发一次。

@@ -46,9 +46,9 @@ async def refuse(message: Message, contact: Contact) -> None:
     if contact.person.is_operator:
         await message.reply(phrases.IN_PRIVATE)
     else:
-        await message.answer(texts.SHARING_IS_THE_OPERATORS)
+        await message.answer(texts.ONLY_OPERATORS)
 
 
 async def refuse_button(callback: CallbackQuery) -> None:
     """Somebody presses an operator's button who is none, or none any more."""
-    await callback.answer(texts.SHARING_IS_THE_OPERATORS, show_alert=True)
+    await callback.answer(texts.ONLY_OPERATORS, show_alert=True)

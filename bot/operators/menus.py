@@ -9,9 +9,9 @@ from aiogram.exceptions import AiogramError
 from aiogram.types import BotCommand, BotCommandScopeChat
 
 from bot import texts
+from bot.beside import again_and_again
 from bot.operators import phrases
 from bot.parts import Parts, speaking_to, telegram_id
-from core.errors import StoreUnavailable
 
 WAIT_S, AGAIN_S = 2.0, 300.0
 """How often it is looked who is an operator, and when a refused list is tried again."""
@@ -22,22 +22,19 @@ log = logging.getLogger(__name__)
 async def keep_menus(bot: Bot, parts: Parts) -> None:
     """Give every operator their commands, and take them from whoever is none any more, until cancelled."""
     shown, tried = set[str](), dict[str, float]()
-    while True:
-        try:
-            operators = set(await asyncio.to_thread(parts.people.operators))
-            for address in operators ^ shown:
-                if tried.get(address, -AGAIN_S) + AGAIN_S > time.monotonic():
-                    continue
-                if await _show(bot, parts, address, address in operators):
-                    shown ^= {address}
-                    tried.pop(address, None)
-                else:
-                    tried[address] = time.monotonic()
-        except StoreUnavailable as error:
-            log.warning("who is an operator is not known: %s", error)
-        except Exception:
-            log.exception("operators may not see their commands")
-        await asyncio.sleep(WAIT_S)
+
+    async def look() -> None:
+        operators = set(await asyncio.to_thread(parts.people.operators))
+        for address in operators ^ shown:
+            if tried.get(address, -AGAIN_S) + AGAIN_S > time.monotonic():
+                continue
+            if await _show(bot, parts, address, address in operators):
+                shown.symmetric_difference_update({address})
+                tried.pop(address, None)
+            else:
+                tried[address] = time.monotonic()
+
+    await again_and_again(look, WAIT_S, "who is an operator is not known", "operators may not see their commands")
 
 
 async def _show(bot: Bot, parts: Parts, address: str, operator: bool) -> bool:

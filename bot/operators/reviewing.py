@@ -4,12 +4,11 @@ import asyncio
 from contextlib import suppress
 
 from aiogram import Bot
-from aiogram.exceptions import TelegramBadRequest
-from aiogram.types import CallbackQuery, ForceReply, InlineKeyboardMarkup, Message, ReplyParameters
+from aiogram.types import CallbackQuery, ForceReply, Message, ReplyParameters
 
 from bot import texts
 from bot.arrival import Arrival
-from bot.buttons import say_instead
+from bot.buttons import put_under, say_instead
 from bot.difference import difference
 from bot.operators import choices, phrases
 from bot.operators.cards import card
@@ -38,18 +37,18 @@ async def consider(callback: CallbackQuery, callback_data: AboutItem, bot: Bot, 
         case "skip":
             await asyncio.to_thread(parts.walks.skip, contact.author, item.turn.id)
             await callback.answer(phrases.SKIPPED)
-            await _mark(callback, None)
+            await put_under(callback, None)
             await _show_next(bot, parts, contact)
         case "edit":
             await callback.answer()
             await _ask_to_rewrite(callback, bot, parts, contact, item)
         case "back":
             await callback.answer()
-            await _mark(callback, choices.item(item))
+            await put_under(callback, choices.item(item))
         case asked:
             decision: Verdict = "approve" if asked == "ask_approve" else "reject"
             await callback.answer(phrases.FOR_WHOM)
-            await _mark(callback, choices.for_whom(item, callback_data.seen, decision))
+            await put_under(callback, choices.for_whom(item, callback_data.seen, decision))
 
 
 async def decide(
@@ -62,7 +61,7 @@ async def decide(
             return
         if choices.digest(item.suggestion) != callback_data.seen:
             await callback.answer(phrases.SAID_MEANWHILE, show_alert=True)
-            await _mark(callback, None)
+            await put_under(callback, None)
             await _show(bot, parts, contact, item)
             return
         reviews, scope = parts.reviews, callback_data.scope
@@ -113,12 +112,12 @@ async def undo(callback: CallbackQuery, callback_data: Undo, parts: Parts, arriv
             await asyncio.to_thread(parts.reviews.undo, callback_data.turn, callback_data.made_at)
         except NotFound:
             await callback.answer(phrases.NOT_IN_FORCE)
-            await _mark(callback, None)
+            await put_under(callback, None)
             return
         await arrival.note(undone="yes")
     item = await asyncio.to_thread(parts.reviews.item, callback_data.turn)
     await callback.answer(phrases.UNDONE)
-    await _mark(callback, choices.item(item))
+    await put_under(callback, choices.item(item))
 
 
 async def send_edited(callback: CallbackQuery, callback_data: SendEdited, parts: Parts) -> None:
@@ -130,7 +129,7 @@ async def send_edited(callback: CallbackQuery, callback_data: SendEdited, parts:
     else:
         await callback.answer(phrases.IS_SENT)
     made = await asyncio.to_thread(parts.reviews.get, callback_data.turn)
-    await _mark(callback, choices.decided(made, sendable=False) if made else None)
+    await put_under(callback, choices.decided(made, sendable=False) if made else None)
 
 
 async def is_rewriting(message: Message, parts: Parts, contact: Contact) -> dict[str, str] | bool:
@@ -147,7 +146,7 @@ async def _go_on(callback: CallbackQuery, bot: Bot, parts: Parts, contact: Conta
     made: Review | None = await asyncio.to_thread(parts.reviews.get, turn_id)
     sendable = await asyncio.to_thread(parts.amends.why_not, turn_id) is None
     await callback.answer()
-    await _mark(callback, choices.decided(made, sendable) if made else None)
+    await put_under(callback, choices.decided(made, sendable) if made else None)
     await _show_next(bot, parts, contact)
 
 
@@ -160,7 +159,7 @@ async def _still_waiting(
         if item.why:
             return item
     await callback.answer(phrases.DECIDED_ALREADY)
-    await _mark(callback, None)
+    await put_under(callback, None)
     await _show_next(bot, parts, contact)
     return None
 
@@ -195,10 +194,3 @@ async def _show(bot: Bot, parts: Parts, contact: Contact, item: QueueItem) -> No
         keyboard = choices.item(item) if number == len(messages) else None
         sent = await bot.send_message(contact.chat_id, piece.text, entities=list(piece.entities), reply_markup=keyboard)
         await asyncio.to_thread(parts.walks.note_card, contact.chat, sent.message_id, item.turn.id)
-
-
-async def _mark(callback: CallbackQuery, keyboard: InlineKeyboardMarkup | None) -> None:
-    """Change the buttons of the message that carried the one that was pressed."""
-    if isinstance(callback.message, Message):
-        with suppress(TelegramBadRequest):
-            await callback.message.edit_reply_markup(reply_markup=keyboard)

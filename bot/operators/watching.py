@@ -11,13 +11,13 @@ from aiogram import Bot
 from aiogram.exceptions import AiogramError, TelegramBadRequest, TelegramForbiddenError
 from aiogram.types import CallbackQuery, Message
 
+from bot.beside import again_and_again
 from bot.buttons import say_instead
 from bot.operators import choices, phrases
 from bot.operators.cards import short
 from bot.operators.choices import WantAlerts
 from bot.parts import Contact, Parts, outside, speaking_to, telegram_id
 from core import keys
-from core.errors import StoreUnavailable
 from core.store import durable
 
 WAIT_S = 2.0
@@ -95,17 +95,15 @@ class Watch:
 async def keep_alerting(bot: Bot, parts: Parts) -> None:
     """Watch, and tell operators, until cancelled. Several bots may watch side by side."""
     watch = Watch(parts)
-    while True:
-        try:
-            alerts, position = await asyncio.to_thread(watch.look)
-            told = [await _tell_all(bot, parts, alert) for alert in alerts]
-            if all(told):
-                await asyncio.to_thread(parts.alerts.advance, position)
-        except StoreUnavailable as error:
-            log.warning("whether there is anything to tell operators is not known: %s", error)
-        except Exception:
-            log.exception("operators may not hear of something")
-        await asyncio.sleep(WAIT_S)
+
+    async def look() -> None:
+        alerts, position = await asyncio.to_thread(watch.look)
+        told = [await _tell_all(bot, parts, alert) for alert in alerts]
+        if all(told):
+            await asyncio.to_thread(parts.alerts.advance, position)
+
+    late, lost = "whether there is anything to tell operators is not known", "operators may not hear of something"
+    await again_and_again(look, WAIT_S, late, lost)
 
 
 async def show_alerts(message: Message, parts: Parts, contact: Contact) -> None:
