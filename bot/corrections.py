@@ -18,7 +18,7 @@ from bot.questions import ask
 from bot.quoting import said
 from bot.votes import note_where
 from core.errors import NotFound, StoreUnavailable
-from feedback.progress import read_progress
+from feedback.progress import Progress, read_progress
 
 T = TypeVar("T")
 
@@ -128,8 +128,8 @@ def _take_back(parts: Parts, contact: Contact, turn_id: str) -> str:
     return turn_id
 
 
-def _progress(parts: Parts) -> str | None:
+def _progress(parts: Parts) -> Progress | None:
     try:
-        return str(read_progress(parts.store, parts.settings.refresh_min_items))
+        return read_progress(parts.store, parts.settings.refresh_min_items)
     except StoreUnavailable:
         return None

@@ -5,11 +5,13 @@ from typing import Any
 
 import httpx
 
-from bot import texts
-from core.errors import ServingUnavailable
+from core.errors import ApprenticeError
 from core.settings import Settings
 
 _TIMEOUT = httpx.Timeout(10, read=120)
+_Failure = tuple[str, str]
+_NOT_HEARD: _Failure = ("the endpoint for transcription gave no text.", "not_heard")
+_NOT_SEEN: _Failure = ("the endpoint for vision gave no text.", "not_seen")
 
 
 class Senses:
@@ -36,51 +38,51 @@ class Senses:
     async def hear(self, sound: bytes, name: str) -> str:
         """What is said in a recording; empty where nothing is. The API: POST /audio/transcriptions.
 
-        Raises: ServingUnavailable.
+        Raises: ApprenticeError.
         """
         settings = self._settings
         answer = await self._post(
             f"{_base(settings.transcription_url)}/audio/transcriptions",
             settings.transcription_api_key,
-            texts.NOT_HEARD,
+            _NOT_HEARD,
             data={"model": settings.transcription_model},
             files={"file": (name, sound)},
         )
-        return _text_at(answer, texts.NOT_HEARD, "text")
+        return _text_at(answer, _NOT_HEARD, "text")
 
     async def see(self, picture: bytes, question: str) -> str:
         """What a picture (a JPEG) shows, in view of a question. The API: POST /chat/completions.
 
-        Raises: ServingUnavailable.
+        Raises: ApprenticeError.
         """
         settings, url = self._settings, f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}"
         parts = [{"type": "text", "text": question}, {"type": "image_url", "image_url": {"url": url}}]
         answer = await self._post(
             f"{_base(settings.vision_url)}/chat/completions",
             settings.vision_api_key,
-            texts.NOT_SEEN,
+            _NOT_SEEN,
             json={"model": settings.vision_model, "messages": [{"role": "user", "content": parts}]},
         )
-        return _text_at(answer, texts.NOT_SEEN, "choices", 0, "message", "content")
+        return _text_at(answer, _NOT_SEEN, "choices", 0, "message", "content")
 
-    async def _post(self, url: str, key: Any, failed: str, **body: Any) -> Any:
+    async def _post(self, url: str, key: Any, failed: _Failure, **body: Any) -> Any:
         headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
         try:
             response = await self._http.post(url, headers=headers, **body)
             response.raise_for_status()
             return response.json()
         except (httpx.HTTPError, ValueError) as error:
-            raise ServingUnavailable(failed) from error
+            raise ApprenticeError(*failed) from error
 
 
 def _base(url: str | None) -> str:
     return (url or "").rstrip("/")
 
 
-def _text_at(answer: Any, failed: str, *path: str | int) -> str:
+def _text_at(answer: Any, failed: _Failure, *path: str | int) -> str:
     try:
         for step in path:
             answer = answer[step]
         return answer.strip()
     except (KeyError, IndexError, TypeError, AttributeError) as error:
-        raise ServingUnavailable(failed) from error
+        raise ApprenticeError(*failed) from error

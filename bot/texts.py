@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import get_args
 
-from bot.tongue import say, slug
-from core.errors import ApprenticeError, NotFound
+from bot.tongue import is_said, say, slug
+from core.errors import ApprenticeError
 from core.records import Citation, Outcome, Passage, Reason
 from core.settings import Settings
 from feedback.people import Consent
+from feedback.progress import Progress
 
 PLACEHOLDER = "…"
 EVERYONE = "everyone"
@@ -45,15 +46,16 @@ def consent_noted(consent: Consent) -> str:
 
 def sentence(error: ApprenticeError) -> str:
     """What went wrong, as a sentence of its own."""
-    if isinstance(error, NotFound):
-        return say("too-old")
+    message = f"failure-{slug(error.code)}"
+    if is_said(message):
+        return say(message, **error.values)
     said = str(error)
     return said[:1].upper() + said[1:]
 
 
 def not_stored(error: ApprenticeError) -> str:
     """What is said of a button whose press was lost."""
-    return say("not-stored", why=str(error))
+    return say("not-stored", why=sentence(error))
 
 
 def notice(days: int, consent: Consent) -> str:
@@ -76,9 +78,16 @@ def settled(name: str, allowed: bool) -> str:
     return say("settled-allowed" if allowed else "settled-refused", name=name)
 
 
-def thanks(progress: str | None) -> str:
+def thanks(progress: Progress | None) -> str:
     """What follows a correction."""
-    return f"{say('thanks')} {progress}" if progress else say("thanks")
+    return f"{say('thanks')} {far(progress)}" if progress else say("thanks")
+
+
+def far(progress: Progress) -> str:
+    """How far the next refresh is."""
+    if progress.stage:
+        return say("progress-running")
+    return say("progress-trial" if progress.trial else "progress", approved=progress.approved, needed=progress.needed)
 
 
 def live(time: str) -> str:

@@ -44,6 +44,11 @@ def say(message: str, **values: str | int) -> str:
     return str(text)
 
 
+def is_said(message: str) -> bool:
+    """Whether there is such a message."""
+    return _bundle(_spoken.get()).has_message(message)
+
+
 def slug(name: str) -> str:
     """A name or a word as a part of a message's name."""
     return name.lower().replace("_", "-").replace(" ", "-")

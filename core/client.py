@@ -114,7 +114,7 @@ class ServingClient:
                             yield event
         except httpx.TransportError as error:
             raise ServingUnavailable(AWAY) from error
-        raise ServingUnavailable("the answer broke off; please ask again.")
+        raise ServingUnavailable("the answer broke off; please ask again.", "broke_off")
 
 
 def _body(asked: Asked) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def _body(asked: Asked) -> dict[str, Any]:
 
 def _event(chunk: dict[str, Any]) -> Begun | Said | Ended | None:
     if "error" in chunk:
-        raise ServingUnavailable(chunk["error"]["message"])
+        raise failure_in(chunk, ServingUnavailable)
     choice, extra = chunk["choices"][0], chunk.get("apprentice")
     if choice["finish_reason"]:
         return Ended(
@@ -151,16 +151,20 @@ def _event(chunk: dict[str, Any]) -> Begun | Said | Ended | None:
 def failure_of(response: httpx.Response) -> ApprenticeError:
     """What a response that is an error says, as a failure with a sentence for the person."""
     try:
-        failed = response.json()["error"]
-        code, message = failed["code"], failed["message"]
+        body = response.json()
+        code, message = body["error"]["code"], body["error"]["message"]
     except (ValueError, KeyError, TypeError):
         return ServingUnavailable(AWAY)
     if response.status_code == 429:
         return Busy(message, int(response.headers.get("retry-after", 2)))
-    if code == "store_unavailable":
-        return StoreUnavailable(message)
+    if code in ("store_unavailable", "store_full"):
+        return failure_in(body, StoreUnavailable)
     if response.status_code >= 500:
-        return ServingUnavailable(message)
-    if code == "document_refused":
-        return DocumentRefused(message)
-    return NotFound(message) if response.status_code == 404 else InvalidInput(message)
+        return failure_in(body, ServingUnavailable)
+    kinds = {404: NotFound, 422: DocumentRefused}
+    return failure_in(body, kinds.get(response.status_code, InvalidInput))
+
+
+def failure_in(body: dict[str, Any], kind: type[ApprenticeError]) -> ApprenticeError:
+    """What a body or an event that is an error says, as a failure of a kind."""
+    return kind(body["error"]["message"], body["error"]["code"], **body.get("apprentice", {}))

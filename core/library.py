@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 from pydantic import TypeAdapter
 
-from core.client import AWAY, failure_of
+from core.client import AWAY, failure_in, failure_of
 from core.errors import DocumentRefused, ServingUnavailable
 
 _TIMEOUT = httpx.Timeout(10, read=600)
@@ -121,7 +121,6 @@ def _scope(chat: str | None) -> dict[str, str]:
 
 def _event(event: dict[str, Any]) -> Reading | SharedDocument:
     if "error" in event:
-        failed = event["error"]
-        refused = failed["code"] == "document_refused"
-        raise (DocumentRefused if refused else ServingUnavailable)(failed["message"])
+        refused = event["error"]["code"].startswith("document_")
+        raise failure_in(event, DocumentRefused if refused else ServingUnavailable)
     return Reading(**event) if "stage" in event else SharedDocument(**event["document"])

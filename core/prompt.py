@@ -96,7 +96,9 @@ class Renderer:
             ids = self._ids(kept, used)
         if len(ids) > self.budget:
             raise PromptTooLong(
-                f"the message is too long: {len(ids)} tokens, {self.budget} fit. Send it in parts, or as a document."
+                f"the message is too long: {len(ids)} tokens, {self.budget} fit. Send it in parts, or as a document.",
+                tokens=len(ids),
+                fit=self.budget,
             )
         digest = hashlib.sha256(b"".join(i.to_bytes(4, "little") for i in ids)).hexdigest()
         return Prompt(tuple(ids), digest, len(messages) - len(kept), len(used))

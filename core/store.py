@@ -38,5 +38,7 @@ def durable() -> Iterator[None]:
         raise StoreUnavailable("the database cannot be reached just now; please try again in a moment.") from error
     except redis.ResponseError as error:
         if isinstance(error, _CANNOT_WRITE) or any(word in str(error) for word in ("MISCONF", "NOREPLICAS")):
-            raise StoreUnavailable("the database cannot store anything just now; please try again later.") from error
+            raise StoreUnavailable(
+                "the database cannot store anything just now; please try again later.", "store_full"
+            ) from error
         raise

@@ -44,21 +44,26 @@ class Amends:
             else:
                 self._store.set(key, address, ex=self._turns.retention_s)
 
-    def why_not(self, turn_id: str) -> str | None:
+    def why_not(self, turn_id: str) -> InvalidInput | None:
         """Why the edited answer to a turn cannot be sent to who asked; None: it can.
 
         Raises: NotFound.
         """
         turn = self._turns.get(turn_id)
         if self._edit(turn) is None:
-            return "no edited answer is in force here; decide `edit` first."
+            return InvalidInput("no edited answer is in force here; decide `edit` first.", "not_edited")
         with durable():
             if self._store.exists(keys.amended(turn_id)):
-                return "the edited answer was sent already, and is sent once."
+                return InvalidInput("the edited answer was sent already, and is sent once.", "sent_already")
         if self._complaint(turn) is None:
-            return "whoever asked gave no 👎 and no correction, so nothing is to be put right."
+            return InvalidInput(
+                "whoever asked gave no 👎 and no correction, so nothing is to be put right.", "not_disliked"
+            )
         if self._address(turn) is None:
-            return "whoever asked cannot be reached: they asked elsewhere than in Telegram, or too long ago."
+            return InvalidInput(
+                "whoever asked cannot be reached: they asked elsewhere than in Telegram, or too long ago.",
+                "unreachable",
+            )
         return None
 
     def ask(self, turn_id: str) -> None:
@@ -68,7 +73,7 @@ class Amends:
         """
         why_not = self.why_not(turn_id)
         if why_not is not None:
-            raise InvalidInput(why_not)
+            raise why_not
         with durable():
             self._store.zadd(keys.AMENDS, {turn_id: now_ms()})
 

@@ -68,7 +68,7 @@ class Ratings:
             if not self._store.hexists(record, author):
                 raise NotFound("there is no correction to take back.")
             if self._store.exists(keys.review(turn_id)):
-                raise InvalidInput("an operator has decided on this already; ask them to change it.")
+                raise InvalidInput("an operator has decided on this already; ask them to change it.", "decided_already")
         (said,) = self.said_about([turn_id])
         others = [c for c in said.corrections if c.author != author]
         with durable(), self._store.pipeline() as pipe:
@@ -181,9 +181,16 @@ def correction_text(text: str) -> str:
     """
     text = text.strip()
     if not text:
-        raise InvalidInput("a correction must say something; write what the answer should have been.")
+        raise InvalidInput(
+            "a correction must say something; write what the answer should have been.", "correction_empty"
+        )
     if len(text) > MAX_CORRECTION:
-        raise InvalidInput(f"a correction may have {MAX_CORRECTION} characters, and this one has {len(text)}.")
+        raise InvalidInput(
+            f"a correction may have {MAX_CORRECTION} characters, and this one has {len(text)}.",
+            "correction_too_long",
+            most=MAX_CORRECTION,
+            characters=len(text),
+        )
     return scrub(text)
 
 

@@ -146,7 +146,10 @@ class Reviews:
             and scope == "everyone"
             and stays_in_chat([*self._turns.conversation(turn.parent), turn])
         ):
-            raise InvalidInput("this conversation used what is the chat's own: it can be approved for this chat only.")
+            raise InvalidInput(
+                "this conversation used what is the chat's own: it can be approved for this chat only.",
+                "own_to_the_chat",
+            )
         (said,) = self._ratings.said_about([turn_id])
         return self.decide_many([NewDecision(turn, decision, scope, text, why, said)], reviewer)[0]
 
@@ -156,7 +159,7 @@ class Reviews:
         Raises: InvalidInput, StoreUnavailable.
         """
         if any(d.decision != "reject" and not d.text.strip() for d in decisions):
-            raise InvalidInput("an approved answer cannot be empty; reject it, or write one.")
+            raise InvalidInput("an approved answer cannot be empty; reject it, or write one.", "approved_empty")
         at = now_ms()
         splits = self.splits([d.turn for d in decisions])
         reviews = [

@@ -56,15 +56,25 @@ def read(path: Path) -> Document:
     """
     kind = path.suffix.lower()
     if kind not in PLAIN | CONVERTED:
-        raise DocumentRefused(f"{path.name} is of no known type; Markdown, text, HTML, PDF and DOCX can be read.")
+        raise DocumentRefused(
+            f"{path.name} is of no known type; Markdown, text, HTML, PDF and DOCX can be read.",
+            "document_unknown",
+            name=path.name,
+        )
     checksum = digest(path)
     if path.stat().st_size > MAX_BYTES:
-        raise DocumentRefused(f"{path.name} is larger than {MAX_BYTES // 1_000_000} MB; split it into parts.")
+        megabytes = MAX_BYTES // 1_000_000
+        raise DocumentRefused(
+            f"{path.name} is larger than {megabytes} MB; split it into parts.",
+            "document_too_large",
+            name=path.name,
+            megabytes=megabytes,
+        )
     title, text = _plain(path) if kind in PLAIN else _converted(path)
     text = unicodedata.normalize("NFC", text).replace("\0", "").replace("\r\n", "\n").strip()
     if not re.search(r"\w", text):
         hint = " (a scan has pictures of text only: run text recognition first)" if kind == ".pdf" else ""
-        raise DocumentRefused(f"{path.name} holds no text{hint}.")
+        raise DocumentRefused(f"{path.name} holds no text{hint}.", "document_empty", name=path.name)
     heading = _HEADING.search(text)
     name = path.stem.replace("_", " ").replace("-", " ").strip()
     return Document(str(path), (title or (heading[1] if heading else name)).strip(), text, checksum)
@@ -74,7 +84,9 @@ def _plain(path: Path) -> tuple[str | None, str]:
     try:
         return None, path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DocumentRefused(f"{path.name} is not UTF-8 text; save it as UTF-8 and ingest it again.") from error
+        raise DocumentRefused(
+            f"{path.name} is not UTF-8 text; save it as UTF-8 and ingest it again.", "document_not_utf8", name=path.name
+        ) from error
 
 
 def _converted(path: Path) -> tuple[str | None, str]:
@@ -90,6 +102,8 @@ def _converted(path: Path) -> tuple[str | None, str]:
     except Exception as error:  # each converter has its own failures; what they share is that the file is broken
         raise DocumentRefused(
             f"{path.name} cannot be read as {path.suffix[1:].upper()} ({type(error).__name__}): "
-            "it is broken, protected, or of another type."
+            "it is broken, protected, or of another type.",
+            "document_broken",
+            name=path.name,
         ) from error
     return result.title, result.markdown

@@ -29,15 +29,25 @@ def read_apart(path: Path) -> Document:
             [sys.executable, "-m", "retrieval.reader", str(path)], env=environment, capture_output=True, timeout=READ_S
         )
     except subprocess.TimeoutExpired:
-        raise DocumentRefused(f"{path.name} takes too long to read; split it into parts.") from None
+        raise DocumentRefused(
+            f"{path.name} takes too long to read; split it into parts.", "document_too_much", name=path.name
+        ) from None
     if done.returncode:
-        raise DocumentRefused(f"{path.name} cannot be read within the memory there is; split it into parts.")
+        raise DocumentRefused(
+            f"{path.name} cannot be read within the memory there is; split it into parts.",
+            "document_too_much",
+            name=path.name,
+        )
     found = json.loads(done.stdout)
     if "refused" in found:
-        raise DocumentRefused(found["refused"])
+        raise DocumentRefused(found["refused"], found["code"], **found["values"])
     document = Document(**found)
     if len(document.text) > MAX_CHARACTERS:
-        raise DocumentRefused(f"{path.name} holds more than {MAX_CHARACTERS:,} characters; split it into parts.")
+        raise DocumentRefused(
+            f"{path.name} holds more than {MAX_CHARACTERS:,} characters; split it into parts.",
+            "document_too_much",
+            name=path.name,
+        )
     return document
 
 
@@ -47,7 +57,7 @@ def _main(path: Path) -> None:
     try:
         found = asdict(read(path))
     except DocumentRefused as refusal:
-        found = {"refused": str(refusal)}
+        found = {"refused": str(refusal), "code": refusal.code, "values": refusal.values}
     json.dump(found, sys.stdout)
 
 

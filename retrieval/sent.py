@@ -72,7 +72,11 @@ def add(
         before = load(data_dir)
         draft, key = draft_of(before, scope), (source.path, scope)
         if chat and key not in draft.sources and sum(s == scope for _, s in draft.sources) >= MAX_OF_A_CHAT:
-            raise DocumentRefused(f"this chat has {MAX_OF_A_CHAT} documents already; remove one first.")
+            raise DocumentRefused(
+                f"this chat has {MAX_OF_A_CHAT} documents already; remove one first.",
+                "document_too_many",
+                most=MAX_OF_A_CHAT,
+            )
         if key in draft.sources:
             draft.drop(key)
         draft.sources[key], draft.chunks[key] = source, chunks

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from core.errors import ApprenticeError, InvalidInput, StoreUnavailable
+from core.errors import ApprenticeError, InvalidInput, StoreUnavailable, Unforeseen
 from core.identity import Pseudonyms
 from core.settings import LOOPBACK
 from core.store import Store
@@ -24,7 +24,7 @@ from feedback.ratings import Ratings
 from serving.answer import Answerer, Finished, Piece, Question, Started
 from serving.completion import Completion, Events
 from serving.engine import Engine
-from serving.failures import INTERNAL, Forbidden, Unauthorized, Unsupported, error_body, failure
+from serving.failures import Forbidden, Unauthorized, Unsupported, failure
 from serving.follow import Follower
 from serving.metrics import Metrics
 from serving.uploads import Library
@@ -93,8 +93,7 @@ class _Api:
                 return failure(error)
             except Exception:
                 log.exception("a request failed")
-                said = error_body(INTERNAL, "something went wrong on this side; the log has the details.")
-                return JSONResponse(said, status_code=500)
+                return failure(Unforeseen("something went wrong on this side; the log has the details."))
 
         return checked
 

@@ -15,6 +15,7 @@ from core.errors import (
     PromptTooLong,
     ServingUnavailable,
     StoreUnavailable,
+    Unforeseen,
     UnknownModel,
 )
 
@@ -22,38 +23,41 @@ from core.errors import (
 class Unauthorized(ApprenticeError):
     """The key is missing or wrong."""
 
+    code = "invalid_api_key"
+
 
 class Forbidden(ApprenticeError):
     """The request was meant for another host."""
+
+    code = "wrong_host"
 
 
 class Unsupported(ApprenticeError):
     """The request is no JSON."""
 
+    code = "not_json"
 
-INTERNAL = "internal_error"
-_OF_THE_SERVER = (INTERNAL, "store_unavailable", "engine_unavailable", "index_damaged", "disk_full")
-STATUS: dict[type[ApprenticeError], tuple[int, str]] = {
-    Unauthorized: (401, "invalid_api_key"),
-    Forbidden: (403, "wrong_host"),
-    Unsupported: (415, "not_json"),
-    UnknownModel: (404, "model_not_found"),
-    NotFound: (404, "not_found"),
-    PromptTooLong: (400, "context_length_exceeded"),
-    InvalidInput: (400, "invalid_request"),
-    DocumentRefused: (422, "document_refused"),
-    Busy: (429, "busy"),
-    IndexDamaged: (500, "index_damaged"),
-    DiskFull: (507, "disk_full"),
-    StoreUnavailable: (503, "store_unavailable"),
-    ServingUnavailable: (503, "engine_unavailable"),
+
+STATUS: dict[type[ApprenticeError], int] = {
+    Unauthorized: 401,
+    Forbidden: 403,
+    Unsupported: 415,
+    UnknownModel: 404,
+    NotFound: 404,
+    PromptTooLong: 400,
+    InvalidInput: 400,
+    DocumentRefused: 422,
+    Busy: 429,
+    IndexDamaged: 500,
+    DiskFull: 507,
+    StoreUnavailable: 503,
+    ServingUnavailable: 503,
 }
 
 
 def failure(error: ApprenticeError) -> JSONResponse:
     """The response to a request that failed."""
-    status, code = STATUS.get(type(error), (500, "failed"))
-    response = JSONResponse(error_body(code, str(error)), status_code=status)
+    response = JSONResponse(_body(error), status_code=_status(error))
     if isinstance(error, Busy):
         response.headers["Retry-After"] = str(error.retry_after_s)
     return response
@@ -61,13 +65,16 @@ def failure(error: ApprenticeError) -> JSONResponse:
 
 def broken(error: Exception) -> dict[str, Any]:
     """What is said in a stream that has begun."""
-    if isinstance(error, ApprenticeError):
-        return error_body(STATUS.get(type(error), (500, "failed"))[1], str(error))
-    return error_body(INTERNAL, "the answer broke off; please try again.")
+    known = isinstance(error, ApprenticeError)
+    return _body(error if known else Unforeseen("the answer broke off; please try again.", "broke_off"))
 
 
-def error_body(code: str, message: str) -> dict[str, Any]:
-    """The body of a failure."""
-    server = code in _OF_THE_SERVER
-    kind = "server_error" if server else "invalid_request_error"
-    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
+def _body(error: ApprenticeError) -> dict[str, Any]:
+    """A failure's body; what its sentence holds stands beside it, for who says it in another language."""
+    kind = "server_error" if _status(error) >= 500 else "invalid_request_error"
+    body = {"error": {"message": str(error), "type": kind, "param": None, "code": error.code}}
+    return body | {"apprentice": error.values} if error.values else body
+
+
+def _status(error: ApprenticeError) -> int:
+    return STATUS.get(type(error), 500)

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from adapters.registry import Registry
-from core.errors import InvalidInput
+from core.errors import DocumentRefused, InvalidInput
 from core.identity import Pseudonyms
 from core.records import BASE
 from feedback.turns import Turns, question
@@ -125,7 +125,12 @@ class Library:
         async for part in request.stream():
             content += part
             if len(content) > self.max_mb * MB:
-                raise InvalidInput(f"{name} is larger than {self.max_mb} MB; split it into parts.")
+                raise DocumentRefused(
+                    f"{name} is larger than {self.max_mb} MB; split it into parts.",
+                    "document_too_large",
+                    name=name,
+                    megabytes=self.max_mb,
+                )
         return bytes(content)
 
 

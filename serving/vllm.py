@@ -237,7 +237,7 @@ class VllmEngine:
                 server.held.pop(self._name(version), None)
                 server.up = isinstance(error, NotThere)
                 if begun():
-                    raise ServingUnavailable("the answer broke off; please ask again.") from error
+                    raise ServingUnavailable("the answer broke off; please ask again.", "broke_off") from error
                 await self._align(server)
             finally:
                 server.running -= 1

@@ -114,7 +114,7 @@ def to_question(body: ChatRequest, pseudonyms: Pseudonyms) -> Question:
     if messages[-1].role != "user":
         raise InvalidInput("the last message must be the user's.")
     if not messages[-1].content.strip():
-        raise InvalidInput("the message is empty; write what you want to know.")
+        raise InvalidInput("the message is empty; write what you want to know.", "message_empty")
     extra = body.apprentice
     chat, author = extra.chat or body.user, extra.author or body.user
     schema = _schema(body.response_format)

@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from tests.telegram_contract import record
 from tests.telegram_rules import Invalid, accept, units
 from tests.waiting import until
 
@@ -522,6 +523,7 @@ def telegram() -> Iterator[TelegramApi]:
     finally:
         api.closing = server.should_exit = True
         thread.join()
+        record((call.method, call.params) for call in api.journal)
 
 
 async def _params_of(request: Request, files: dict[str, bytes]) -> dict[str, Any]:

@@ -1,18 +1,18 @@
 """An independent model of the Bot API: grammY's types. Every recorded call must compile against them."""
 
 import json
+import os
+import re
 import shutil
 import subprocess
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
+from filelock import FileLock
 
-from tests.conftest import ROOT
-from tests.telegram_api import Call
-
-FOLDER = ROOT / ".cache" / "bot-api-types"
+FOLDER = Path(__file__).resolve().parent.parent / ".cache" / "bot-api-types"
 PACKAGES = ("@grammyjs/types@5.0.0", "typescript@5.9.3")
 OPTIONS = ("--noEmit", "--strict", "--skipLibCheck", "--target", "es2022", "--module", "nodenext")
 HEAD = """import type { ApiMethods, Opts } from "@grammyjs/types";
@@ -20,41 +20,67 @@ type Params<M extends keyof ApiMethods<never>> = Opts<never>[M];
 """
 
 
-def check_calls(calls: Iterable[Call]) -> None:
-    """Type-check the parameters of calls; skips the test where npm or its registry is not there."""
+_recorded: set[str] = set()
+"""A line of TypeScript for each shape of a call: numbers, and texts that are no names, count as one."""
+
+
+def record(calls: Iterable[tuple[str, dict[str, Any]]]) -> None:
+    """Keep what calls (methods and parameters) look like, for the check at the end of the run."""
+    for method, params in calls:
+        if method != "getMe":
+            _recorded.add(f'Params<"{method}"> = {json.dumps(_shape(params))}')
+
+
+def check_recorded() -> None:
+    """Type-check all that was recorded; warns where npm or its registry is not there."""
+    if not _recorded:
+        return
     folder = _installed()
-    lines = [
-        f'export const call{n}: Params<"{call.method}"> = {json.dumps(_typed(call.params))};'
-        for n, call in enumerate(c for c in calls if c.method != "getMe")
-    ]
-    source = folder / "calls.ts"
-    source.write_text(HEAD + "\n".join(lines) + "\n")
-    done = _tsc(folder, source)
+    if folder is None:
+        warnings.warn("calls to Telegram are not type-checked: npm, or its registry, is not there", stacklevel=2)
+        return
+    done = _tsc(folder, sorted(_recorded))
     assert done.returncode == 0, done.stdout
-    source.write_text(HEAD + 'export const wrong: Params<"sendMessage"> = { chat_id: 1, text: 1 };\n')
-    assert _tsc(folder, source).returncode != 0, "the check must be able to fail"
+    wrong = _tsc(folder, ['Params<"sendMessage"> = { chat_id: 1, text: 1 }'])
+    assert wrong.returncode != 0, "the check must be able to fail"
 
 
-def _typed(params: dict[str, Any]) -> dict[str, Any]:
-    """Parameters in which files that were sent along are named, as the types have them."""
-    is_file = {name: isinstance(value, dict) and "file_id" in value for name, value in params.items()}
-    return {name: value["file_id"] if is_file[name] else value for name, value in params.items()}
+def _shape(value: Any) -> Any:
+    """A parameter without what makes no difference to its type; a file that was sent along is its name."""
+    match value:
+        case {"file_id": _, "file_unique_id": _}:
+            return "file"
+        case dict():
+            return {name: _shape(each) for name, each in value.items()}
+        case list():
+            return [_shape(each) for each in value]
+        case bool() | None:
+            return value
+        case int() | float():
+            return 1
+    return value if re.fullmatch("[a-zA-Z_]{1,32}", value) else "text"
 
 
-def _installed() -> Path:
+def _installed() -> Path | None:
     npm = shutil.which("npm")
     if npm is None:
-        pytest.skip("npm is not installed")
-    if not (FOLDER / "node_modules" / ".bin" / "tsc").exists():
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        (FOLDER / "package.json").write_text('{"private": true}')
-        done = subprocess.run([npm, "install", "--no-audit", "--no-fund", *PACKAGES], cwd=FOLDER, capture_output=True)
-        if done.returncode:
-            pytest.skip("the types of the Bot API cannot be installed with npm")
+        return None
+    with FileLock(FOLDER.with_suffix(".lock")):
+        if not (FOLDER / "node_modules" / ".bin" / "tsc").exists():
+            FOLDER.mkdir(parents=True, exist_ok=True)
+            (FOLDER / "package.json").write_text('{"private": true}')
+            install = [npm, "install", "--no-audit", "--no-fund", *PACKAGES]
+            if subprocess.run(install, cwd=FOLDER, capture_output=True).returncode:
+                return None
     return FOLDER
 
 
-def _tsc(folder: Path, source: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [folder / "node_modules" / ".bin" / "tsc", *OPTIONS, source], cwd=folder, capture_output=True, text=True
-    )
+def _tsc(folder: Path, calls: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    source = folder / f"calls-{os.getpid()}.ts"
+    source.write_text(HEAD + "".join(f"export const call{n}: {call};\n" for n, call in enumerate(calls)))
+    try:
+        return subprocess.run(
+            [folder / "node_modules" / ".bin" / "tsc", *OPTIONS, source], cwd=folder, capture_output=True, text=True
+        )
+    finally:
+        source.unlink()

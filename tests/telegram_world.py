@@ -15,6 +15,7 @@ from core.records import Turn
 from core.settings import Settings
 from tests.telegram_api import Person, TelegramApi, buttons, telegram
 from tests.telegram_bot import BotProcess, bot_process, scripted_serving
+from tests.telegram_contract import check_recorded
 from tests.waiting import until
 from workers.context import Context, open_context
 
@@ -94,6 +95,13 @@ def a_world(valkey_url: str, base: Base, folder: Path, **of_bot: object) -> Iter
         owner = Person(api, next(ids), "Olga")
         yield World(api, bot, context, owner, Pseudonyms.of_installation(settings.data_dir), settings)
     context.store.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def contract():
+    """Every call that a story made fits another model of the Bot API."""
+    yield
+    check_recorded()
 
 
 @pytest.fixture(scope="module")

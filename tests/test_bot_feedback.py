@@ -10,7 +10,6 @@ from core import keys
 from core.records import now_ms
 from tests.telegram_api import BOT, buttons, units
 from tests.telegram_bot import bot_process
-from tests.telegram_contract import check_calls
 from tests.telegram_world import data, ids
 from tests.waiting import until
 
@@ -190,19 +189,6 @@ def test_another_answer_is_thanked_under_the_question(world):
     world.confirm(ann, ann.send("Nine euros.", reply_to=second))
     world.context.reviews.decide(turn.id, "edit", "op", "chat", "Nine euros.")
     assert ann.wait_text("your way")["reply_to_message"]["message_id"] == asked["message_id"]
-
-
-@pytest.mark.long
-def test_every_call_fits_another_model_of_the_bot_api(world):
-    """grammY's types, checked by tsc, against every call around feedback."""
-    ann = world.member()
-    answer = ann.wait_answer(ann.send("What does the ferry cost?"))
-    ann.press(answer, "👎")
-    world.confirm(ann, ann.send("Nine euros.", reply_to=answer))
-    world.context.reviews.decide(world.turn(answer).id, "edit", "op", "chat", "Nine euros.")
-    ann.wait_text("your way")
-    assert any("entities" in call.params for call in world.api.calls("sendMessage"))
-    check_calls(world.api.journal)
 
 
 def test_thanks_survive_a_restart_and_a_telegram_that_is_away(world, tmp_path: Path):

@@ -15,7 +15,6 @@ from core.settings import Settings
 from feedback.people import People, _digest
 from launch.up import as_environment
 from tests.telegram_api import BOT, Person, buttons
-from tests.telegram_contract import check_calls
 from tests.telegram_world import a_world, ids
 from tests.test_forget import everything
 from tests.waiting import until
@@ -319,14 +318,6 @@ def test_nothing_that_was_sent_was_refused_or_broke(world):
     assert "Traceback" not in world.bot.output()
     refused = {c.description for c in world.api.journal if c.status == 400}
     assert not [one for one in refused if "message is not modified" not in one]
-
-
-@pytest.mark.long
-def test_every_call_fits_another_model_of_the_bot_api(world):
-    ann = world.member()
-    ann.ask_inline("script:markdown?")
-    world.stranger().ask_inline("script:short?")
-    check_calls(world.api.journal)
 
 
 # --- edges ---

@@ -19,7 +19,6 @@ from tests.conftest import ROOT
 from tests.serving_process import publish
 from tests.telegram_api import BOT, Person, buttons
 from tests.telegram_bot import bot_process
-from tests.telegram_contract import check_calls
 from tests.telegram_world import World, a_world, data, ids
 from tests.waiting import until
 
@@ -390,25 +389,6 @@ def test_figures_come_with_a_picture(world):
     assert "Waiting for review: 1, the oldest since 0 h." in caption and "Live: " in caption
     picture = Image.open(BytesIO(world.api.files[shown["photo"][0]["file_id"]]))
     assert picture.format == "PNG" and picture.width < 1000
-
-
-@pytest.mark.long
-def test_every_call_fits_another_model_of_the_bot_api(world):
-    """grammY's types, checked by tsc, against every call of a story."""
-    olaf, bob = operator(world), operator(world, "Bob")
-    waiting_turn(world)
-    card = olaf.wait_text("1 waiting", olaf.send("/review"))
-    olaf.press(card, "✏️ Edit")
-    prompt = olaf.wait_text("Write the answer as it should be", card)
-    shown = olaf.wait_text("Shall I approve this?", olaf.send("No.", reply_to=prompt))
-    olaf.press(shown, "✅ For this chat")
-    olaf.wait_text("Nothing waits", shown)
-    asked = olaf.send("/stats")
-    olaf.wait(lambda m: m["message_id"] > asked["message_id"] and "photo" in m)
-    until(lambda: len([c for c in world.api.calls("setMyCommands") if "scope" in c.params]) > 1, "their commands")
-    world.context.people.dismiss(world.author(bob), f"telegram:{bob.id}")
-    until(lambda: world.api.calls("deleteMyCommands"), "their commands are taken away")
-    check_calls(world.api.journal)
 
 
 def test_nothing_was_refused_and_nothing_failed(world):

@@ -9,7 +9,6 @@ from core.records import now_ms
 from feedback.handovers import Handovers
 from feedback.turns import messages
 from tests.telegram_api import Person, buttons
-from tests.telegram_contract import check_calls
 from tests.telegram_world import data, ids
 from tests.waiting import until
 
@@ -264,16 +263,3 @@ def test_an_edited_answer_is_sent_under_its_question_once(world, monkeypatch):
     taken_back = CliRunner().invoke(apprentice.app, ["feedback", "send", world.turn(other).id])
     assert "no 👎 and no correction" in str(taken_back.exception)
     assert not list(world.context.store.scan_iter(keys.amends("*", world.turn(other).id, "*")))
-
-
-@pytest.mark.long
-def test_every_call_fits_another_model_of_the_bot_api(world, desk):
-    """grammY's types, checked by tsc, against every call around a handover."""
-    olga, _ = desk
-    ann = world.member()
-    shown = call(world, ann, olga)
-    olga.press(shown, "Take over")
-    olga.wait_text("Sent", olga.send("Hello.", reply_to=shown))
-    olga.press(shown, "Hand back")
-    ann.wait_text(OVER)
-    check_calls(world.api.journal)

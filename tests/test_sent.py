@@ -7,7 +7,7 @@ import pytest
 from knowledge import embedder, retriever, write_docx, write_pdf
 
 from bench.instance import free_ports
-from core.errors import DocumentRefused, InvalidInput, NotFound, ServingUnavailable
+from core.errors import DocumentRefused, NotFound, ServingUnavailable
 from core.library import LibraryClient, Reading, SharedDocument
 from core.settings import Settings
 from retrieval import reader, sent
@@ -159,7 +159,7 @@ async def test_over_http_a_document_is_sent_cited_listed_and_removed(api, store,
 async def test_over_http_refusals_are_sentences(api, store, library):
     with pytest.raises(DocumentRefused, match="no known type"):
         _ = [e async for e in library.add("song.mp3", b"ID3", "chat-a", "ann")]
-    with pytest.raises(InvalidInput, match="larger than 1 MB"):
+    with pytest.raises(DocumentRefused, match="larger than 1 MB"):
         _ = [e async for e in library.add("big.txt", b"x" * 1_100_000, "chat-a", "ann")]
     async with httpx.AsyncClient(base_url=api) as http:
         for method, path, status in (

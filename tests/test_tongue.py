@@ -1,5 +1,6 @@
 """Everything the bot says, in every language that it speaks."""
 
+import ast as python
 import re
 from collections.abc import Iterator
 from typing import get_args
@@ -12,6 +13,7 @@ from adapters.registry import Status
 from bot import texts
 from bot.operators import phrases
 from bot.tongue import LANGUAGES, known, say, slug, speaking
+from core import errors
 from core.records import Outcome, Reason, Scope
 from feedback.order import REASONS
 from feedback.people import Consent
@@ -66,6 +68,30 @@ def named() -> Iterator[str]:
     yield from (f"consent-{each}" for each in get_args(Consent))
     for prefix in ("approve-for", "reject-for", "approved", "rejected"):
         yield from (f"operators-{prefix}-{scope}" for scope in get_args(Scope))
+
+
+PACKAGES = ("core", "kinds", "feedback", "retrieval", "adapters", "serving", "bot")
+FOR_PROGRAMS = {"failed", "invalid_request", "document_refused"}
+"""Failures without a sentence in each language: only a program, or an operator's terminal, causes them."""
+
+
+def codes() -> Iterator[str]:
+    """The codes of failures: each kind's own, and those that are given where one is raised."""
+    kinds = {name for name, kind in vars(errors).items() if isinstance(kind, type)}
+    yield from (kind.code for kind in vars(errors).values() if isinstance(kind, type))
+    for path in (path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
+        for call in python.walk(python.parse(path.read_text())):
+            match call:
+                case python.Call(python.Name(name), [_, python.Constant(str(code)), *_]) if name in kinds:
+                    yield code
+                case python.Tuple([python.Constant(str()), python.Constant(str(code))]) if path.stem == "senses":
+                    yield code
+
+
+def test_every_failure_that_people_meet_has_its_sentence():
+    found = set(codes()) - FOR_PROGRAMS
+    assert {"busy", "document_empty", "not_heard"} <= found
+    assert {f"failure-{slug(code)}" for code in found} == {m for m in messages("en") if m.startswith("failure-")}
 
 
 def test_every_message_that_is_said_is_there():
@@ -149,6 +175,8 @@ def test_everybody_is_spoken_to_in_their_language(world):
         anna.wait_text(
             texts.live("{time}").partition("{time}")[0].strip() or texts.live("{time}").partition("{time}")[2]
         )
+
+    anna.wait_text("Schick sie in Teilen oder als Dokument.", anna.send("Wort " * 20_000))
 
     li = Person(world.api, next(ids), "Li", language="zh-hans")
     people.grant(world.author(li), "member")

@@ -4,6 +4,7 @@ import asyncio
 
 from aiogram.types import BufferedInputFile, Message
 
+from bot import texts
 from bot.operators import phrases
 from bot.operators.cards import short
 from bot.operators.chart import draw
@@ -24,12 +25,12 @@ async def stats(message: Message, parts: Parts) -> None:
 
 def _figures(parts: Parts) -> tuple[str, bytes]:
     counted = tally(parts.store, parts.turns, parts.ratings)
-    progress = str(read_progress(parts.store, parts.settings.refresh_min_items))
+    progress = read_progress(parts.store, parts.settings.refresh_min_items)
     said = [
         phrases.figures(counted.answers, counted.thumbs.up, counted.thumbs.down),
         *_versions(parts, counted),
         _queue(parts),
-        progress,
+        texts.far(progress),
         phrases.CHART,
     ]
     return "\n".join(said), draw(counted.days)
