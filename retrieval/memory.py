@@ -3,7 +3,7 @@
 import hashlib
 import threading
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -36,11 +36,15 @@ class VectorCache(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """An approved answer for a question: `exact` ones are said word for word, others are a source."""
+    """An approved answer for a question: `exact` ones are said word for word, others are a source.
+
+    `learned` says whether the version that answers has learned this one, or another one that would be a source too.
+    """
 
     entry: ApprovedAnswer
     score: float
     exact: bool
+    learned: bool = False
 
     def passage(self) -> Passage:
         """The approved answer as a source; the question it answered was another person's, and is not shown."""
@@ -85,8 +89,13 @@ class Memory:
             if self._known.pop(turn, None):
                 self._settle()
 
-    def match(self, question: str, chat: str | None, system: str) -> Match | None:
-        """The approved answer that serves a question best, of those this chat may hear under this system text."""
+    def match(
+        self, question: str, chat: str | None, system: str, learned: Collection[str] = frozenset()
+    ) -> Match | None:
+        """The approved answer that serves a question best, of those this chat may hear under this system text.
+
+        `learned` are the turns that the version which answers has learned.
+        """
         entries, vectors = self._snapshot()
         if not entries:
             return None
@@ -101,8 +110,9 @@ class Memory:
             verdict = compare(question, entry.question, entry.answer, self._word_vectors)
             if verdict is Verdict.SAME:
                 return Match(entry, score, True)
-            if verdict is not Verdict.OTHER and source is None:
-                source = Match(entry, score, False)
+            if verdict is not Verdict.OTHER:
+                source = source or Match(entry, score, False)
+                source = replace(source, learned=source.learned or entry.turn in learned)
             compared += 1
             if compared == CANDIDATES:
                 break

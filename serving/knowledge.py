@@ -63,8 +63,8 @@ class Knowledge:
     ) -> Found:
         """What the last message of a conversation may be answered from, by a version that has learned these turns.
 
-        What was approved for a similar question is a source until it is learned. Then it is for the version to say if
-        it holds here too, except where there are documents: there every answer rests on sources.
+        What was approved for a similar question is a source until it, or the like, is learned. Then it is for the
+        version to say if it holds here too, except where there are documents: there every answer rests on sources.
         """
         return await asyncio.to_thread(self._find, messages, chat, learned)
 
@@ -84,7 +84,7 @@ class Knowledge:
             return Found(question)
         self._catch_up()
         system = next((m.content for m in messages if m.role == "system"), "")
-        match = self._memory.match(scrub(question), chat, system) if alone else None
+        match = self._memory.match(scrub(question), chat, system, learned) if alone else None
         if match is not None and match.exact:
             return Found(question, (match.passage(),), match.entry.answer)
         if declined := self._languages.decline(question):
@@ -92,7 +92,7 @@ class Knowledge:
         searched = question if alone else f"{asked[-2]}\n{question}"
         passages = self._retriever.relevant(self._retriever.search(searched, chat))
         has_documents = self._retriever.has_documents(chat)
-        if match is not None and (has_documents or match.entry.turn not in learned):
+        if match is not None and (has_documents or not match.learned):
             passages = [match.passage(), *passages]
         notice = UNCHECKED if not passages and has_documents else ""
         return Found(searched, tuple(passages), notice=notice)

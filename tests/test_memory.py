@@ -72,6 +72,16 @@ def test_a_vaguer_question_gets_the_answer_as_a_source_only():
     assert (passage.title, passage.text) == ("checked by a person", "At 9:30.")
 
 
+def test_an_answer_counts_as_learned_with_one_that_would_be_a_source_as_well():
+    found = memory(
+        approved("When do you open on Saturdays?", "At 9:30."),
+        approved("When do you open on Sundays?", "At 11.", "t2"),
+        approved("Which bus goes to the clinic?", "The 7.", "t3"),
+    )
+    for learned, known in (({"t1"}, True), ({"t2"}, True), ({"t3"}, False), (set(), False)):
+        assert found.match("When do you open?", None, SYSTEM, learned).learned is known
+
+
 def test_a_chats_answer_is_for_that_chat_and_its_system_text():
     question = "When do you open on Saturdays?"
     found = memory(approved(question, scope="chat"))
