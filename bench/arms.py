@@ -1,6 +1,7 @@
 """What the product is compared with: no tuning, tuning of the last model on what is new, and joint training."""
 
 import asyncio
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,8 @@ from training.train import Material, Means, train
 from workers.judging import open_judge
 
 PROMPT_TOKENS = 1536
+LEARNED = 0.8
+"""The share of what is approved that a refresh learns from; the gate judges by the rest."""
 
 
 def summary(accuracies: Sequence[Sequence[float]]) -> dict[str, float]:
@@ -48,13 +51,21 @@ def shown(accuracies: Sequence[float]) -> str:
 
 
 def others(folder: Path, stream: Sequence[Batch], seed: int, say: Callable[[str], None]) -> dict[str, Any]:
-    """The other arms on a stream: averages, accuracies of each batch, and log-likelihoods of the general slice."""
+    """The other arms on a stream: averages, accuracies of each batch, and log-likelihoods of the general slice.
+
+    `joint` learns everything; `joint less a fifth` has as much of it to learn from as the product, whose gate keeps the
+    rest aside.
+    """
     base = prepare_base(None, folder)
     every = [row for learn, _ in stream for row in learn]
     none, in_general = measured(base, None, stream, folder)
     say(f"none: {shown(none)}")
     joint, of_joint = measured(base, tuned(base, every, folder / "joint", seed), stream, folder)
     say(f"joint: {shown(joint)}")
+    lots = random.Random(seed)
+    fewer = [row for learn, _ in stream for row in lots.sample(learn, round(LEARNED * len(learn)))]
+    less, of_less = measured(base, tuned(base, fewer, folder / "joint-less", seed), stream, folder)
+    say(f"joint less a fifth: {shown(less)}")
     naive, at, of_naive = [], base, in_general
     for number, (learn, _) in enumerate(stream):
         at = _merged(at, tuned(at, learn, folder / f"naive-{number}", seed), folder / f"model-{number}", folder)
@@ -64,6 +75,7 @@ def others(folder: Path, stream: Sequence[Batch], seed: int, say: Callable[[str]
     return {
         "none": {"average": sum(none) / len(none), "general": in_general},
         "joint": {"average": sum(joint) / len(joint), "accuracies": joint, "general": of_joint},
+        "joint less a fifth": {"average": sum(less) / len(less), "accuracies": less, "general": of_less},
         "naive": {"accuracies": naive, **summary(naive), "general": of_naive},
     }
 

@@ -52,7 +52,7 @@ def run(data: Path, preset: Preset, file: Path | None = None, say: Say = lambda 
     Each refresh brings corrections of new domains; the labels are not listed in the prompt, so that they are learned.
     Arms: `none`, the base model; `naive`, which tunes the last model on the new batch only; `apprentice`, the product's
     own command over HTTP, with a reservoir of 40 % of the stream; `joint`, one training on everything at the end, which
-    has no share of the stream aside to be judged on.
+    has no share of the stream aside to be judged on; and `joint less a fifth`, which has.
     What is done is written to `file` after each seed, and seeds that stand there are not done again.
 
     Raises: InvalidInput where the data is missing.
@@ -83,6 +83,9 @@ def conclusions(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     ours = [one["apprentice"] for one in runs]
     found = {
         "of joint": [mine["average"] / one["joint"]["average"] for mine, one in zip(ours, runs, strict=True)],
+        "of joint less a fifth": [
+            mine["average"] / one["joint less a fifth"]["average"] for mine, one in zip(ours, runs, strict=True)
+        ],
         "backward transfer": [mine["backward_transfer"] for mine in ours],
         "general perplexity over base": [
             math.exp(one["none"]["general"] - mine["general"]) for mine, one in zip(ours, runs, strict=True)

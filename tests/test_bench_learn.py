@@ -51,13 +51,19 @@ def test_missing_data_is_a_sentence(tmp_path):
 def seed_of(average, joint, general):
     mine = {"average": average, "backward_transfer": 0.01, "general": general, "with_retrieval": average + 0.1}
     mine["accuracies"] = [[0.9, 0.0], [average - 0.1, average + 0.1]]
-    return {"apprentice": mine, "joint": {"average": joint, "accuracies": [0.8, joint]}, "none": {"general": -2.0}}
+    return {
+        "apprentice": mine,
+        "joint": {"average": joint, "accuracies": [0.8, joint]},
+        "joint less a fifth": {"average": joint / 2},
+        "none": {"general": -2.0},
+    }
 
 
 def test_what_follows_from_several_seeds_stands_beside_the_bars():
     found = conclusions([seed_of(0.96, 1.0, -2.0), seed_of(0.88, 0.9, -2.1)])
     figures = {bar["name"]: (bar["figure"], bar["reached"]) for bar in found["bars"]}
     assert figures["of joint"] == (pytest.approx((0.96 + 0.88 / 0.9) / 2, abs=1e-4), True)
+    assert figures["of joint less a fifth"][0] == pytest.approx(0.96 + 0.88 / 0.9, abs=1e-4)
     assert figures["backward transfer"] == (0.01, True) and figures["gain of retrieval"] == (0.1, True)
     assert figures["general perplexity over base"] == (pytest.approx((1 + math.exp(0.1)) / 2, abs=1e-4), False)
     assert found["backward_transfer_to_joint"] == [pytest.approx(-0.1)] * 2
