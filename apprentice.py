@@ -383,22 +383,18 @@ def review_feedback() -> None:
     from rich.console import Console
 
     from console.review import review_queue
-    from feedback.amends import Amends
     from workers.context import open_context
 
     context = open_context(_settings())
-    amends = Amends(context.store, context.turns, context.ratings, context.reviews)
-    review_queue(context.reviews, amends, getuser(), Console())
+    review_queue(context.reviews, context.amends, getuser(), Console())
 
 
 @feedback.command("send")
 def send_feedback(turn: Annotated[str, typer.Argument(help="A turn's id.")]) -> None:
     """Have the bot send an edited answer to whoever asked and did not like the first, once."""
-    from feedback.amends import Amends
     from workers.context import open_context
 
-    context = open_context(_settings())
-    Amends(context.store, context.turns, context.ratings, context.reviews).ask(turn)
+    open_context(_settings()).amends.ask(turn)
     _say("The bot sends it, once.")
 
 

@@ -77,6 +77,11 @@ def is_operator(_: TelegramObject, contact: Contact) -> bool:
     return contact.person.is_operator
 
 
+def is_operator_in_private(_: TelegramObject, contact: Contact) -> bool:
+    """A filter: such a person, where nobody reads along."""
+    return contact.private and contact.person.is_operator
+
+
 async def remember_language(parts: Parts, contact: Contact, user: User) -> None:
     """Note which language somebody is spoken to in, for what they are told later."""
     language = known(user.language_code)

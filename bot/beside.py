@@ -3,10 +3,30 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Literal
+
+from aiogram.exceptions import AiogramError, TelegramBadRequest, TelegramForbiddenError
 
 from core.errors import StoreUnavailable
 
+GONE = (TelegramForbiddenError, TelegramBadRequest)
+"""What Telegram answers where somebody has blocked the bot or left."""
+Told = Literal["told", "gone", "later"]
+
 log = logging.getLogger(__name__)
+
+
+async def tell(telling: Awaitable[object], whom: str) -> Told:
+    """Tell somebody something: they may have left, and where Telegram is away, they are to be told later."""
+    try:
+        await telling
+    except GONE:
+        log.info("%s has left, and is not told", whom)
+        return "gone"
+    except AiogramError as error:
+        log.warning("%s is told later (%s)", whom, type(error).__name__)
+        return "later"
+    return "told"
 
 
 async def again_and_again(look: Callable[[], Awaitable[object]], wait_s: float, late: str, lost: str) -> None:

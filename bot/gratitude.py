@@ -1,24 +1,20 @@
 """Thank you: who corrected an answer hears, under their question, since when their correction answers."""
 
 import asyncio
-import logging
 from datetime import UTC, datetime
 
 from aiogram import Bot
-from aiogram.exceptions import AiogramError, TelegramBadRequest, TelegramForbiddenError
 from aiogram.types import ReplyParameters
 from aiogram.utils.formatting import DateTime, Text
 
 from bot import texts
-from bot.beside import again_and_again
+from bot.beside import again_and_again, tell
 from bot.parts import Parts, speaking_to, telegram_id
 from core.records import new_id, now_ms
 from feedback.thanks import Due, Heard
 
 WAIT_S = 1.0
 DAY_MS = 86_400_000
-
-log = logging.getLogger(__name__)
 
 
 async def keep_thanking(bot: Bot, parts: Parts) -> None:
@@ -40,20 +36,15 @@ async def keep_thanking(bot: Bot, parts: Parts) -> None:
 async def _tell_all(bot: Bot, parts: Parts, heard: Heard) -> None:
     """Tell everyone whose correction a decision took over; where Telegram is away, they are told later."""
     while (due := await asyncio.to_thread(parts.thanks.claim, heard.turn)) is not None:
-        try:
-            async with speaking_to(parts, due.author):
-                await _tell(bot, due)
-        except (TelegramForbiddenError, TelegramBadRequest):
-            log.info("somebody who corrected an answer has left, and is not told")
-        except AiogramError as error:
-            log.warning("somebody who corrected an answer is told later (%s)", type(error).__name__)
+        if await tell(_thank(bot, parts, due), "somebody who corrected an answer") == "later":
             await asyncio.to_thread(parts.thanks.give_back, due)
             return
     await asyncio.to_thread(parts.thanks.acknowledge, heard)
 
 
-async def _tell(bot: Bot, due: Due) -> None:
-    before, _, after = texts.live("{time}").partition("{time}")
+async def _thank(bot: Bot, parts: Parts, due: Due) -> None:
+    async with speaking_to(parts, due.author):
+        before, _, after = texts.live("{time}").partition("{time}")
     at = datetime.fromtimestamp(due.at / 1000, UTC)
     recent = now_ms() - due.at < DAY_MS
     said, how = (f"{at:%H:%M} UTC", "t") if recent else (f"{at:%Y-%m-%d %H:%M} UTC", "Dt")

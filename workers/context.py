@@ -6,6 +6,7 @@ from adapters.registry import Registry
 from core.identity import Pseudonyms
 from core.settings import Settings
 from core.store import Store, connect
+from feedback.amends import Amends
 from feedback.forget import Forgetting
 from feedback.outcomes import Outcomes
 from feedback.people import People
@@ -24,6 +25,7 @@ class Context:
     turns: Turns
     ratings: Ratings
     reviews: Reviews
+    amends: Amends
     people: People
     trust: Trust
     registry: Registry
@@ -43,4 +45,5 @@ def open_context(settings: Settings) -> Context:
     trust = Trust(store, turns, ratings, reviews, people)
     outcomes = Outcomes(store, turns, ratings)
     forgetting = Forgetting(store, turns, reviews, pseudonyms, registry.marks, settings.data_dir)
-    return Context(settings, store, turns, ratings, reviews, people, trust, registry, outcomes, forgetting)
+    amends = Amends(store, turns, ratings, reviews)
+    return Context(settings, store, turns, ratings, reviews, amends, people, trust, registry, outcomes, forgetting)

@@ -5,11 +5,12 @@ import logging
 from contextlib import suppress
 
 from aiogram import Bot
-from aiogram.exceptions import TelegramBadRequest, TelegramForbiddenError
-from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message, TelegramObject
+from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message
 
 from bot import keyboards, texts
+from bot.access import is_operator_in_private
 from bot.arrival import Arrival
+from bot.beside import GONE
 from bot.buttons import put_under
 from bot.handover.sending import send_all, tell_asker
 from bot.keyboards import AboutHandover
@@ -19,15 +20,8 @@ from feedback.handovers import Case, last_exchange
 
 CHAT_DIGITS = 6
 """How much of a chat's pseudonym operators are shown."""
-GONE = (TelegramForbiddenError, TelegramBadRequest)
-"""What Telegram answers where somebody has blocked the bot or left."""
 
 log = logging.getLogger(__name__)
-
-
-def is_operator(_: TelegramObject, contact: Contact) -> bool:
-    """A filter: whoever answers for the installation, in private."""
-    return contact.private and contact.person.is_operator
 
 
 def name_of(handover: Handover) -> str:
@@ -69,7 +63,7 @@ async def take(
     arrival: Arrival,
 ) -> None:
     """An operator takes a chat over; whoever comes later is told who has it."""
-    if not is_operator(callback, contact):
+    if not is_operator_in_private(callback, contact):
         await callback.answer(texts.ONLY_OPERATORS, show_alert=True)
         return
     name = callback.from_user.full_name
@@ -118,7 +112,7 @@ async def hand_back(
     callback: CallbackQuery, callback_data: AboutHandover, bot: Bot, parts: Parts, contact: Contact
 ) -> None:
     """An operator hands a chat back, or takes one that nobody has out of the inbox."""
-    if not is_operator(callback, contact):
+    if not is_operator_in_private(callback, contact):
         await callback.answer(texts.ONLY_OPERATORS, show_alert=True)
         return
     case = await asyncio.to_thread(parts.handovers.get, callback_data.handover)

@@ -11,8 +11,10 @@ from aiogram.exceptions import TelegramForbiddenError
 from aiogram.types import CallbackQuery, Message, TelegramObject
 
 from bot import keyboards, texts
+from bot.access import is_operator_in_private
 from bot.arrival import Arrival
-from bot.handover.desk import GONE, call_operators, is_operator, name_of, others, take_over, write
+from bot.beside import GONE
+from bot.handover.desk import call_operators, name_of, others, take_over, write
 from bot.handover.sending import send_all
 from bot.parts import Contact, Parts, outside, speaking_to
 from bot.quoting import said
@@ -109,8 +111,11 @@ async def _forward(bot: Bot, parts: Parts, case: Case, holder: Holder, text: str
 
 async def answer(message: Message, handover: str, bot: Bot, parts: Parts, contact: Contact, arrival: Arrival) -> None:
     """An operator replies to what came from a chat: it is theirs if nobody has it, and the person is answered."""
-    if not is_operator(message, contact) or message.text is None or message.from_user is None:
-        await message.reply(texts.ONLY_TEXT_PASSED_ON if is_operator(message, contact) else texts.ONLY_OPERATORS)
+    if not is_operator_in_private(message, contact):
+        await message.reply(texts.ONLY_OPERATORS)
+        return
+    if message.text is None or message.from_user is None:
+        await message.reply(texts.ONLY_TEXT_PASSED_ON)
         return
     case = await take_over(bot, parts, contact, arrival, message.from_user.full_name, handover)
     if case is None or case.holder is None:

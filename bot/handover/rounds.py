@@ -1,23 +1,18 @@
 """What nobody waits for: apologies where no operator came, and edited answers for who did not like the first."""
 
 import asyncio
-import logging
 
 from aiogram import Bot
-from aiogram.exceptions import AiogramError
 
 from bot import texts
-from bot.beside import again_and_again
+from bot.beside import again_and_again, tell
 from bot.formatting import formatted
-from bot.handover.desk import GONE
 from bot.handover.sending import send_all, tell_asker
 from bot.parts import Parts, speaking_to
 from bot.splitting import Formatted
 from feedback.amends import Amend
 
 WAIT_S = 1.0
-
-log = logging.getLogger(__name__)
 
 
 async def keep_rounds(bot: Bot, parts: Parts) -> None:
@@ -34,15 +29,13 @@ async def keep_rounds(bot: Bot, parts: Parts) -> None:
 
 async def _apologise(bot: Bot, parts: Parts) -> None:
     """Hand chats back that nobody took; their questions stay in the inbox."""
-    for case in await asyncio.to_thread(parts.handovers.overdue, parts.settings.handover_max_s):
-        try:
-            await tell_asker(bot, parts, case.handover, lambda: texts.HUMAN_MISSED)
-        except GONE:
-            log.info("somebody who asked for a person has left")
-            await asyncio.to_thread(parts.handovers.end, case)
-        except AiogramError as error:
-            log.warning("somebody who asked for a person is told later (%s)", type(error).__name__)
-            await asyncio.to_thread(parts.handovers.not_missed, case)
+    for overdue in await asyncio.to_thread(parts.handovers.overdue, parts.settings.handover_max_s):
+        telling = tell_asker(bot, parts, overdue.handover, lambda: texts.HUMAN_MISSED)
+        match await tell(telling, "somebody who asked for a person"):
+            case "gone":
+                await asyncio.to_thread(parts.handovers.end, overdue)
+            case "later":
+                await asyncio.to_thread(parts.handovers.not_missed, overdue)
 
 
 async def _make_amends(bot: Bot, parts: Parts, turn_id: str) -> None:
@@ -50,18 +43,15 @@ async def _make_amends(bot: Bot, parts: Parts, turn_id: str) -> None:
     amend = await asyncio.to_thread(parts.amends.claim, turn_id)
     if amend is None:
         return
-    try:
-        async with speaking_to(parts, amend.author):
-            text = await asyncio.to_thread(_text, amend)
-        sent = await send_all(bot, amend.address, text, None, amend.question, amend.topic)
-    except GONE:
-        log.info("somebody who did not like an answer has left, and is not sent the edited one")
-    except AiogramError as error:
-        log.warning("an edited answer is sent later (%s)", type(error).__name__)
+    if await tell(_send(bot, parts, amend), "somebody who did not like an answer") == "later":
         await asyncio.to_thread(parts.amends.give_back, amend)
-    else:
-        for number in sent:
-            await asyncio.to_thread(parts.turns.note_posted, amend.chat, number, amend.turn)
+
+
+async def _send(bot: Bot, parts: Parts, amend: Amend) -> None:
+    async with speaking_to(parts, amend.author):
+        text = await asyncio.to_thread(_text, amend)
+    for number in await send_all(bot, amend.address, text, None, amend.question, amend.topic):
+        await asyncio.to_thread(parts.turns.note_posted, amend.chat, number, amend.turn)
 
 
 def _text(amend: Amend) -> Formatted:

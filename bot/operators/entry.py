@@ -22,7 +22,7 @@ def route_messages(dispatcher: Dispatcher) -> None:
     """The commands, and replies to an answer that waits for a decision."""
     message = dispatcher.message.register
     for name, handler in COMMANDS.items():
-        message(handler, Command(name), access.is_operator, F.chat.type == "private")
+        message(handler, Command(name), access.is_operator_in_private)
     message(refuse, Command(*COMMANDS))
     message(reviewing.rewritten, F.text, ~F.text.startswith("/"), reviewing.is_rewriting)
 

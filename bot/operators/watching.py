@@ -1,17 +1,15 @@
 """Alerts: operators are told once when a trial was taken back, the queue grows long, or the worker falls silent."""
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 from aiogram import Bot
-from aiogram.exceptions import AiogramError, TelegramBadRequest, TelegramForbiddenError
 from aiogram.types import CallbackQuery, Message
 
-from bot.beside import again_and_again
+from bot.beside import again_and_again, tell
 from bot.buttons import say_instead
 from bot.operators import choices, phrases
 from bot.operators.cards import short
@@ -26,8 +24,6 @@ TAKEN_BACK = "canary rollback"
 TICKS = 3
 """So many times the schedule may miss its turn, however short a silence is asked for."""
 QUEUE, WORKER = "queue", "worker"
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +123,9 @@ async def _tell_all(bot: Bot, parts: Parts, alert: Alert) -> bool:
         author = parts.pseudonyms.author(address)
         if not wanted or not await asyncio.to_thread(parts.alerts.claim, alert.event, author):
             continue
-        try:
-            async with speaking_to(parts, author):
-                await bot.send_message(telegram_id(address), alert.text())
-        except (TelegramForbiddenError, TelegramBadRequest):
-            log.info("an operator cannot be told of something; they never wrote to the bot, or left it")
-        except AiogramError as error:
-            log.warning("an operator is told of something later (%s)", type(error).__name__)
+        async with speaking_to(parts, author):
+            text = alert.text()
+        if await tell(bot.send_message(telegram_id(address), text), "an operator") == "later":
             await asyncio.to_thread(parts.alerts.give_back, alert.event, author)
             complete = False
     return complete
