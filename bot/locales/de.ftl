@@ -333,6 +333,7 @@ operators-status-canary = im Probelauf
 operators-status-previous = vorher aktiv; /rollback kehrt zu ihr zurück
 operators-status-candidate = Kandidat
 operators-status-rejected = abgelehnt
+operators-status-retired = ausgemustert
 operators-gate-promote = bestanden
 operators-gate-reject = nicht bestanden
 operators-gate-not-enough-evidence = zu wenig Belege

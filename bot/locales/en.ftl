@@ -321,6 +321,7 @@ operators-status-canary = on trial
 operators-status-previous = live before; /rollback returns to it
 operators-status-candidate = candidate
 operators-status-rejected = rejected
+operators-status-retired = retired
 operators-gate-promote = passed
 operators-gate-reject = rejected
 operators-gate-not-enough-evidence = not enough evidence

@@ -333,6 +333,7 @@ operators-status-canary = en prueba
 operators-status-previous = activa antes; /rollback vuelve a ella
 operators-status-candidate = candidata
 operators-status-rejected = rechazada
+operators-status-retired = retirada
 operators-gate-promote = superado
 operators-gate-reject = no superado
 operators-gate-not-enough-evidence = datos insuficientes

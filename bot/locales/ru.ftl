@@ -348,6 +348,7 @@ operators-status-canary = на испытании
 operators-status-previous = была в работе раньше; /rollback вернёт её
 operators-status-candidate = кандидат
 operators-status-rejected = отклонена
+operators-status-retired = списана
 operators-gate-promote = пройдена
 operators-gate-reject = не пройдена
 operators-gate-not-enough-evidence = не хватило данных

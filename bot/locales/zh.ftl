@@ -303,6 +303,7 @@ operators-status-canary = 试运行中
 operators-status-previous = 上一个线上版本；/rollback 可以换回它
 operators-status-candidate = 候选
 operators-status-rejected = 已否决
+operators-status-retired = 已停用
 operators-gate-promote = 通过
 operators-gate-reject = 未通过
 operators-gate-not-enough-evidence = 证据不足
