@@ -13,15 +13,16 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.templating import Jinja2Templates
 
 from console.who import visit
-from core.errors import Busy, InvalidInput, NotAllowed, NotFound
+from core.errors import AliasMoved, Busy, InvalidInput, NotAllowed, NotFound
 
 PAGES = (
     ("/", "Playground"),
     ("/adapters", "Adapters"),
+    ("/refresh", "Refresh"),
     ("/operators", "Operators"),
 )
 """The pages that the navigation lists: path and title."""
-STATUS: dict[type[Exception], int] = {NotFound: 404, InvalidInput: 400, NotAllowed: 403, Busy: 429}
+STATUS: dict[type[Exception], int] = {NotFound: 404, InvalidInput: 400, NotAllowed: 403, AliasMoved: 409, Busy: 429}
 
 
 def show(request: Request, template: str, facts: dict[str, Any] | None = None, status: int = 200) -> Response:
