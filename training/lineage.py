@@ -25,18 +25,20 @@ class Learned:
 def by_kind(sources: Sequence[str], turns: Turns, reviews: Reviews) -> dict[Kind, list[str]]:
     """The ids of turns by what makes them examples now; kinds without any are left out.
 
+    `gone` are those that are no longer in the record, or no longer for everyone.
+
     Raises: StoreUnavailable.
     """
     found: dict[Kind, list[str]] = {kind: [] for kind in KINDS}
     there = turns.get_many(sources)
     for source in sources:
         review = reviews.get(source)
-        if source not in there:
+        if source not in there or (review and review.scope != "everyone"):
             kind: Kind = "gone"
         elif there[source].origin == "import":
             kind = "imported"
         else:
-            kind = DECIDED[review.decision] if review and review.scope == "everyone" else "said by people"
+            kind = DECIDED[review.decision] if review else "said by people"
         found[kind].append(source)
     return {kind: ids for kind, ids in found.items() if ids}
 
@@ -50,6 +52,6 @@ def words(ids: Sequence[str], turns: Turns, reviews: Reviews) -> list[Learned]:
     found = []
     for turn in (there[source] for source in ids if source in there):
         review = reviews.get(turn.id)
-        shown = review is not None and review.scope == "everyone"
-        found.append(Learned(turn.id, scrub(question(turn)), review.text if shown and review else ""))
+        if review is None or review.scope == "everyone":
+            found.append(Learned(turn.id, scrub(question(turn)), review.text if review else ""))
     return found
