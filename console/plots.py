@@ -1,5 +1,6 @@
 """Plots as SVG, drawn on the server: coloured by the style sheet, and said in words for who cannot see them."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -38,8 +39,9 @@ def plot(said: str, lines: Sequence[Line] = (), dots: Sequence[Dot] = (), ends: 
     ys += [y for dot in dots for y in (dot.y, dot.low, dot.high, dot.from_y) if y is not None]
     if not xs:
         return Markup("")
-    scale = _Scale(min(xs), max(xs), *_round_bounds(min(ys), max(ys)))
-    parts = [*_frame(scale, ends), *map(scale.line, lines), *(part for dot in dots for part in scale.dot(dot))]
+    ticks = _ticks(min(ys), max(ys))
+    scale = _Scale(min(xs), max(xs), ticks[0], ticks[-1])
+    parts = [*_frame(scale, ticks, ends), *map(scale.line, lines), *(part for dot in dots for part in scale.dot(dot))]
     head = f'<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(said)}">'
     return Markup("\n").join([Markup(head), *parts, Markup("</svg>")])
 
@@ -74,12 +76,12 @@ class _Scale:
         yield Markup('<circle class="dot {}" cx="{}" cy="{}" r="4"/>').format(dot.look, x, self.y(dot.y))
 
 
-def _frame(scale: _Scale, ends: tuple[str, str]) -> Iterator[Markup]:
+def _frame(scale: _Scale, ticks: Sequence[float], ends: tuple[str, str]) -> Iterator[Markup]:
     label = Markup('<text class="label" x="{}" y="{}" text-anchor="{}">{}</text>')
-    for value in (scale.low, (scale.low + scale.high) / 2, scale.high):
+    for value in ticks:
         y = scale.y(value)
         yield Markup('<line class="grid" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(LEFT, y, WIDTH - RIGHT, y)
-        yield label.format(LEFT - 6, y + 4, "end", f"{value:.3g}")
+        yield label.format(LEFT - 6, y + 4, "end", f"{value:g}")
     first, last = ends
     if first:
         yield label.format(LEFT, HEIGHT - 6, "start", first)
@@ -87,10 +89,14 @@ def _frame(scale: _Scale, ends: tuple[str, str]) -> Iterator[Markup]:
         yield label.format(WIDTH - RIGHT, HEIGHT - 6, "end", last)
 
 
-def _round_bounds(low: float, high: float) -> tuple[float, float]:
-    """Bounds around values, with some room where they are all the same."""
-    room = 0.08 * (high - low) or max(abs(high) * 0.05, 0.05)
-    return low - room, high + room
+def _ticks(low: float, high: float) -> list[float]:
+    """Round values, 1, 2 or 5 times a power of ten apart, from below the lowest to above the highest."""
+    largest = max(abs(low), abs(high))
+    room = high - low if high - low > largest / 1000 else largest / 10 or 0.01
+    power = 10 ** math.floor(math.log10(room / 2))
+    step = next(power * times for times in (1, 2, 5, 10) if room <= 3 * power * times)
+    first, last = math.floor(low / step), math.ceil(high / step)
+    return [round(step * n, 10) for n in range(first, max(last, first + 1) + 1)]
 
 
 def _fewer(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -33,12 +33,13 @@ class Trend:
 
 
 def trends(reports: Iterable[GateReport]) -> list[Trend]:
-    """The slices that any version was asked, in the order in which reports name them; empty ones are left out.
+    """The slices that any version was asked, in the order of the newest report; empty ones are left out.
 
     The prompts of a slice change as frozen ones are added: scores of one report compare best, far ones less.
     """
     found: dict[tuple[str, str], list[Judged]] = {}
-    for report in sorted(reports, key=lambda report: report.created_at):
+    in_time = sorted(reports, key=lambda report: report.created_at)
+    for report in in_time:
         for part in (part for part in report.slices if part.items):
             sure = part.items > 1
             low, high = (part.before + part.low, part.before + part.high) if sure else (None, None)
@@ -53,4 +54,5 @@ def trends(reports: Iterable[GateReport]) -> list[Trend]:
                 high,
             )
             found.setdefault((part.name, part.measure), []).append(judged)
-    return [Trend(name, measure, tuple(judged)) for (name, measure), judged in found.items()]
+    newest_first = [name for report in reversed(in_time) for name in ((s.name, s.measure) for s in report.slices)]
+    return [Trend(*name, tuple(found[name])) for name in dict.fromkeys(newest_first) if name in found]
