@@ -30,9 +30,9 @@ def by_kind(sources: Sequence[str], turns: Turns, reviews: Reviews) -> dict[Kind
     Raises: StoreUnavailable.
     """
     found: dict[Kind, list[str]] = {kind: [] for kind in KINDS}
-    there = turns.get_many(sources)
+    there, decided = turns.get_many(sources), reviews.get_many(sources)
     for source in sources:
-        review = reviews.get(source)
+        review = decided.get(source)
         if source not in there or (review and review.scope != "everyone"):
             kind: Kind = "gone"
         elif there[source].origin == "import":
@@ -48,10 +48,10 @@ def words(ids: Sequence[str], turns: Turns, reviews: Reviews) -> list[Learned]:
 
     Raises: StoreUnavailable.
     """
-    there = turns.get_many(ids)
+    there, decided = turns.get_many(ids), reviews.get_many(ids)
     found = []
     for turn in (there[source] for source in ids if source in there):
-        review = reviews.get(turn.id)
+        review = decided.get(turn.id)
         if review is None or review.scope == "everyone":
             found.append(Learned(turn.id, scrub(question(turn)), review.text if review else ""))
     return found

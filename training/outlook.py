@@ -17,6 +17,8 @@ from training.hyperparameters import hyperparameters
 from training.reservoir import Item, samples, slice_of
 from training.sources import Record, Source, allowed, everything, exempt, weigh
 
+SPLITS: tuple[Split, ...] = ("train", "evaluation")
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -50,13 +52,13 @@ def look_ahead(record: Record, settings: Settings, learned: tuple[int, ...]) -> 
     left_out: Counter[str] = Counter()
     rows: Counter[tuple[Split, str, Objective]] = Counter()
     usable = allowed(everything(record, settings.review_policy), record, left_out)
-    for split in ("train", "evaluation"):
+    for split in SPLITS:
         weighed, dropped = weigh([s for s in usable if s.split == split], settings.author_share, exempt(record))
         left_out.update(dropped)
         chosen = _chosen(weighed, settings, learned) if split == "train" else weighed
         left_out["beyond the reservoir"] += len(weighed) - len(chosen)
         rows.update((source.split, slice_of(source.at, learned), source.objective) for source in chosen)
-    told = tuple(Row(*what, count) for what, count in sorted(rows.items()))
+    told = tuple(Row(*what, rows[what]) for what in sorted(rows, key=lambda what: (SPLITS.index(what[0]), *what)))
     return Outlook(told, {why: count for why, count in left_out.items() if count})
 
 

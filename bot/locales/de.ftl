@@ -340,6 +340,7 @@ operators-gate-not-enough-evidence = zu wenig Belege
 operators-never-judged = Prüfung: nie durchlaufen
 operators-marked = Sie hat von jemandem gelernt, dessen Daten inzwischen gelöscht sind, und antwortet nie wieder.
 operators-cannot-promote = Diese Version hat von jemandem gelernt, dessen Daten inzwischen gelöscht sind, und wird nie wieder aktiviert. Nimm eine andere aus /adapters, oder warte auf das Training, aus dem eine Version ohne diese Daten entsteht.
+operators-retired = Diese Version ist ausgemustert und antwortet nie wieder. Nimm eine andere aus /adapters.
 operators-which-version = Schreib /promote und den Anfang einer Versions-ID, oder /promote base; /adapters listet die Versionen auf.
 operators-no-such-version = Zu diesem Anfang passt keine Version oder mehr als eine; /adapters listet sie auf.
 operators-live-already = Diese Version ist schon aktiv.

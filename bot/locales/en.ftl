@@ -328,6 +328,7 @@ operators-gate-not-enough-evidence = not enough evidence
 operators-never-judged = Gate: never judged
 operators-marked = It learned from somebody who was forgotten since, and never answers again.
 operators-cannot-promote = This version learned from somebody who was forgotten since, and is never promoted again. Choose another from /adapters, or wait for the refresh that tunes one without them.
+operators-retired = This version was retired and never answers again. Choose another from /adapters.
 operators-which-version = Write /promote and the beginning of a version's id, or /promote base; /adapters lists them.
 operators-no-such-version = Not exactly one version begins like that; /adapters lists them.
 operators-live-already = This version is live already.

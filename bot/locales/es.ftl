@@ -340,6 +340,7 @@ operators-gate-not-enough-evidence = datos insuficientes
 operators-never-judged = Control: nunca evaluada
 operators-marked = Aprendió de alguien cuyos datos se borraron después, y no volverá a responder nunca.
 operators-cannot-promote = Esta versión aprendió de alguien cuyos datos se borraron después, y no volverá a activarse nunca. Elige otra en /adapters o espera al próximo entrenamiento, que creará una sin esos datos.
+operators-retired = Esta versión está retirada y no volverá a responder nunca. Elige otra en /adapters.
 operators-which-version = Escribe /promote y el comienzo del ID de una versión, o /promote base; /adapters las muestra.
 operators-no-such-version = Ninguna versión empieza así, o hay más de una; /adapters las muestra.
 operators-live-already = Esta versión ya está activa.

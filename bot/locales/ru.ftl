@@ -355,6 +355,7 @@ operators-gate-not-enough-evidence = не хватило данных
 operators-never-judged = Проверка: не проводилась
 operators-marked = Она училась на данных человека, которого с тех пор забыли, и больше никогда не отвечает.
 operators-cannot-promote = Эта версия училась на данных человека, которого с тех пор забыли, и в работу её больше не ввести. Выберите другую из /adapters или дождитесь обновления, которое обучит версию без этих данных.
+operators-retired = Эта версия списана и больше не будет отвечать. Выберите другую из /adapters.
 operators-which-version = Напишите /promote и начало id версии или /promote base; список версий — /adapters.
 operators-no-such-version = По такому началу версию не определить: таких нет или несколько. Список — /adapters.
 operators-live-already = Эта версия уже в работе.

@@ -310,6 +310,7 @@ operators-gate-not-enough-evidence = 证据不足
 operators-never-judged = 上线评测：从未进行
 operators-marked = 它学过某人的内容，而此人的数据后来已删除；它不会再用来回答。
 operators-cannot-promote = 这个版本学过某人的内容，而此人的数据后来已删除，所以它不能再上线。请在 /adapters 里另选一个，或者等下一次更新微调出不含这些内容的版本。
+operators-retired = 这个版本已停用，不会再回答。请在 /adapters 里另选一个。
 operators-which-version = 请写 /promote 加上版本 ID 的开头几位，或者 /promote base；/adapters 列出所有版本。
 operators-no-such-version = 没有以此开头的版本，或者不止一个；/adapters 列出所有版本。
 operators-live-already = 这个版本已经在线上了。
