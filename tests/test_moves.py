@@ -7,10 +7,10 @@ import httpx
 import pytest
 from conftest import free_port
 from test_console import console, opened
+from test_console_accounts import joined
 from test_versions import approve_all, publish, report
 
-from console import guard
-from console.who import Operator
+from console.accounts import Accounts
 from core import keys
 from core.records import BASE, Manifest, Message, SliceScore, Turn, now_ms
 from core.settings import Settings
@@ -142,22 +142,28 @@ def test_nothing_happens_where_a_version_moved_between_the_question_and_the_answ
     assert page.send(path, seen=seen).status_code == 200 and context.registry.route() == second
 
 
-def test_who_only_looks_is_refused_every_act_and_sees_no_button(page, context, monkeypatch):
+def test_who_only_looks_is_refused_every_act_and_sees_no_button(page, context):
     version, other = publish_peft(context.registry, 1), publish_peft(context.registry, 2)
     context.registry.promote(other, "gate", "")
     paths = [f"/adapters/{version}/{move}" for move in ("promote", "try", "retire")]
-    paths += ["/adapters/rollback", "/refresh/now"]
+    paths += ["/adapters/rollback", "/refresh/now", "/refresh/cancel"]
     seen = [SEEN.search(page.http.get(path).text) for path in paths]
-    monkeypatch.setattr(guard, "SOLE", Operator("vera", "viewer"))
-    before = context.registry.aliases(), context.registry.audit()
-    for path, known in zip([*paths, "/refresh/cancel"], [*seen, None], strict=True):
-        assert page.http.get(path).status_code == 403
-        refused = page.send(path, seen=known[1] if known else "", share="0.5", fence="1")
-        assert refused.status_code == 403 and "needs the role admin" in refused.text
-    assert (context.registry.aliases(), context.registry.audit()) == before and refresh_wish(context.store) is None
-    for looked_at in ("/adapters", f"/adapters/{version}", "/refresh", "/refresh/state", "/refresh/outlook"):
-        shown = page.http.get(looked_at)
-        assert shown.status_code == 200 and "…" not in shown.text, "a button that asks ends with an ellipsis"
+    address, accounts = str(page.http.base_url), Accounts(context.store)
+    with (
+        joined(address, accounts.invite("admin"), "ann") as ann,
+        joined(address, accounts.invite("viewer"), "vi") as vi,
+    ):
+        before = context.registry.aliases(), context.registry.audit()
+        for path, known in zip(paths, seen, strict=True):
+            assert vi.http.get(path).status_code == 403
+            refused = vi.send(path, seen=known[1] if known else "", share="0.5", fence="1")
+            assert refused.status_code == 403 and "needs the role admin" in refused.text
+        assert (context.registry.aliases(), context.registry.audit()) == before and refresh_wish(context.store) is None
+        for looked_at in ("/adapters", f"/adapters/{version}", "/refresh", "/refresh/state", "/refresh/outlook"):
+            shown = vi.http.get(looked_at)
+            assert shown.status_code == 200 and "…" not in shown.text, "a button that asks ends with an ellipsis"
+        confirm(ann, f"/adapters/{version}/promote")
+        assert newest(context) == ("promote", version, "ann", "confirmed in the console")
 
 
 def test_a_marked_version_says_so_and_is_not_promoted(page, context):
