@@ -134,11 +134,11 @@ class Registry:
         """The version that answers a chat now; what is live, where none is named."""
         return self.aliases().route(chat)
 
-    def versions(self) -> list[Version]:
-        """Every version, newest first."""
+    def versions(self, first: int = 0, count: int | None = None) -> list[Version]:
+        """Versions, newest first: all, or `count` of them after so many newer ones."""
         aliases = self.aliases()
         with durable():
-            ids = self._store.zrevrange(keys.VERSIONS, 0, -1)
+            ids = self._store.zrevrange(keys.VERSIONS, first, -1 if count is None else first + count - 1)
         return [self._read(version, aliases) for version in ids]
 
     def get(self, prefix: str) -> Version:

@@ -1,6 +1,7 @@
 """The adapters' pages: which versions exist, which one answers, what the gate found, and what each learned from."""
 
 import asyncio
+import re
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ from training.lineage import by_kind, words
 from training.report import examples, facts, made_of
 from training.trends import Trend, trends
 
+VERSIONS = 15
+"""Versions on one page, and in its plots."""
 PAGE = 50
 """Items of a version's lineage on one page."""
 SHOWN = 6
@@ -82,22 +85,24 @@ class Versions:
         ]
 
     async def _list(self, request: Request) -> Response:
-        return show(request, "adapters.html", await asyncio.to_thread(self._all))
+        return show(request, "adapters.html", await asyncio.to_thread(self._some, _page(request)))
 
     async def _one(self, request: Request) -> Response:
         return show(request, "adapter.html", await asyncio.to_thread(self._facts, request.path_params["version"]))
 
     async def _items(self, request: Request) -> Response:
-        number = request.query_params.get("page", "1")
-        page = int(number) if number.isascii() and number.isdigit() else 1
         version, kind = request.path_params["version"], request.path_params["kind"]
-        return show(request, "lineage.html", await asyncio.to_thread(self._lineage, version, kind, max(page, 1)))
+        return show(request, "lineage.html", await asyncio.to_thread(self._lineage, version, kind, _page(request)))
 
-    def _all(self) -> dict[str, Any]:
-        versions = self._registry.versions()
+    def _some(self, page: int) -> dict[str, Any]:
+        """A page of versions, and how they did in each slice."""
+        found = self._registry.versions((page - 1) * VERSIONS, VERSIONS + 1)
+        versions = found[:VERSIONS]
         reports = [version.report for version in versions if version.report]
         return {
             "versions": versions,
+            "page": page,
+            "more": len(found) > VERSIONS,
             "aliases": self._registry.aliases(),
             "answered": _answered(self._registry.reigns()),
             "trends": [(trend, _picture(trend)) for trend in trends(reports)],
@@ -133,6 +138,12 @@ class Versions:
         items = words(ids[(page - 1) * PAGE : page * PAGE], self._turns, self._reviews)
         last = max(1, -(-len(ids) // PAGE))
         return {"version": version, "kind": kind, "count": len(ids), "items": items, "page": page, "last": last}
+
+
+def _page(request: Request) -> int:
+    """The page of a list that is asked for, from 1."""
+    number = request.query_params.get("page", "1")
+    return max(1, int(number)) if re.fullmatch("[0-9]{1,6}", number) else 1
 
 
 def _answered(reigns: list[Reign]) -> defaultdict[str, list[Answered]]:

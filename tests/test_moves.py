@@ -238,6 +238,24 @@ def test_slices_are_drawn_over_time_and_said_in_words(page, context):
     assert "style=" not in shown and "<style" not in shown and len(shown) < 50_000
 
 
+def test_many_versions_stand_on_several_light_pages(page, context):
+    slices = tuple(
+        SliceScore(name, 40, "token F1", 0.5, 0.6, -0.1, 0.3)
+        for name in ("new", "thumbs", *(f"older {n}" for n in range(1, 9)), "general", "safety", "refusals", "format")
+    )
+    for number in range(25):
+        version = f"{number:064x}"
+        judged = replace(report(), version=version, slices=slices, created_at=number)
+        manifest = Manifest(version, BASE, "m", "h", "r", "lora", 16, 8.0, (), created_at=number)
+        context.registry.publish(context.registry.draft(version), manifest, judged)
+        context.registry.promote(version, "ann", "")
+        context.registry.promote(BASE, "ann", "")
+    first, second = page.http.get("/adapters").text, page.http.get("/adapters?page=2").text
+    assert (first.count('href="/adapters/0'), second.count('href="/adapters/0')) == (15, 10)
+    assert "live 25 times, the last three" in first and "Older versions" in first and "Older versions" not in second
+    assert len(first) < 150_000 and page.http.get("/adapters?page=x").text.count("<svg") == 14
+
+
 def test_what_a_version_learned_from_can_be_read_as_far_as_it_is_for_everyone(page, context):
     turns = [
         Turn(f"{n:032x}", (Message("user", f"Where is <{n}>?"),), reply="old", status="complete", created_at=now_ms())
