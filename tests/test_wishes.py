@@ -27,7 +27,7 @@ NOTHING = RefreshResult("not enough evidence", "nothing new.", None, None)
 def context(store, valkey_url, tmp_path, base, monkeypatch):
     monkeypatch.setattr(refresh, "prepare_base", lambda model, folder: base)
     monkeypatch.setattr(refresh, "LOW_PRIORITY", 0)
-    return open_context(Settings(data_dir=tmp_path, redis_url=valkey_url, refresh_min_items=60))
+    return open_context(Settings(data_dir=tmp_path, redis_url=valkey_url, refresh_min_items=100))
 
 
 def approve(context, count: int, author: str | None = None) -> None:
@@ -62,18 +62,18 @@ def kept(context) -> dict[str, object]:
 
 def test_a_running_refresh_is_cancelled_between_two_steps_and_leaves_nothing(context, monkeypatch):
     monkeypatch.setattr(train, "SAVE_S", 0)
-    approve(context, 60)
+    approve(context, 100)
     before, checkpoint = kept(context), context.settings.data_dir / TRAINING_FOLDER / CHECKPOINT_FILE
     steps, seen = [], []
 
     def watch(stage: str, done: int, total: int) -> None:
         steps.append((stage, done))
         if done == 2:
-            running = read_progress(context.store, 60)
+            running = read_progress(context.store, 100)
             seen.append((running.stage, running.began, checkpoint.exists(), read_curve(context.store, running.run)))
             ask_to_cancel(context.store, running.fence, running.run, "ann", "it learns nonsense")
 
-    assert refresh_due(context) == "60 newly approved items"
+    assert refresh_due(context) == "100 newly approved items"
     result = do(context, watch)
     assert (result.outcome, result.version) == ("cancelled", None) and "ann cancelled the refresh" in result.summary
     assert steps == [("learning", 1), ("learning", 2)]
@@ -121,7 +121,7 @@ def test_a_refresh_that_was_asked_for_is_begun_by_the_schedule_even_if_it_failed
     monkeypatch.setattr(tasks, "settings", context.settings)
     results = [RuntimeError("the disk is wet")] * 3
     monkeypatch.setattr(refresh, "_refresh", lambda *given: raised(results.pop(0)))
-    approve(context, 60)
+    approve(context, 100)
     for _ in range(3):
         with pytest.raises(RuntimeError):
             tasks.refresh()
