@@ -13,10 +13,12 @@ from starlette.staticfiles import StaticFiles
 
 from console.conversation import Conversations
 from console.guard import Guard
-from console.playground import Playground, failure
+from console.pages import failure
+from console.playground import Playground
 from console.staff import Staff
 from console.versions import Versions
 from core.errors import ApprenticeError
+from core.identity import Pseudonyms
 from core.settings import LOOPBACK, Settings
 
 
@@ -52,7 +54,7 @@ def build(settings: Settings) -> Starlette:
             Route("/healthz", _healthz, methods=["GET"]),
             Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
         ],
-        middleware=[Middleware(Guard, LOOPBACK)],
+        middleware=[Middleware(Guard, LOOPBACK, Pseudonyms.of_installation(settings.data_dir))],
         exception_handlers={ApprenticeError: failure},
         lifespan=lifespan,
     )

@@ -6,25 +6,23 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
-from starlette.templating import Jinja2Templates
 
 from console.conversation import CONSENT_QUESTION, Conversations, Event, PastTurn, draft_correction, first_contact
-from console.guard import refusal
+from console.pages import show
+from console.who import needs
 from core.client import Begun, Said
-from core.errors import ApprenticeError, Busy, InvalidInput, NotFound
+from core.errors import ApprenticeError, InvalidInput
 from core.records import Citation, Origin, new_id
 from feedback.turns import DAY_S, question
 
 COOKIE = "apprentice_chat"
 MAX_BODY = 2**20
-STATUS: dict[type[Exception], int] = {NotFound: 404, InvalidInput: 400, Busy: 429}
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -68,24 +66,23 @@ class Playground:
     def __init__(self, chats: Conversations, retention_days: int):
         self._chats = chats
         self._retention_days = retention_days
-        self._templates = Jinja2Templates(Path(__file__).parent / "templates")
 
     def routes(self) -> list[Route]:
         """The page and what it calls."""
         return [
             Route("/", self._page, methods=["GET"]),
             Route("/conversation", self._history, methods=["GET"]),
-            Route("/ask", self._ask, methods=["POST"]),
-            Route("/again", self._again, methods=["POST"]),
-            Route("/rate", self._rate, methods=["POST"]),
-            Route("/correct", self._correct, methods=["POST"]),
-            Route("/consent", self._consent, methods=["POST"]),
-            Route("/reset", self._reset, methods=["POST"]),
+            Route("/ask", needs("reviewer", self._ask), methods=["POST"]),
+            Route("/again", needs("reviewer", self._again), methods=["POST"]),
+            Route("/rate", needs("reviewer", self._rate), methods=["POST"]),
+            Route("/correct", needs("reviewer", self._correct), methods=["POST"]),
+            Route("/consent", needs("reviewer", self._consent), methods=["POST"]),
+            Route("/reset", needs("reviewer", self._reset), methods=["POST"]),
         ]
 
     async def _page(self, request: Request) -> Response:
         facts = {"first_contact": first_contact(self._retention_days), "consent_question": CONSENT_QUESTION}
-        page = self._templates.TemplateResponse(request, "playground.html", facts)
+        page = show(request, "playground.html", facts)
         chat = request.cookies.get(COOKIE, "")
         if not re.fullmatch("[0-9a-f]{32}", chat):
             chat = new_id()
@@ -130,11 +127,6 @@ class Playground:
 
     async def _stored(self) -> Response:
         return JSONResponse({"progress": await asyncio.to_thread(self._chats.progress)})
-
-
-def failure(request: Request, error: Exception) -> Response:
-    """What Apprentice explains itself, as one sentence for the page."""
-    return refusal(STATUS.get(type(error), 503), str(error))
 
 
 def _chat(request: Request) -> str:

@@ -2,14 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
-from starlette.templating import Jinja2Templates
 
-from core.errors import ApprenticeError
+from console.pages import show
+from console.who import needs
 from core.settings import Settings
 from core.store import connect
 from feedback.people import People
@@ -21,7 +20,6 @@ class Staff:
     def __init__(self, people: People, close: Callable[[], None]):
         self._people = people
         self.close = close
-        self._templates = Jinja2Templates(Path(__file__).parent / "templates")
 
     @classmethod
     def open(cls, settings: Settings) -> "Staff":
@@ -33,16 +31,16 @@ class Staff:
         """The page, and the link."""
         return [
             Route("/operators", self._page, methods=["GET"]),
-            Route("/operators/invite", self._invite, methods=["POST"]),
+            Route("/operators/invite", needs("admin", self._invite), methods=["POST"]),
         ]
 
     async def _page(self, request: Request) -> Response:
-        try:
-            found = await asyncio.to_thread(self._people.operators)
-        except ApprenticeError as error:
-            return self._templates.TemplateResponse(request, "sorry.html", {"error": str(error)}, status_code=503)
-        numbers = [address.removeprefix("telegram:") for address in found]
-        return self._templates.TemplateResponse(request, "operators.html", {"numbers": numbers})
+        return show(request, "operators.html", {"numbers": await self._numbers()})
 
     async def _invite(self, request: Request) -> Response:
-        return JSONResponse({"link": await asyncio.to_thread(self._people.link, "operator")})
+        link = await asyncio.to_thread(self._people.link, "operator")
+        return show(request, "operators.html", {"numbers": await self._numbers(), "link": link})
+
+    async def _numbers(self) -> list[str]:
+        found = await asyncio.to_thread(self._people.operators)
+        return [address.removeprefix("telegram:") for address in found]

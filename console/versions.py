@@ -2,17 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.templating import Jinja2Templates
 
 from adapters.registry import Registry
-from core.errors import ApprenticeError, NotFound
+from console.pages import show
 from core.identity import Pseudonyms
 from core.settings import Settings
 from core.store import connect
@@ -30,8 +27,6 @@ class Versions:
         self._turns = turns
         self._reviews = reviews
         self.close = close
-        self._templates = Jinja2Templates(Path(__file__).parent / "templates")
-        self._templates.env.filters["day"] = _day
 
     @classmethod
     def open(cls, settings: Settings) -> "Versions":
@@ -49,10 +44,10 @@ class Versions:
         ]
 
     async def _list(self, request: Request) -> Response:
-        return await self._page(request, "adapters.html", lambda: {"versions": self._registry.versions()})
+        return show(request, "adapters.html", {"versions": await asyncio.to_thread(self._registry.versions)})
 
     async def _one(self, request: Request) -> Response:
-        return await self._page(request, "adapter.html", lambda: self._facts(request.path_params["version"]))
+        return show(request, "adapter.html", await asyncio.to_thread(self._facts, request.path_params["version"]))
 
     def _facts(self, prefix: str) -> dict[str, Any]:
         version = self._registry.get(prefix)
@@ -61,16 +56,3 @@ class Versions:
             shown = examples(version.report, self._turns, self._reviews)
             told |= {"report": version.report, "facts": list(facts(version.report)), "examples": shown}
         return told
-
-    async def _page(self, request: Request, template: str, read: Callable[[], dict[str, Any]]) -> Response:
-        """A page of what is read; what went wrong is a sentence in its place."""
-        try:
-            told = await asyncio.to_thread(read)
-        except ApprenticeError as error:
-            status = 404 if isinstance(error, NotFound) else 503
-            return self._templates.TemplateResponse(request, "sorry.html", {"error": str(error)}, status_code=status)
-        return self._templates.TemplateResponse(request, template, told)
-
-
-def _day(at_ms: int) -> str:
-    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"

@@ -14,6 +14,7 @@ ApprenticeError
 ├── FenceLost (RuntimeError)          a task's lock was taken over; its writes are refused
 ├── AliasMoved (RuntimeError)         an alias no longer points where the writer believed
 ├── InvalidInput (ValueError)         a person's or a client's input cannot be used
+├── NotAllowed (PermissionError)      an operator's role, or no login, does not let them do it
 ├── DiskFull (OSError)                a file could not be written for want of space
 └── Unforeseen                        anything else; the log has the details
 """
@@ -105,6 +106,12 @@ class InvalidInput(ApprenticeError, ValueError):
     """Input that cannot be used, with the reason."""
 
     code = "invalid_request"
+
+
+class NotAllowed(ApprenticeError, PermissionError):
+    """Something that this operator may not do."""
+
+    code = "not_allowed"
 
 
 class DiskFull(ApprenticeError, OSError):

@@ -1,6 +1,7 @@
 """The playground as a real HTTP server over the real model: a person's journey first, then what must be refused."""
 
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ CAPITAL = "What is the capital of France?"
 SPAIN = "What is the capital of Spain?"
 STORY = "Tell me a story about ships."
 PRICE = "How much does a print on the 3D printer cost per gram?"
+SCRIPT = {"accept": "application/json"}
 AWAY = "redis://127.0.0.1:1/0"
 
 
@@ -44,11 +46,27 @@ def console(settings: Settings) -> Iterator[str]:
         thread.join()
 
 
+TOKEN = re.compile('<meta name="csrf" content="([0-9a-f]{32})">')
+
+
 class Page:
-    """What a browser does: keeps the cookie, and says which origin it speaks for."""
+    """What a browser does: keeps the cookie, says which origin it speaks for, and sends the page's token."""
 
     def __init__(self, address: str):
         self.http = httpx.Client(base_url=address, timeout=60, headers={"origin": address})
+        self.open()
+
+    def open(self, path: str = "/") -> httpx.Response:
+        """Load a page; what is posted from now on carries its token."""
+        shown = self.http.get(path)
+        self.http.headers["x-csrf-token"] = TOKEN.search(shown.text)[1]
+        return shown
+
+    def send(self, path: str, **fields: str) -> httpx.Response:
+        """Send a form, and follow where it leads."""
+        token = {"csrf": self.http.headers["x-csrf-token"]}
+        plain = {name: value for name, value in self.http.headers.items() if name != "x-csrf-token"}
+        return self.http.post(path, data=token | fields, headers=plain, follow_redirects=True)
 
     def post(self, path: str, status: int = 200, **body) -> dict:
         answer = self.http.post(path, json=body)
@@ -67,15 +85,16 @@ class Page:
         return self.stream("/ask", text=text)[-1]
 
     def conversation(self) -> dict:
-        return self.http.get("/conversation").raise_for_status().json()
+        return self.http.get("/conversation", headers=SCRIPT).raise_for_status().json()
 
 
 @contextmanager
 def opened(address: str) -> Iterator[Page]:
     page = Page(address)
-    with page.http:
-        page.http.get("/").raise_for_status()
+    try:
         yield page
+    finally:
+        page.http.close()
 
 
 @pytest.fixture(scope="module")
@@ -104,9 +123,12 @@ def page(address, store):
 
 def test_a_person_is_told_asks_rates_corrects_and_finds_it_again(address, context, settings):
     page = Page(address)
-    first = page.http.get("/")
+    first = httpx.get(address)
     assert "90 days" in first.text and "May the assistant also learn" in first.text
-    assert {"httponly", "samesite=strict"} <= set(first.headers["set-cookie"].lower().split("; "))
+    cookies = first.headers.get_list("set-cookie")
+    assert len(cookies) == 2 and all(
+        "httponly" in cookie.lower() and "samesite" in cookie.lower() for cookie in cookies
+    )
     assert page.conversation() == {"turns": [], "consent": "ask", "progress": page.conversation()["progress"]}
 
     begun, *said, ended = page.stream("/ask", text=CAPITAL)
@@ -214,7 +236,7 @@ def test_the_database_away_is_one_sentence_and_the_page_opens(settings, address)
     without = settings.model_copy(update={"redis_url": AWAY, "console_port": free_port()})
     with console(without) as alone, opened(alone) as page:
         assert page.http.get("/healthz").is_success
-        told = page.http.get("/conversation")
+        told = page.http.get("/conversation", headers=SCRIPT)
         assert told.status_code == 503 and "please try again" in told.json()["error"]
         assert "please try again" in page.refused("/ask", 503, text=CAPITAL)
         assert "please try again" in page.refused("/rate", 503, turn_id="x", value=1)
@@ -249,7 +271,7 @@ def test_malformed_json_and_a_missing_cookie_are_one_sentence(page):
     headers = {"content-type": "application/json"}
     broken = page.http.post("/ask", content=b"{oops", headers=headers)
     assert broken.status_code == 400 and "load it again" in broken.json()["error"]
-    page.http.cookies.clear()
+    page.http.cookies.delete("apprentice_chat")
     assert "cookie is missing" in page.refused("/ask", 400, text=CAPITAL)
 
 
@@ -292,6 +314,12 @@ def test_browsers_are_told_to_load_nothing_from_elsewhere(page):
         assert headers["content-security-policy"].startswith("default-src 'self';")
         assert headers["x-content-type-options"] == "nosniff"
     for file in (ROOT / "console").rglob("*.*"):
-        if file.suffix in (".html", ".css", ".js"):
+        if file.suffix in (".html", ".css", ".js") and file.name != "htmx.min.js":
             text = file.read_text()
-            assert "http:" not in text and "https:" not in text and " style=" not in text and "onclick" not in text
+            assert (
+                file.name == "htmx.min.js"
+                or "http:" not in text
+                and "https:" not in text
+                and " style=" not in text
+                and "onclick" not in text
+            )

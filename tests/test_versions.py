@@ -1,12 +1,13 @@
 """What an operator sees of adapter versions: in the terminal, as JSON, and on the console's pages."""
 
 import json
+import re
 from dataclasses import replace
 
 import httpx
 import pytest
 from conftest import free_port
-from test_console import AWAY, console
+from test_console import AWAY, console, opened
 from typer.testing import CliRunner
 
 from apprentice import app
@@ -126,21 +127,20 @@ def test_the_pages_tell_the_same(settings, context):
         assert "The two answers themselves are not stored" in page
         assert "It was never judged" in http.get(f"/adapters/{'e' * 64}").text
         missing = http.get("/adapters/f00")
-        assert missing.status_code == 404 and "no version begins with f00" in missing.text
+        assert missing.status_code == 404 and "No version begins with f00" in missing.text
         assert 'href="/adapters"' in http.get("/").text
 
 
 def test_the_page_of_operators_makes_a_link(settings, context):
-    with console(settings) as address, httpx.Client(base_url=address, headers={"origin": address}) as http:
-        assert "There is no owner" in http.get("/operators").text
-        assert "no bot has run here yet" in http.post("/operators/invite", json={}).json()["error"]
+    with console(settings) as address, opened(address) as page:
+        assert "There is no owner" in page.http.get("/operators").text
+        assert "No bot has run here yet" in page.send("/operators/invite").text
         context.people.note_bot("our_bot")
-        link = http.post("/operators/invite", json={}).json()["link"]
-        code = link.removeprefix("https://t.me/our_bot?start=")
+        code = re.search(r"https://t.me/our_bot\?start=([\w-]+)", page.send("/operators/invite").text)[1]
         assert context.people.redeem(code, "ann", "telegram:42") == "operator"
         assert context.people.redeem(code, "bob", "telegram:43") is None
-        assert "<code>42</code>" in http.get("/operators").text
-        assert 'href="/operators"' in http.get("/adapters").text
+        assert "<code>42</code>" in page.http.get("/operators").text
+        assert 'href="/operators"' in page.http.get("/adapters").text
     away = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
     with console(away) as address:
         told = httpx.get(f"{address}/operators")

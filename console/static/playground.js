@@ -11,12 +11,11 @@ const log = one("#log");
 let running = null;
 
 async function call(path, body, signal) {
-  const options = body && {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(body),
-    signal,
-  };
+  const headers = { Accept: "application/json", "X-CSRF-Token": one("meta[name=csrf]").content };
+  const sent = { method: "POST", body: JSON.stringify(body), signal };
+  const options = body
+    ? { headers: { ...headers, "Content-Type": "application/json" }, ...sent }
+    : { headers };
   let response;
   try {
     response = await fetch(path, options);

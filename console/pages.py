@@ -1,0 +1,69 @@
+"""What every page has in common: its frame, the list of pages, and how it says what went wrong."""
+
+from datetime import UTC, datetime
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from jinja2 import pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.templating import Jinja2Templates
+
+from console.who import visit
+from core.errors import Busy, InvalidInput, NotAllowed, NotFound
+
+PAGES = (
+    ("/", "Playground"),
+    ("/adapters", "Adapters"),
+    ("/operators", "Operators"),
+)
+"""The pages that the navigation lists: path and title."""
+STATUS: dict[type[Exception], int] = {NotFound: 404, InvalidInput: 400, NotAllowed: 403, Busy: 429}
+
+
+def show(request: Request, template: str, facts: dict[str, Any] | None = None, status: int = 200) -> Response:
+    """A page, or the part of one that htmx puts in its place."""
+    return _templates.TemplateResponse(request, template, facts or {}, status_code=status)
+
+
+def sorry(request: Request, status: int, sentence: str) -> Response:
+    """What went wrong, as the page that asked can show it: JSON for scripts, a paragraph for htmx, else a page."""
+    if "application/json" in request.headers.get("accept", "") + request.headers.get("content-type", ""):
+        return JSONResponse({"error": sentence}, status)
+    sentence = sentence[:1].upper() + sentence[1:]
+    if "hx-request" in request.headers:
+        return HTMLResponse(escape(sentence), status)
+    return show(request, "sorry.html", {"error": sentence}, status)
+
+
+def failure(request: Request, error: Exception) -> Response:
+    """What Apprentice explains itself, as one sentence."""
+    return sorry(request, STATUS.get(type(error), 503), str(error))
+
+
+def csrf_input(request: Request) -> Markup:
+    """The hidden field that every form carries."""
+    return Markup('<input type="hidden" name="csrf" value="{}">').format(visit(request).csrf)
+
+
+@pass_context
+def _is_here(context: Context, path: str) -> bool:
+    """Whether the page being shown is that of a path, or below it."""
+    here = context["request"].url.path
+    return here == path or (path != "/" and here.startswith(path + "/"))
+
+
+def _day(at_ms: int) -> str:
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _frame(request: Request) -> dict[str, Any]:
+    return {"visit": visit(request)}
+
+
+_templates = Jinja2Templates(Path(__file__).parent / "templates", context_processors=[_frame])
+_templates.env.globals |= {"csrf_input": csrf_input, "pages": PAGES, "is_here": _is_here}
+_templates.env.filters["day"] = _day

@@ -1,0 +1,5 @@
+"use strict";
+
+document.addEventListener("htmx:configRequest", (event) => {
+  event.detail.headers["X-CSRF-Token"] = document.querySelector("meta[name=csrf]").content;
+});
