@@ -1,5 +1,6 @@
 """The console process: the operators' pages over HTTP until told to stop."""
 
+import asyncio
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -11,15 +12,22 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from console.bulk import BulkPages
 from console.conversation import Conversations
 from console.guard import Guard
+from console.item import ItemPages
 from console.pages import failure
 from console.playground import Playground
+from console.queue import QueuePages
+from console.second import SecondPages
 from console.staff import Staff
 from console.versions import Versions
+from console.worklist import Worklist
 from core.errors import ApprenticeError
 from core.identity import Pseudonyms
 from core.settings import LOOPBACK, Settings
+
+REVIEW = (QueuePages, SecondPages, BulkPages, ItemPages)
 
 
 def run(settings: Settings) -> None:
@@ -37,18 +45,22 @@ def run(settings: Settings) -> None:
 def build(settings: Settings) -> Starlette:
     """The console as an ASGI application; its connections close with it."""
     conversations = Conversations.open(settings)
-    versions, staff = Versions.open(settings), Staff.open(settings)
+    versions, staff, work = Versions.open(settings), Staff.open(settings), Worklist.open(settings)
 
     @asynccontextmanager
     async def lifespan(_: Starlette):
+        warming = asyncio.create_task(asyncio.to_thread(work.warm))
         yield
+        await warming
         await conversations.close()
+        await work.close()
         versions.close()
         staff.close()
 
     return Starlette(
         routes=[
             *Playground(conversations, settings.turn_retention_days).routes(),
+            *(route for pages in REVIEW for route in pages(work).routes()),
             *versions.routes(),
             *staff.routes(),
             Route("/healthz", _healthz, methods=["GET"]),

@@ -17,6 +17,7 @@ from core.errors import Busy, InvalidInput, NotAllowed, NotFound
 
 PAGES = (
     ("/", "Playground"),
+    ("/review", "Review"),
     ("/adapters", "Adapters"),
     ("/operators", "Operators"),
 )

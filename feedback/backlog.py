@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from core import keys
@@ -49,14 +49,6 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """A turn of the queue, and why it stands where it does."""
-
-    turn: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
 class _Row:
     """What filters look at of a turn."""
 
@@ -84,23 +76,24 @@ class Backlog:
         self._position = ""
         self._forgotten: str | None = None
 
-    def find(self, wanted: Filter) -> list[Waiting]:
-        """The turns that wait and are wanted, in the order of the queue."""
-        with self._lock, durable():
-            waiting = self._waiting()
+    def find(self, wanted: Filter) -> dict[str, str]:
+        """The turns that wait and are wanted, in the order of the queue, and why each stands where it does."""
+        with durable():
             if wanted == Filter():
-                return waiting
-            rows = self._catch_up(waiting)
-        tagged = self._tagged(wanted.tag) if wanted.tag else None
-        lowered = wanted.text.casefold()
-        return [
-            w
-            for w in waiting
-            if (not wanted.why or w.why == wanted.why)
-            and (tagged is None or w.turn in tagged)
-            and (row := rows.get(w.turn))
-            and _fits(row, wanted, lowered)
-        ]
+                return self._waiting()
+            with self._lock:
+                waiting = self._waiting()
+                rows = self._catch_up(waiting)
+            tagged = set(self._store.zrange(keys.tagged(wanted.tag), 0, -1)) if wanted.tag else waiting
+        fits = _checks(wanted)
+        return {
+            turn: why
+            for turn, why in waiting.items()
+            if (not wanted.why or why == wanted.why)
+            and turn in tagged
+            and (row := rows.get(turn))
+            and all(fit(row) for fit in fits)
+        }
 
     def questions(self) -> dict[str, str]:
         """The question of every turn that waits."""
@@ -116,22 +109,20 @@ class Backlog:
         with durable():
             self._store.zrem(keys.QUEUE, turn_id)
 
-    def _tagged(self, tag: str) -> set[str]:
-        with durable():
-            return set(self._store.zrange(keys.tagged(tag), 0, -1))
+    def _waiting(self) -> dict[str, str]:
+        text, ranks = self._read(keys=[keys.QUEUE], args=rank_borders())
+        ids, found = text.split(), {}
+        for why, low, high in zip(REASONS, [0, *ranks], [*ranks, len(ids)], strict=True):
+            found |= dict.fromkeys(ids[low:high], why)
+        return found
 
-    def _waiting(self) -> list[Waiting]:
-        ids, ranks = self._read(keys=[keys.QUEUE], args=rank_borders())
-        return _ranked(ids.split(), ranks)
-
-    def _catch_up(self, waiting: Sequence[Waiting]) -> dict[str, _Row]:
+    def _catch_up(self, waiting: Collection[str]) -> dict[str, _Row]:
         """Know every turn that waits as it is now, and no other."""
         forgotten = self._store.get(keys.FORGOTTEN)
         changed = self._changed()
         known = {} if forgotten != self._forgotten else self._rows
-        ids = [w.turn for w in waiting]
-        rows = {turn: known[turn] for turn in ids if turn in known and turn not in changed}
-        new = [turn for turn in ids if turn not in rows]
+        rows = {turn: known[turn] for turn in waiting if turn in known and turn not in changed}
+        new = [turn for turn in waiting if turn not in rows]
         for at in range(0, len(new), BATCH):
             rows |= self._rows_of(new[at : at + BATCH])
         self._rows, self._forgotten = rows, forgotten
@@ -157,15 +148,6 @@ class Backlog:
         return {turn.id: _row(turn, about) for turn, about in zip(found.values(), said, strict=True)}
 
 
-def _ranked(ids: Sequence[str], ranks: Sequence[int]) -> list[Waiting]:
-    bounds = [*ranks, len(ids)]
-    return [
-        Waiting(turn, why)
-        for why, low, high in zip(REASONS, [0, *ranks], bounds, strict=True)
-        for turn in ids[low:high]
-    ]
-
-
 def _row(turn: Turn, said: Said) -> _Row:
     asked = question(turn)
     reasons = {vote.reason.casefold() for vote in said.votes if vote.value < 0 and vote.reason}
@@ -187,14 +169,17 @@ def _row(turn: Turn, said: Said) -> _Row:
     )
 
 
-def _fits(row: _Row, wanted: Filter, lowered: str) -> bool:
-    return (
-        (not wanted.kind or wanted.kind in row.kinds)
-        and (not wanted.reason or any(wanted.reason.casefold() in reason for reason in row.reasons))
-        and (not wanted.author or row.author.startswith(wanted.author))
-        and (not wanted.version or row.version.startswith(wanted.version))
-        and (not wanted.language or row.language == wanted.language)
-        and (wanted.since is None or row.asked_at >= wanted.since)
-        and (wanted.until is None or row.asked_at < wanted.until)
-        and (not lowered or lowered in row.text)
-    )
+def _checks(wanted: Filter) -> list[Callable[[_Row], bool]]:
+    """What a row must satisfy, for what is wanted alone."""
+    reason, text, since, until = wanted.reason.casefold(), wanted.text.casefold(), wanted.since, wanted.until
+    checks: list[tuple[object, Callable[[_Row], bool]]] = [
+        (wanted.kind, lambda row: wanted.kind in row.kinds),
+        (reason, lambda row: any(reason in said for said in row.reasons)),
+        (wanted.author, lambda row: row.author.startswith(wanted.author)),
+        (wanted.version, lambda row: row.version.startswith(wanted.version)),
+        (wanted.language, lambda row: row.language == wanted.language),
+        (since, lambda row: since is None or row.asked_at >= since),
+        (until, lambda row: until is None or row.asked_at < until),
+        (text, lambda row: text in row.text),
+    ]
+    return [fits for asked, fits in checks if asked not in ("", None)]

@@ -93,10 +93,6 @@ class Batches:
                 continue  # decided otherwise since, or gone
         return self.get(batch_id)
 
-    def may_be_for_everyone(self, turn_ids: Sequence[str]) -> int:
-        """How many of the turns may be approved for everyone."""
-        return sum(not self._stays(turn) for turn in self._turns.get_many(turn_ids).values())
-
     def _decisions(
         self, turn_ids: Sequence[str], decision: Decision, scope: Scope, why: str, text: str
     ) -> list[NewDecision]:

@@ -29,9 +29,12 @@ class Walks:
 
     def next(self, author: str) -> QueueItem | None:
         """The turn to decide next. None: nothing waits that was not skipped."""
+        return next_item(self._reviews, self.skipped(author))
+
+    def skipped(self, author: str) -> set[str]:
+        """The turns that were passed over on this walk."""
         with durable():
-            skipped = self._store.smembers(keys.skipped(author))
-        return next_item(self._reviews, skipped)
+            return self._store.smembers(keys.skipped(author))
 
     def note_card(self, chat: str, message: int, turn_id: str) -> None:
         """Remember which turn a message shows an operator."""
