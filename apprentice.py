@@ -25,12 +25,14 @@ people = typer.Typer(
     help="People: who they are to the bot, what they used today, and who may not use it.", no_args_is_help=True
 )
 operators = typer.Typer(help="Operators: who decides on answers and versions in Telegram.", no_args_is_help=True)
+console = typer.Typer()
 bench = typer.Typer(help="Measure this machine with this release.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
 app.add_typer(adapters, name="adapters")
 app.add_typer(feedback, name="feedback")
 app.add_typer(people, name="people")
 app.add_typer(operators, name="operators")
+app.add_typer(console, name="console")
 
 Version = Annotated[str, typer.Argument(help="The beginning of a version's id, or `base`.")]
 User = Annotated[str, typer.Argument(help="A number in Telegram, an author of the API, or a pseudonym.")]
@@ -144,13 +146,29 @@ def worker(
         run(settings, queue)
 
 
-@app.command()
-def console() -> None:
-    """Run the operators' pages and the playground."""
+@console.callback(invoke_without_command=True)
+def run_console(context: typer.Context) -> None:
+    """Run the operators' pages and the playground, or invite somebody to them."""
+    if context.invoked_subcommand is not None:
+        return
     settings = _process_settings()
     from console.app import run
 
     run(settings)
+
+
+@console.command("invite")
+def invite_to_console(role: Annotated[Literal["viewer", "reviewer", "admin"], typer.Argument()]) -> None:
+    """Print a link that makes one account of the console; the first one must be an admin's."""
+    settings = _settings()
+    from console.accounts import Accounts
+    from core.store import connect
+    from feedback.audit import AuditLog
+
+    store = connect(settings.store_url)
+    code = Accounts(store).invite(role)
+    AuditLog(store).note("operator", "invite", role)
+    _say(f"Open {settings.console_base}/invitation/{code} to make the account; the link works once, for a day.")
 
 
 @app.command()
@@ -444,7 +462,7 @@ def forget_person(user: User) -> None:
 @people.command("list")
 def list_people(as_json: AsJson = False) -> None:
     """Everybody who has a record, under their pseudonym, and what they used of their budgets today (UTC)."""
-    from bot.limits.budgets import Budgets
+    from feedback.budgets import Budgets
     from workers.context import open_context
 
     settings = _settings()
@@ -470,10 +488,7 @@ def ban_person(user: User) -> None:
     from workers.context import open_context
 
     context = open_context(_settings())
-    author = context.forgetting.author_of(user)
-    if context.people.person(author).role == "owner":
-        raise InvalidInput("the owner of the bot cannot be banned.")
-    context.people.ban(author)
+    context.people.ban(context.forgetting.author_of(user))
     _say(f"{user} is banned.")
 
 

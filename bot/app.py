@@ -24,7 +24,6 @@ from bot.handover.rounds import keep_rounds
 from bot.inbox import Inbox
 from bot.intake import WRONG_TOKEN, Poller, insist, webhook
 from bot.ledger import Ledger
-from bot.limits.budgets import Budgets
 from bot.limits.entrance import Entrance
 from bot.once import Once
 from bot.operators.menus import keep_menus
@@ -44,6 +43,7 @@ from core.settings import TOKEN, Settings
 from core.store import connect
 from feedback.alerts import Alerts
 from feedback.amends import Amends
+from feedback.budgets import Budgets
 from feedback.drafts import Drafts
 from feedback.forget import Forgetting
 from feedback.handovers import Handovers

@@ -9,7 +9,6 @@ from aiogram.enums import ChatType
 from aiogram.types import Chat, User
 
 from adapters.registry import Registry
-from bot.limits.budgets import Budgets
 from bot.senses import Senses
 from bot.tongue import speaking
 from core.client import ServingClient
@@ -19,6 +18,7 @@ from core.settings import Settings
 from core.store import Store
 from feedback.alerts import Alerts
 from feedback.amends import Amends
+from feedback.budgets import Budgets
 from feedback.drafts import Drafts
 from feedback.forget import Forgetting
 from feedback.handovers import Handovers

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from bot import texts
-from bot.limits.budgets import Used, Verdict
 from bot.tongue import say
 from core.library import NearExample
 from core.records import GateReport, Passage, Turn
 from core.settings import Settings
+from feedback.budgets import Used, Verdict
 
 EXCERPT = 160
 """Characters of a passage or an example that /why shows."""

@@ -1,37 +1,58 @@
 """The console process: the operators' pages over HTTP until told to stop."""
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from console.accounts import Accounts
+from console.activity import Activity
 from console.bulk import BulkPages
 from console.conversation import Conversations
 from console.guard import Guard
 from console.item import ItemPages
-from console.pages import failure
+from console.login import Login
+from console.members import Members
+from console.pages import failure, sorry
 from console.playground import Playground
 from console.queue import QueuePages
 from console.second import SecondPages
+from console.sessions import Sessions
 from console.staff import Staff
 from console.versions import Versions
 from console.worklist import Worklist
-from core.errors import ApprenticeError
+from core.errors import ApprenticeError, SettingsError
 from core.identity import Pseudonyms
 from core.settings import LOOPBACK, Settings
+from core.store import connect
+from feedback.audit import AuditLog
+from feedback.people import People
+
+NO_ADMIN = (
+    "the console has no admin yet, and opens to nobody but this machine before it has: start it without "
+    "APPRENTICE_CONSOLE_HOST, open the link that `apprentice console invite admin` prints, and then set it again."
+)
 
 REVIEW = (QueuePages, SecondPages, BulkPages, ItemPages)
 
 
 def run(settings: Settings) -> None:
-    """Serve the pages until SIGTERM or SIGINT."""
+    """Serve the pages until SIGTERM or SIGINT.
+
+    Raises: SettingsError where others would reach a console that has no admin.
+    """
+    if settings.console_host not in LOOPBACK:
+        with closing(connect(settings.store_url)) as store:
+            if not Accounts(store).has_admin():
+                raise SettingsError(NO_ADMIN)
     uvicorn.run(
         build(settings),
         host=settings.console_host,
@@ -44,8 +65,13 @@ def run(settings: Settings) -> None:
 
 def build(settings: Settings) -> Starlette:
     """The console as an ASGI application; its connections close with it."""
+    store = connect(settings.store_url)
+    accounts, audit = Accounts(store), AuditLog(store)
+    public = settings.console_base if settings.console_url else None
+    sessions = Sessions(store, accounts, alone=settings.console_host in LOOPBACK and public is None)
     conversations = Conversations.open(settings)
-    versions, staff, work = Versions.open(settings), Staff.open(settings), Worklist.open(settings)
+    versions, members = Versions.open(settings), Members.open(settings)
+    work = Worklist.open(settings)
 
     @asynccontextmanager
     async def lifespan(_: Starlette):
@@ -54,22 +80,29 @@ def build(settings: Settings) -> Starlette:
         await warming
         await conversations.close()
         await work.close()
-        versions.close()
-        staff.close()
+        for opened in (versions, members, store):
+            opened.close()
 
     return Starlette(
         routes=[
+            *Login(accounts, sessions, audit).routes(),
             *Playground(conversations, settings.turn_retention_days).routes(),
             *(route for pages in REVIEW for route in pages(work).routes()),
             *versions.routes(),
-            *staff.routes(),
+            *members.routes(),
+            *Staff(accounts, People(store), audit, public).routes(),
+            *Activity(audit).routes(),
             Route("/healthz", _healthz, methods=["GET"]),
             Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
         ],
-        middleware=[Middleware(Guard, LOOPBACK, Pseudonyms.of_installation(settings.data_dir))],
-        exception_handlers={ApprenticeError: failure},
+        middleware=[Middleware(Guard, public, Pseudonyms.of_installation(settings.data_dir), sessions)],
+        exception_handlers={ApprenticeError: failure, HTTPException: _lost},
         lifespan=lifespan,
     )
+
+
+async def _lost(request: Request, error: HTTPException) -> Response:
+    return sorry(request, error.status_code, "there is no such page; the list above shows those that there are.")
 
 
 async def _healthz(request: Request) -> Response:

@@ -1,20 +1,23 @@
 """Lets in only what this console's own pages send, and tells browsers how to treat what goes out."""
 
+import asyncio
 import re
 import secrets
-from collections.abc import Collection
+from dataclasses import replace
 from hmac import compare_digest
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from console.pages import sorry
-from console.who import SOLE, Visit
-from core.errors import InvalidInput
+from console.pages import asks_for_json, failure, sorry
+from console.sessions import Sessions
+from console.who import Visit
+from core.errors import ApprenticeError, InvalidInput
 from core.identity import Pseudonyms
+from core.settings import LOOPBACK
 
 COOKIE = "apprentice_session"
 MAX_BODY = 2**20
@@ -26,21 +29,27 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+OPEN = ("/healthz", "/static/", "/login", "/invitation/")
+"""Paths that nobody need be logged in for."""
+SAFE = ("GET", "HEAD")
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 STALE = "this page is too old; load it again, and repeat what you did."
 
 
 class Guard:
-    """ASGI middleware: checks the Host header, and of every POST its origin, content type and CSRF token.
+    """ASGI middleware: checks the Host header, where a request comes from and, unless it only reads, its CSRF token;
+    and sends whoever is not logged in to the page for it.
 
     The token is a keyed hash of the random id in the browser's cookie. Forms carry it in the field `csrf`, scripts in
     the header X-CSRF-Token.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Collection[str], pseudonyms: Pseudonyms):
+    def __init__(self, app: ASGIApp, public: str | None, pseudonyms: Pseudonyms, sessions: Sessions):
+        """`public`: the origin under which others reach the console, beside this machine's own names."""
         self._app = app
-        self._hosts = hosts
+        self._public = public
         self._pseudonyms = pseudonyms
+        self._sessions = sessions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -49,44 +58,74 @@ class Guard:
         request = Request(scope, receive)
         known = request.cookies.get(COOKIE, "")
         session = known if re.fullmatch(r"[\w-]{43}", known) else secrets.token_urlsafe(32)
-        visit = Visit(session, self._pseudonyms.digest("csrf", session), False, SOLE)
-        request.state.visit = visit
+        origin = self._origin(request)
+        visit = request.state.visit = Visit(session, self._pseudonyms.digest("csrf", session), origin or "")
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(HEADERS)
                 if session != known and headers.get("content-type", "").startswith("text/html"):
-                    headers.append("set-cookie", cookie(visit))
+                    headers.append("set-cookie", cookie(session, visit.secure))
             await send(message)
 
-        body, refused = b"", self._refusal(request)
-        if refused is None and request.method == "POST" and _content_type(request) == FORM:
-            try:
-                body = await _body(request)
-                receive = _again(body, receive)
-            except InvalidInput as error:
-                refused = sorry(request, 413, str(error))
-        if refused is None and request.method == "POST" and not _is_ours(request, body, visit):
-            refused = sorry(request, 403, STALE)
+        body, refused = b"", _foreign(request, origin)
+        try:
+            if refused is None and request.method not in SAFE:
+                if _content_type(request) == FORM:
+                    body = await _body(request)
+                    receive = _again(body, receive)
+                if not _is_ours(request, body, visit):
+                    refused = sorry(request, 403, STALE)
+            if refused is None:
+                refused = await self._entry(request, visit)
+        except ApprenticeError as error:
+            refused = failure(request, error)
         await (refused or self._app)(scope, receive, send_with_headers)
 
-    def _refusal(self, request: Request) -> Response | None:
+    def _origin(self, request: Request) -> str | None:
+        """What a page of this console, under the name that the request uses for it, has as its origin."""
         host = request.headers.get("host", "")
-        if _hostname(host) not in self._hosts:
-            return PlainTextResponse(f"The Host header names {host or 'nothing'}, which is not this console.", 403)
-        if request.method != "POST":
+        name = _hostname(host)
+        if self._public and name == urlsplit(self._public).hostname:
+            return self._public
+        return f"http://{host}" if name in LOOPBACK else None
+
+    async def _entry(self, request: Request, visit: Visit) -> Response | None:
+        """Note who is logged in; nobody is sent to the page for it, unless the path is open to all."""
+        if request.url.path.startswith(OPEN):
             return None
-        if request.headers.get("origin") != f"http://{host}":
-            return sorry(request, 403, "only the console's own pages may send this.")
-        if _content_type(request) not in (FORM, JSON):
-            return sorry(request, 415, f"send the request as {JSON} or {FORM}.")
-        return None
+        operator = await asyncio.to_thread(self._sessions.operator, visit.id)
+        request.state.visit = replace(visit, operator=operator)
+        if operator is not None:
+            return None
+        if "hx-request" in request.headers:
+            return Response(status_code=401, headers={"HX-Redirect": "/login"})
+        if request.method in SAFE and not asks_for_json(request):
+            return RedirectResponse(f"/login?next={quote(request.url.path)}", 303)
+        return sorry(request, 401, "you are not logged in; log in and try again.")
 
 
-def cookie(visit: Visit) -> str:
-    """The header that gives a browser its id; it lives as long as the browser's session."""
-    return f"{COOKIE}={visit.id}; Path=/; HttpOnly; SameSite=Lax" + ("; Secure" if visit.secure else "")
+def _foreign(request: Request, origin: str | None) -> Response | None:
+    """The answer to what another site sends, or reads by other means than a link."""
+    if origin is None:
+        host = request.headers.get("host") or "nothing"
+        return PlainTextResponse(f"The Host header names {host}, which is not this console.", 403)
+    if request.method in SAFE:
+        site, way = request.headers.get("sec-fetch-site", "none"), request.headers.get("sec-fetch-mode")
+        if site in ("none", "same-origin") or way == "navigate":
+            return None
+        return PlainTextResponse("Only the console's own pages may load this.", 403)
+    if request.headers.get("origin") != origin:
+        return sorry(request, 403, "only the console's own pages may send this.")
+    if _content_type(request) not in (FORM, JSON):
+        return sorry(request, 415, f"send the request as {JSON} or {FORM}.")
+    return None
+
+
+def cookie(session: str, secure: bool) -> str:
+    """The header that gives a browser its id; it lives until the browser is closed."""
+    return f"{COOKIE}={session}; Path=/; HttpOnly; SameSite=Lax" + ("; Secure" if secure else "")
 
 
 def _is_ours(request: Request, body: bytes, visit: Visit) -> bool:

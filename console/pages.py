@@ -19,7 +19,9 @@ PAGES = (
     ("/", "Playground"),
     ("/review", "Review"),
     ("/adapters", "Adapters"),
+    ("/people", "People"),
     ("/operators", "Operators"),
+    ("/activity", "Activity"),
 )
 """The pages that the navigation lists: path and title."""
 STATUS: dict[type[Exception], int] = {NotFound: 404, InvalidInput: 400, NotAllowed: 403, Busy: 429}
@@ -32,12 +34,16 @@ def show(request: Request, template: str, facts: dict[str, Any] | None = None, s
 
 def sorry(request: Request, status: int, sentence: str) -> Response:
     """What went wrong, as the page that asked can show it: JSON for scripts, a paragraph for htmx, else a page."""
-    if "application/json" in request.headers.get("accept", "") + request.headers.get("content-type", ""):
+    if asks_for_json(request):
         return JSONResponse({"error": sentence}, status)
-    sentence = sentence[:1].upper() + sentence[1:]
     if "hx-request" in request.headers:
-        return HTMLResponse(escape(sentence), status)
+        return HTMLResponse(escape(_sentence(sentence)), status)
     return show(request, "sorry.html", {"error": sentence}, status)
+
+
+def asks_for_json(request: Request) -> bool:
+    """Whether a script of ours sends a request, and reads the answer itself."""
+    return "application/json" in request.headers.get("accept", "") + request.headers.get("content-type", "")
 
 
 def failure(request: Request, error: Exception) -> Response:
@@ -57,6 +63,11 @@ def _is_here(context: Context, path: str) -> bool:
     return here == path or (path != "/" and here.startswith(path + "/"))
 
 
+def _sentence(text: str) -> str:
+    """What went wrong, as it stands by itself."""
+    return text[:1].upper() + text[1:]
+
+
 def _day(at_ms: int) -> str:
     return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"
 
@@ -67,4 +78,4 @@ def _frame(request: Request) -> dict[str, Any]:
 
 _templates = Jinja2Templates(Path(__file__).parent / "templates", context_processors=[_frame])
 _templates.env.globals |= {"csrf_input": csrf_input, "pages": PAGES, "is_here": _is_here}
-_templates.env.filters["day"] = _day
+_templates.env.filters |= {"day": _day, "sentence": _sentence}

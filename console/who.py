@@ -38,9 +38,14 @@ class Visit:
 
     id: str
     csrf: str
-    secure: bool
-    """Whether it speaks https with the console, or with what stands before it."""
+    origin: str
+    """Under which address it reaches the console, as https://console.example.org."""
     operator: Operator | None = None
+
+    @property
+    def secure(self) -> bool:
+        """Whether it speaks https with the console, or with what stands before it."""
+        return self.origin.startswith("https:")
 
 
 def visit(request: Request) -> Visit:

@@ -26,7 +26,7 @@ ALIASES = (
     PREFIX + "aliases"
 )  # hash live, incoming (what live moves to once installed) -> version; canary -> Canary as JSON
 ALIAS_HISTORY = PREFIX + "aliases:history"  # list of versions that were live before, newest first
-AUDIT = PREFIX + "audit"  # stream {who, what, subject, why}: nobody's words, and no person
+AUDIT = PREFIX + "audit"  # stream {who, what, subject, why}: nobody's words; a person who is forgotten is named no more
 REPLICAS = PREFIX + "replicas"  # zset replica -> last heartbeat (ms)
 REFRESH_LOCK = PREFIX + "refresh:lock"  # string holder:fence, lives REFRESH lock seconds, renewed
 REFRESH_FENCE = PREFIX + "refresh:fence"  # counter: the newest fencing token handed out
@@ -37,6 +37,7 @@ REFRESH_DOMAIN = PREFIX + "refresh:domain"  # string since (ms): the next refres
 WORKERS = PREFIX + "workers"  # hash queue -> last sign of life (ms)
 OWNER = PREFIX + "owner"  # string author: the first person the bot belongs to
 OWNER_ADDRESS = PREFIX + "owner:address"  # string outside id: where the owner is told who asks for access
+CONSOLE_ACCOUNTS = PREFIX + "console:accounts"  # hash name -> Account as JSON: who may use the console; no lifetime
 OPERATORS = PREFIX + "operators"  # hash outside id -> yes | no: who decides in Telegram, and whether they want alerts
 BOT_NAME = PREFIX + "bot:name"  # string: the bot's name in Telegram, for links to it; set whenever it starts
 ALERTS_POSITION = PREFIX + "alerts:position"  # string entry of AUDIT: operators were told of everything until there
@@ -292,3 +293,18 @@ def used(day: int | str, author: str) -> str:
 def minute(number: int | str, author: str) -> str:
     """counter: what a person asked in a minute (since 1970), by when it was written; lives an hour."""
     return f"{PREFIX}minute:{number}:{author}"
+
+
+def console_invite(code_digest: str) -> str:
+    """string role: a link that makes an account of the console, by the hash of its code; lives a day."""
+    return f"{PREFIX}console:invite:{code_digest}"
+
+
+def console_session(id_digest: str) -> str:
+    """string name:stamp:begun (ms), of an account: a session by the hash of its id; lives hours after its last use."""
+    return f"{PREFIX}console:session:{id_digest}"
+
+
+def console_tries(kind: str, digest: str) -> str:
+    """counter: logins from an address, or failed ones with a name, by its hash; lives minutes."""
+    return f"{PREFIX}console:tries:{kind}:{digest}"

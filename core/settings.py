@@ -75,8 +75,15 @@ class Settings(BaseModel):
         None, description="Where bot and console reach the HTTP API. Empty: this machine, at the port above."
     )
     api_key: Annotated[SecretStr | None, Empty] = Field(None, description="Bearer key of the HTTP API.")
-    console_host: str = Field("127.0.0.1", description="Address the console binds to.")
+    console_host: str = Field(
+        "127.0.0.1",
+        description="Address the console binds to; any other needs an admin's account and its public address.",
+    )
     console_port: Port = Field(8090, description="Port of the console and its playground.")
+    console_url: Annotated[str | None, Empty] = Field(
+        None,
+        description="Where others reach the console, as https://console.example.org. Empty: this machine alone does.",
+    )
 
     passages: int = Field(5, ge=1, le=20, description="Passages retrieved for a question.")
     min_similarity: float = Field(
@@ -206,8 +213,15 @@ class Settings(BaseModel):
             raise ValueError(
                 f"APPRENTICE_SERVING_HOST={self.serving_host} opens the API to others: set APPRENTICE_API_KEY as well"
             )
-        if self.console_host not in LOOPBACK:
-            raise ValueError("APPRENTICE_CONSOLE_HOST must be a loopback address until operators' accounts exist")
+        if self.console_url and not re.fullmatch(r"https?://[^/\s@]+/?", self.console_url):
+            raise ValueError(
+                f"APPRENTICE_CONSOLE_URL={self.console_url} is no address such as https://console.example.org"
+            )
+        if self.console_host not in LOOPBACK and self.console_url is None:
+            raise ValueError(
+                f"APPRENTICE_CONSOLE_HOST={self.console_host} opens the console to others: "
+                "set APPRENTICE_CONSOLE_URL to the address that they use"
+            )
         if self.engine == "vllm" and not self.vllm_servers:
             raise ValueError("APPRENTICE_ENGINE=vllm needs APPRENTICE_VLLM_URLS, as http://host:8000")
         for url in self.vllm_servers:
@@ -228,6 +242,11 @@ class Settings(BaseModel):
     def serving_base(self) -> str:
         """Where bot and console reach the HTTP API."""
         return (self.serving_url or reachable(self.serving_host, self.serving_port)).rstrip("/")
+
+    @property
+    def console_base(self) -> str:
+        """Where operators reach the console."""
+        return (self.console_url or reachable(self.console_host, self.console_port)).rstrip("/").lower()
 
     @property
     def languages(self) -> tuple[str, ...]:

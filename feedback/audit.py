@@ -5,6 +5,20 @@ from dataclasses import dataclass
 from core import keys
 from core.store import Store, durable
 
+# KEYS: the log. ARGV: a subject, and what stands for it from now on. What is deleted from a stream goes on standing in
+# its memory, so that it is written anew, under the same ids.
+_RENAME = """
+local all, found = redis.call('XRANGE', KEYS[1], '-', '+'), false
+for _, entry in ipairs(all) do
+  for i = 1, #entry[2], 2 do
+    if entry[2][i] == 'subject' and entry[2][i + 1] == ARGV[1] then entry[2][i + 1], found = ARGV[2], true end
+  end
+end
+if not found then return end
+redis.call('DEL', KEYS[1])
+for _, entry in ipairs(all) do redis.call('XADD', KEYS[1], entry[1], unpack(entry[2])) end
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -23,6 +37,7 @@ class AuditLog:
 
     def __init__(self, store: Store):
         self._store = store
+        self._rename = store.register_script(_RENAME)
 
     def note(self, who: str, what: str, subject: str = "", why: str = "") -> None:
         """Something was done."""
@@ -34,6 +49,10 @@ class AuditLog:
         with durable():
             found = self._store.xrevrange(keys.AUDIT, max=f"({before}" if before else "+", count=count)
         return [Entry(entry, int(entry.split("-")[0]), **_fields(said)) for entry, said in found]
+
+    def rename(self, pipe: Store, subject: str, instead: str) -> None:
+        """Let nothing in the log lead to a subject any more, as part of a transaction."""
+        self._rename([keys.AUDIT], [subject, instead], client=pipe)
 
 
 def _fields(said: dict[str, str]) -> dict[str, str]:

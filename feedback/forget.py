@@ -11,6 +11,7 @@ from core.identity import Pseudonyms
 from core.records import APPROVED_PASSAGE, Turn, new_id, now_ms, to_json
 from core.settings import CHECKPOINT_FILE, TRAINING_FOLDER
 from core.store import Store, durable
+from feedback.audit import AuditLog
 from feedback.erasure import erase
 from feedback.handovers import Case, Handovers
 from feedback.notes import Notebook
@@ -95,6 +96,7 @@ class Forgetting:
         self._pseudonyms, self._lineage, self._data_dir = pseudonyms, lineage, data_dir
         self._order, self._sides = ReviewOrder(store, turns), Sides(store, turns, pseudonyms)
         self._handovers, self._notebook = Handovers(store, turns), Notebook(store, turns)
+        self._audit = AuditLog(store)
         self._forget_events = store.register_script(_FORGET_EVENTS)
 
     def author_of(self, user: str) -> str:
@@ -161,6 +163,7 @@ class Forgetting:
             feedback = len(traces.rated) + len(traces.corrected)
             forgotten = Forgotten(new_id(), len(own), len(derived), feedback, len(decided), marked)
             pipe.set(keys.ERASURE, now_ms())
+            self._audit.rename(pipe, author, forgotten.id)
             pipe.xadd(keys.AUDIT, {"who": who, "what": "forget", "subject": forgotten.id, "why": str(forgotten)})
             pipe.execute()
         return forgotten

@@ -134,7 +134,12 @@ class People:
         self._update(author, role=role)
 
     def ban(self, author: str) -> None:
-        """An author may do nothing here until that is taken back; their role waits."""
+        """An author may do nothing here until that is taken back; their role waits.
+
+        Raises: InvalidInput where they are the owner.
+        """
+        if self.person(author).role == "owner":
+            raise InvalidInput("the owner of the bot cannot be banned.")
         self._update(author, banned=str(now_ms()))
 
     def unban(self, author: str) -> bool:

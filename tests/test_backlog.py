@@ -1,5 +1,7 @@
 """The queue as operators look through it, what they note, whom a turn is shown to, and many decisions at once."""
 
+from itertools import count
+
 import pytest
 
 from core import keys
@@ -18,6 +20,13 @@ from workers.context import open_context
 
 TOLD, TORN, NEW, REST = REASONS
 DAY_MS = 86_400_000
+
+
+@pytest.fixture(autouse=True)
+def apart(monkeypatch):
+    """People's events are a millisecond apart, so that their order is known."""
+    instants = count(now_ms())
+    monkeypatch.setattr("feedback.ratings.now_ms", lambda: next(instants))
 
 
 @pytest.fixture

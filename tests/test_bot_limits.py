@@ -7,11 +7,11 @@ import pytest
 from typer.testing import CliRunner
 
 import apprentice
-from bot.limits.budgets import DAY_MS, EVERYONE, Budgets
 from core import keys
 from core.errors import InvalidInput, NotFound
 from core.records import now_ms
 from core.settings import Settings
+from feedback.budgets import DAY_MS, EVERYONE, Budgets
 from feedback.people import People, _digest
 from launch.up import as_environment
 from tests.telegram_api import BOT, Person, buttons

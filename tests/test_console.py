@@ -58,7 +58,7 @@ class Page:
 
     def open(self, path: str = "/") -> httpx.Response:
         """Load a page; what is posted from now on carries its token."""
-        shown = self.http.get(path)
+        shown = self.http.get(path, follow_redirects=True)
         self.http.headers["x-csrf-token"] = TOKEN.search(shown.text)[1]
         return shown
 
@@ -232,7 +232,7 @@ def test_serving_away_is_one_sentence_and_the_rest_works(settings, store):
         assert page.conversation()["turns"] == [] and page.post("/consent", consent="yes")
 
 
-def test_the_database_away_is_one_sentence_and_the_page_opens(settings, address):
+def test_the_database_away_is_one_sentence_everywhere_and_the_console_lives(settings, address):
     without = settings.model_copy(update={"redis_url": AWAY, "console_port": free_port()})
     with console(without) as alone, opened(alone) as page:
         assert page.http.get("/healthz").is_success

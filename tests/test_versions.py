@@ -134,9 +134,9 @@ def test_the_pages_tell_the_same(settings, context):
 def test_the_page_of_operators_makes_a_link(settings, context):
     with console(settings) as address, opened(address) as page:
         assert "There is no owner" in page.http.get("/operators").text
-        assert "No bot has run here yet" in page.send("/operators/invite").text
+        assert "No bot has run here yet" in page.send("/operators/telegram").text
         context.people.note_bot("our_bot")
-        code = re.search(r"https://t.me/our_bot\?start=([\w-]+)", page.send("/operators/invite").text)[1]
+        code = re.search(r"https://t.me/our_bot\?start=([\w-]+)", page.send("/operators/telegram").text)[1]
         assert context.people.redeem(code, "ann", "telegram:42") == "operator"
         assert context.people.redeem(code, "bob", "telegram:43") is None
         assert "<code>42</code>" in page.http.get("/operators").text

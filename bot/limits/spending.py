@@ -8,10 +8,10 @@ from aiogram.types import ReplyParameters
 
 from bot import wording
 from bot.arrival import Arrival
-from bot.limits.budgets import Verdict, minutes_left
 from bot.parts import Contact, Parts
 from core.errors import StoreUnavailable
 from core.records import now_ms
+from feedback.budgets import Verdict, minutes_left
 
 log = logging.getLogger(__name__)
 

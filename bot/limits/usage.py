@@ -5,8 +5,8 @@ import asyncio
 from aiogram.types import Message
 
 from bot import wording
-from bot.limits.budgets import minutes_left
 from bot.parts import Contact, Parts
+from feedback.budgets import minutes_left
 
 SHOWN = 10
 """People that an operator is shown."""
