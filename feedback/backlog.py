@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from core import keys
@@ -85,15 +85,10 @@ class Backlog:
                 waiting = self._waiting()
                 rows = self._catch_up(waiting)
             tagged = set(self._store.zrange(keys.tagged(wanted.tag), 0, -1)) if wanted.tag else waiting
-        fits = _checks(wanted)
-        return {
-            turn: why
-            for turn, why in waiting.items()
-            if (not wanted.why or why == wanted.why)
-            and turn in tagged
-            and (row := rows.get(turn))
-            and all(fit(row) for fit in fits)
-        }
+        found = [turn for turn in waiting if turn in rows and turn in tagged]
+        for fits in _checks(wanted):
+            found = [turn for turn in found if fits(rows[turn])]
+        return {turn: waiting[turn] for turn in found if not wanted.why or waiting[turn] == wanted.why}
 
     def questions(self) -> dict[str, str]:
         """The question of every turn that waits."""
@@ -116,16 +111,19 @@ class Backlog:
             found |= dict.fromkeys(ids[low:high], why)
         return found
 
-    def _catch_up(self, waiting: Collection[str]) -> dict[str, _Row]:
+    def _catch_up(self, waiting: dict[str, str]) -> dict[str, _Row]:
         """Know every turn that waits as it is now, and no other."""
         forgotten = self._store.get(keys.FORGOTTEN)
         changed = self._changed()
-        known = {} if forgotten != self._forgotten else self._rows
-        rows = {turn: known[turn] for turn in waiting if turn in known and turn not in changed}
-        new = [turn for turn in waiting if turn not in rows]
+        if forgotten != self._forgotten:
+            changed |= self._rows.keys()
+        rows = self._rows.copy()
+        for turn in changed | (rows.keys() - waiting.keys()):
+            rows.pop(turn, None)
+        self._rows, self._forgotten = rows, forgotten  # also where what follows fails
+        new = list(waiting.keys() - rows.keys())
         for at in range(0, len(new), BATCH):
-            rows |= self._rows_of(new[at : at + BATCH])
-        self._rows, self._forgotten = rows, forgotten
+            rows.update(self._rows_of(new[at : at + BATCH]))
         return rows
 
     def _changed(self) -> set[str]:

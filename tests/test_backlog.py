@@ -16,6 +16,7 @@ from feedback.claims import Claims
 from feedback.notes import Notebook
 from feedback.opinions import Opinions, agreement
 from feedback.order import REASONS
+from feedback.walks import Walks
 from workers.context import open_context
 
 TOLD, TORN, NEW, REST = REASONS
@@ -110,6 +111,17 @@ def test_a_claimed_turn_is_given_to_nobody_else_until_it_is_given_back_or_expire
     assert claims.first_free("eve", queue) == "one"
     assert claims.first_free("bob", ["two"], lease_s=0) == "two"
     assert claims.first_free("ann", queue) == "two" and claims.of_others("eve") == {"two"}
+
+
+def test_a_walk_in_the_chat_passes_over_what_the_console_shows(store, turns, ratings, reviews):
+    first, other = answered(turns, "alpha?"), answered(turns, "beta?")
+    for turn in (first, other):
+        ratings.rate(turn.id, "ann", 1)
+    claims, walks = Claims(store), Walks(store, reviews)
+    claims.first_free("ann", [first.id])
+    assert walks.next("bob").turn.id == other.id
+    claims.give_back("ann", first.id)
+    assert walks.next("bob").turn.id == first.id
 
 
 def test_operators_with_spaces_in_their_names_are_told_apart(store):
