@@ -20,6 +20,8 @@ from core.store import Store, durable
 INVITE_S = 86_400
 SHORTEST, LONGEST = 12, 1000
 """Characters of a password."""
+TELLING = 4
+"""A name of so many characters is no part of a password by chance."""
 TAKEN_BY_US = frozenset({"bot", "canary", "gate", "operator", "schedule", "serving", "worker"})
 """What the audit log calls others."""
 USED = "this link was used already, or is more than a day old; ask for another."
@@ -170,7 +172,7 @@ class Accounts:
 def _hashed(password: str, name: str) -> str:
     if not SHORTEST <= len(password) <= LONGEST:
         raise InvalidInput(f"choose a password of at least {SHORTEST} characters; a sentence is easy to remember.")
-    if name in password.lower():
+    if len(name) >= TELLING and name in password.lower():
         raise InvalidInput("choose a password that does not hold your name.")
     with _hashing:
         return _hasher.hash(password)

@@ -102,7 +102,8 @@ def build(settings: Settings) -> Starlette:
 
 
 async def _lost(request: Request, error: HTTPException) -> Response:
-    return sorry(request, error.status_code, "there is no such page; the list above shows those that there are.")
+    unknown = "there is no such page; the list above shows those that there are."
+    return sorry(request, error.status_code, unknown if error.status_code in (404, 405) else error.detail)
 
 
 async def _healthz(request: Request) -> Response:

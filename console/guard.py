@@ -102,7 +102,8 @@ class Guard:
         if "hx-request" in request.headers:
             return Response(status_code=401, headers={"HX-Redirect": "/login"})
         if request.method in SAFE and not asks_for_json(request):
-            return RedirectResponse(f"/login?next={quote(request.url.path)}", 303)
+            wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            return RedirectResponse(f"/login?next={quote(wanted)}", 303)
         return sorry(request, 401, "you are not logged in; log in and try again.")
 
 

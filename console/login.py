@@ -61,7 +61,7 @@ class Login:
             self._sessions.forgive(name)
             self._audit.note(name, "log in")
         elif self._accounts.get(name) is not None:
-            self._audit.note(name, "log in", why="refused: the password was not right")
+            self._audit.note(name, "fail to log in", why="the password was not right")
         return account
 
     async def _invitation(self, request: Request) -> Response:

@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from console.conversation import CONSENT_QUESTION, Conversations, Event, PastTurn, draft_correction, first_contact
 from console.pages import show
-from console.who import needs
+from console.who import needs, visit
 from core.client import Begun, Said
 from core.errors import ApprenticeError, InvalidInput
 from core.records import Citation, Origin, new_id
@@ -86,7 +86,8 @@ class Playground:
         chat = request.cookies.get(COOKIE, "")
         if not re.fullmatch("[0-9a-f]{32}", chat):
             chat = new_id()
-        page.set_cookie(COOKIE, chat, max_age=self._retention_days * DAY_S, httponly=True, samesite="strict")
+        lives_s, secure = self._retention_days * DAY_S, visit(request).secure
+        page.set_cookie(COOKIE, chat, max_age=lives_s, httponly=True, samesite="strict", secure=secure)
         return page
 
     async def _history(self, request: Request) -> Response:

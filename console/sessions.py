@@ -60,10 +60,10 @@ class Sessions:
         """
         for kind, value in (("name", name), ("address", address)):
             with durable(), self._store.pipeline() as pipe:
+                pipe.set(_tries(kind, value), 0, ex=WINDOW_S, nx=True)
                 pipe.incr(_tries(kind, value))
-                pipe.expire(_tries(kind, value), WINDOW_S, nx=True)
                 pipe.ttl(_tries(kind, value))
-                count, _, left_s = pipe.execute()
+                _, count, left_s = pipe.execute()
             if count > TRIES[kind]:
                 minutes = -(-left_s // 60)
                 raise Busy(f"there were too many logins; try again in {minutes} min.", retry_after_s=left_s)

@@ -337,11 +337,11 @@ def test_side_by_side_no_more_are_let_through_than_may_be(budgets):
 
 def test_a_new_day_begins_at_midnight_utc(budgets, store, monkeypatch):
     midnight = 20_000 * DAY_MS
-    monkeypatch.setattr("bot.limits.budgets.now_ms", lambda: midnight - 1)
+    monkeypatch.setattr("feedback.budgets.now_ms", lambda: midnight - 1)
     assert [budgets.spend("ann", 0, False) for _ in range(6)] == ["yes"] * 5 + ["messages"]
     budgets.add_tokens("ann", 7)
     assert store.ttl(keys.used(19_999, "ann")) > DAY_MS // 1000
-    monkeypatch.setattr("bot.limits.budgets.now_ms", lambda: midnight)
+    monkeypatch.setattr("feedback.budgets.now_ms", lambda: midnight)
     assert budgets.used("ann").messages == budgets.used().tokens == 0
     assert budgets.spend("ann", 0, False) == "yes"
 

@@ -19,6 +19,7 @@ from console.sessions import TRIES
 from core import keys
 from core.errors import InvalidInput, SettingsError
 from core.settings import Settings
+from feedback.audit import AuditLog
 from launch.up import as_environment
 from workers.context import open_context
 
@@ -155,10 +156,12 @@ def test_an_admin_bans_and_forgets_a_person_and_the_log_leads_to_nobody(ann, con
     assert not context.people.person(author).banned
     assert "is not banned" in ann.send(f"/people/{author}/unban").text
 
+    before = [entry.id for entry in AuditLog(store).page()]
     assert "cannot be undone" in ann.http.get(f"/people/{author}/forget").text
     assert "Removed: turns 0" in ann.send(f"/people/{author}/forget").text
     entries = context.registry.audit()
     assert [e["what"] for e in entries[:4]] == ["forget", "unban", "ban", "join"]
+    assert [entry.id for entry in AuditLog(store).page()][1:] == before, "who follows the log goes on where they were"
     assert author not in str(entries) and len({e["subject"] for e in entries[:3]}) == 1
     assert ann.send(f"/people/{author}/forget").status_code == 404
 
@@ -274,7 +277,14 @@ def test_a_password_may_be_tried_ten_times_in_a_quarter_of_an_hour(address, ann,
             log_in(thief, "nobody")
             store.delete(*store.scan_iter(keys.console_tries("name", "*")))
         assert log_in(thief, "ann").status_code == 429
-    assert ("ann", "log in") in activity(ann)
+    assert ("ann", "fail to log in") in activity(ann)
+
+
+def test_a_login_leads_to_the_page_that_was_asked_for(address, ann):
+    with opened(address) as page:
+        asked = page.http.get("/people?user=42", follow_redirects=True)
+        leads_to = re.search('name="next" value="([^"]+)"', asked.text)[1]
+        assert str(log_in(page, "ann", next=leads_to).url) == f"{address}/people?user=42"
 
 
 @pytest.mark.parametrize("path", ["//evil.example", "https:", "/\\evil.example", "evil", ""])

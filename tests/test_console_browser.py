@@ -11,6 +11,7 @@ import pytest
 from conftest import free_port
 from test_console import CAPITAL, STORY, console
 
+from console.accounts import Accounts
 from core.settings import Settings
 from tests.serving_process import serving
 from workers.context import open_context
@@ -160,3 +161,38 @@ def test_what_was_typed_is_not_lost_while_serving_is_away(browser, settings):
     browser.press("Enter", 13, "\r")
     browser.until("document.querySelector('#notice').textContent.includes('cannot be reached')")
     assert browser.js("document.querySelector('#box').value") == CAPITAL
+
+
+def submit(browser: Browser, *texts: str) -> None:
+    """Fill the fields of the page's form, one after another, and send it with the return key."""
+    browser.js("document.querySelector('main input:not([type=hidden])').focus()")
+    for text in texts[:-1]:
+        browser.type(text)
+        browser.press("Tab", 9)
+    browser.type(texts[-1])
+    browser.js("window.leaving = true")
+    browser.press("Enter", 13, "\r")
+    browser.until("!window.leaving && document.readyState === 'complete'")
+
+
+def test_an_account_with_the_keyboard_alone(browser, settings, store):
+    password = "ships sail at dawn"
+    with console(settings) as address:
+        browser.open(f"{address}/invitation/{Accounts(store).invite('admin')}")
+        submit(browser, "ann", password, password)
+        assert (
+            browser.js("location.pathname") == "/" and browser.js("document.querySelector('.self').innerText") == "ann"
+        )
+        browser.open(f"{address}/operators")
+        browser.js("window.leaving = true; document.querySelector('main [type=submit]').focus()")
+        browser.press("Enter", 13, "\r")
+        browser.until("!window.leaving && document.querySelector('[role=status]')?.innerText.includes('/invitation/')")
+        browser.open(f"{address}/account")
+        browser.js("window.leaving = true; document.querySelector('form[action=\"/logout\"] button').focus()")
+        browser.press("Enter", 13, "\r")
+        browser.until("!window.leaving && location.pathname === '/login' && document.readyState === 'complete'")
+        browser.open(f"{address}/people")
+        assert browser.js("location.search") == "?next=/people"
+        submit(browser, "ann", password)
+        assert browser.js("location.pathname") == "/people"
+    assert browser.complaints == []
