@@ -625,6 +625,18 @@ def bench_review(data: Data, file: ToFile = None) -> None:
     _report(run(data, _say), file)
 
 
+@bench.command("console")
+def bench_console(file: ToFile = None) -> None:
+    """How fast are the review queue's pages over ten thousand waiting answers?"""
+    from rich.console import Console
+
+    from bench.console import run, show
+
+    result = run(_say)
+    show(result, Console())
+    _write(json.dumps(result, indent=2), file)
+
+
 @bench.command("poison")
 def bench_poison(data: Data, file: ToFile = None) -> None:
     """What can one malicious author do to a refresh, with the defences and without?"""

@@ -1,5 +1,6 @@
 """The console process: the operators' pages over HTTP until told to stop."""
 
+import asyncio
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
@@ -14,15 +15,20 @@ from starlette.staticfiles import StaticFiles
 
 from console.accounts import Accounts
 from console.activity import Activity
+from console.bulk import BulkPages
 from console.conversation import Conversations
 from console.guard import Guard
+from console.item import ItemPages
 from console.login import Login
 from console.members import Members
 from console.pages import failure, sorry
 from console.playground import Playground
+from console.queue import QueuePages
+from console.second import SecondPages
 from console.sessions import Sessions
 from console.staff import Staff
 from console.versions import Versions
+from console.worklist import Worklist
 from core.errors import ApprenticeError, SettingsError
 from core.identity import Pseudonyms
 from core.settings import LOOPBACK, Settings
@@ -34,6 +40,8 @@ NO_ADMIN = (
     "the console has no admin yet, and opens to nobody but this machine before it has: start it without "
     "APPRENTICE_CONSOLE_HOST, open the link that `apprentice console invite admin` prints, and then set it again."
 )
+
+REVIEW = (QueuePages, SecondPages, BulkPages, ItemPages)
 
 
 def run(settings: Settings) -> None:
@@ -63,11 +71,15 @@ def build(settings: Settings) -> Starlette:
     sessions = Sessions(store, accounts, alone=settings.console_host in LOOPBACK and public is None)
     conversations = Conversations.open(settings)
     versions, members = Versions.open(settings), Members.open(settings)
+    work = Worklist.open(settings)
 
     @asynccontextmanager
     async def lifespan(_: Starlette):
+        warming = asyncio.create_task(asyncio.to_thread(work.warm))
         yield
+        await warming
         await conversations.close()
+        await work.close()
         for opened in (versions, members, store):
             opened.close()
 
@@ -75,6 +87,7 @@ def build(settings: Settings) -> Starlette:
         routes=[
             *Login(accounts, sessions, audit).routes(),
             *Playground(conversations, settings.turn_retention_days).routes(),
+            *(route for pages in REVIEW for route in pages(work).routes()),
             *versions.routes(),
             *members.routes(),
             *Staff(accounts, People(store), audit, public).routes(),

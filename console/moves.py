@@ -81,7 +81,7 @@ class Moves:
             form = await request.form()
             given = {name: str(value) for name, value in form.items()}
             said = await asyncio.to_thread(self._act, act, request.path_params, given, operator(request))
-            return show(request, "done.html", {"said": said})
+            return show(request, "moved.html", {"said": said})
 
         name = path.rsplit("/", 1)[1]
         return [

@@ -17,6 +17,7 @@ from core.errors import AliasMoved, Busy, InvalidInput, NotAllowed, NotFound
 
 PAGES = (
     ("/", "Playground"),
+    ("/review", "Review"),
     ("/adapters", "Adapters"),
     ("/refresh", "Refresh"),
     ("/people", "People"),

@@ -93,7 +93,7 @@ class Refreshes:
     async def _begin(self, request: Request) -> Response:
         await asyncio.to_thread(ask_for_refresh, self._store, operator(request).name, WHY)
         said = f"A refresh is asked for; the schedule begins it within {self._settings.tick_s} seconds or so."
-        return show(request, "done.html", {"said": said, "back": "/refresh"})
+        return show(request, "moved.html", {"said": said, "back": "/refresh"})
 
     async def _shall_i_cancel(self, request: Request) -> Response:
         facts = await asyncio.to_thread(self._facts)
@@ -107,7 +107,7 @@ class Refreshes:
         if not (fence.isascii() and fence.isdigit()):
             raise InvalidInput("this page does not say which refresh is meant; load it again.")
         await asyncio.to_thread(ask_to_cancel, self._store, int(fence), run, operator(request).name, WHY)
-        return show(request, "done.html", {"said": "The refresh ends at its next step.", "back": "/refresh"})
+        return show(request, "moved.html", {"said": "The refresh ends at its next step.", "back": "/refresh"})
 
     def _facts(self) -> dict[str, Any]:
         """The refresh that runs, and how far the next one is.

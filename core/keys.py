@@ -13,6 +13,10 @@ QUESTION_VECTORS = PREFIX + "approved:vectors"  # hash turn -> base64: the embed
 SPLITS = PREFIX + "splits"  # hash root:<turn> | text:<keyed hash> -> train | evaluation: frozen at the first approval
 QUEUE = PREFIX + "queue"  # zset turn -> since (ms), less 10^13 for each rank that it stands before the rest
 QUEUE_KINDS = PREFIX + "queue:kinds"  # zset turn -> since (ms): the newest that stand for questions of their kind
+CLAIMS = PREFIX + "queue:claims"  # hash turn -> until (ms) and operator: whose page shows it; entries expire in minutes
+TAGS = PREFIX + "tags"  # set of the tags that operators gave to answers
+DECIDED = PREFIX + "decided"  # zset turn -> decided at (ms): decisions in force, those as old as turns at most
+OPINIONS = PREFIX + "opinions"  # zset turn -> since (ms): where a second operator was asked, blind; as long as turns
 FEEDBACK = PREFIX + "feedback"  # zset turn -> newest event (ms): turns that anything was said about, as long as turns
 EVENTS = PREFIX + "events"  # stream {type, data}: the feedback events in order, as long as turns are kept
 OPEN_TURNS = PREFIX + "turns:open"  # zset turn -> opened at (ms)
@@ -84,6 +88,31 @@ def seen_by(turn_id: str) -> str:
 def review(turn_id: str) -> str:
     """string: the Review in force, as JSON; a rejection lives as long as turns."""
     return f"{PREFIX}turn:{turn_id}:review"
+
+
+def edits(turn_id: str) -> str:
+    """hash operator -> text: an edited answer that is not approved yet; lives as long as the turn."""
+    return f"{PREFIX}turn:{turn_id}:edits"
+
+
+def comments(turn_id: str) -> str:
+    """list of Comment as JSON: what operators wrote to each other; lives as long as the turn."""
+    return f"{PREFIX}turn:{turn_id}:comments"
+
+
+def opinion(turn_id: str) -> str:
+    """string: an Opinion as JSON; lives as long as turns."""
+    return f"{PREFIX}turn:{turn_id}:opinion"
+
+
+def tagged(tag: str) -> str:
+    """zset turn -> since (ms): what operators gave a tag, as long as turns."""
+    return f"{PREFIX}tag:{tag}"
+
+
+def batch(batch_id: str, part: str) -> str:
+    """list of turns: those that a bulk decision has `waiting`, or `made` with when (turn:ms); lives a day."""
+    return f"{PREFIX}batch:{batch_id}:{part}"
 
 
 def head(chat: str, topic: str | None = None) -> str:

@@ -1,7 +1,8 @@
 """A client of what the HTTP API offers besides answers: documents, and what an answer learned from."""
 
 import json
-from collections.abc import AsyncGenerator
+from base64 import b64decode
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,9 +106,15 @@ class LibraryClient:
         found = await self._ask("GET", f"/v1/explanations/{turn}", {})
         return _EXAMPLES.validate_python(found["examples"])
 
-    async def _ask(self, method: str, path: str, params: dict[str, str]) -> Any:
+    async def embed(self, texts: Sequence[str]) -> tuple[str, list[bytes]]:
+        """Which embedder it was, and the unit vector of each of 256 texts at most, as float32 (little-endian)."""
+        body = {"input": list(texts), "encoding_format": "base64"}
+        found = await self._ask("POST", "/v1/embeddings", {}, body)
+        return found["model"], [b64decode(row["embedding"]) for row in found["data"]]
+
+    async def _ask(self, method: str, path: str, params: dict[str, str], body: dict[str, Any] | None = None) -> Any:
         try:
-            response = await self._http.request(method, path, params=params)
+            response = await self._http.request(method, path, params=params, json=body)
         except httpx.TransportError as error:
             raise ServingUnavailable(AWAY) from error
         if response.is_error:

@@ -16,6 +16,8 @@ Scope = Literal["chat", "everyone"]
 TurnStatus = Literal["open", "complete", "stopped", "failed"]
 Origin = Literal["model", "quote", "approved", "declined", "import", "operator"]
 Decision = Literal["approve", "edit", "reject"]
+Verdict = Literal["as suggested", "rewritten", "rejected"]
+"""What became of what was suggested to an operator."""
 Split = Literal["train", "evaluation", "excluded"]
 ReviewPolicy = Literal["all", "flagged", "none"]
 Outcome = Literal["promote", "reject", "not enough evidence"]
@@ -189,6 +191,29 @@ class Review:
     correctors: tuple[str, ...] | None = None
     """Authors of the corrections that an edit was made with in view; None in records of before they were kept."""
     split: Split = "train"
+    created_at: int = 0
+    v: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """What an operator wrote about an answer, for the others."""
+
+    operator: str
+    text: str
+    created_at: int = 0
+    v: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What a second operator would have decided, who was not told what the first had."""
+
+    turn: str
+    operator: str
+    verdict: Verdict
+    first_operator: str
+    first: Verdict
     created_at: int = 0
     v: int = 1
 

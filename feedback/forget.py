@@ -14,6 +14,7 @@ from core.store import Store, durable
 from feedback.audit import AuditLog
 from feedback.erasure import erase
 from feedback.handovers import Case, Handovers
+from feedback.notes import Notebook
 from feedback.order import ReviewOrder
 from feedback.outcomes import forget_chats
 from feedback.reviews import Reviews
@@ -40,7 +41,15 @@ for _, entry in ipairs(kept) do redis.call('XADD', KEYS[1], entry[1], unpack(ent
 return #all - #kept
 """
 
-INDICES = (keys.QUEUE, keys.QUEUE_KINDS, keys.FEEDBACK, keys.REJECTED, keys.RECENT_TURNS, keys.AMENDS)
+INDICES = (
+    keys.QUEUE,
+    keys.QUEUE_KINDS,
+    keys.FEEDBACK,
+    keys.REJECTED,
+    keys.DECIDED,
+    keys.RECENT_TURNS,
+    keys.AMENDS,
+)
 """Where turns are found by when something happened."""
 
 
@@ -86,7 +95,8 @@ class Forgetting:
         self._store, self._turns, self._reviews = store, turns, reviews
         self._pseudonyms, self._lineage, self._data_dir = pseudonyms, lineage, data_dir
         self._order, self._sides = ReviewOrder(store, turns), Sides(store, turns, pseudonyms)
-        self._handovers, self._audit = Handovers(store, turns), AuditLog(store)
+        self._handovers, self._notebook = Handovers(store, turns), Notebook(store, turns)
+        self._audit = AuditLog(store)
         self._forget_events = store.register_script(_FORGET_EVENTS)
 
     def author_of(self, user: str) -> str:
@@ -142,6 +152,7 @@ class Forgetting:
                 pipe.zrem(keys.OPEN_TURNS, turn_id)
             for index in INDICES if own or derived else ():
                 pipe.zrem(index, *own, *derived)
+            self._notebook.forget(pipe, traces.own | traces.open | traces.derived | traces.edited | traces.corrected)
             forget_chats(self._store, pipe, {turn.chat for turn in own.values() if turn.chat})
             self._remove_borne_out(pipe, author, withdrawn)
             self._remove_person(pipe, author, notes)

@@ -79,3 +79,8 @@ def since(score: float) -> int:
 def reason(score: float) -> str:
     """Why a turn with this score in the queue stands where it does."""
     return REASONS[len(REASONS) - 1 + int(score // _SPAN_MS)]
+
+
+def rank_borders() -> list[int]:
+    """The scores at which each rank but the first begins."""
+    return [(rank - len(REASONS) + 1) * _SPAN_MS for rank in range(1, len(REASONS))]

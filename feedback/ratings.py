@@ -14,7 +14,7 @@ from feedback.turns import Turns
 
 T = TypeVar("T", Rating, Correction, Regeneration)
 PENDING_S = 3600
-_AS_LONG_AS_THE_TURN = """
+AS_LONG_AS_THE_TURN = """
 local left = redis.call('PTTL', KEYS[2])
 if left >= 0 then redis.call('PEXPIRE', KEYS[1], left) else redis.call('PERSIST', KEYS[1]) end
 """
@@ -38,7 +38,7 @@ class Ratings:
         self._store = store
         self._turns = turns
         self._order = ReviewOrder(store, turns)
-        self._as_long_as_the_turn = store.register_script(_AS_LONG_AS_THE_TURN)
+        self._as_long_as_the_turn = store.register_script(AS_LONG_AS_THE_TURN)
 
     def rate(self, turn_id: str, author: str, value: Literal[-1, 0, 1], reason: str | None = None) -> None:
         """Set an author's thumb about a turn (0 takes it back).

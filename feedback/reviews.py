@@ -171,6 +171,7 @@ class Reviews:
                 pipe.set(keys.review(review.turn), to_json(review))
                 pipe.zrem(keys.QUEUE, review.turn)
                 pipe.zrem(keys.REJECTED, review.turn)
+                pipe.zadd(keys.DECIDED, {review.turn: at})
                 if review.decision == "reject":
                     if review.scope == "everyone":
                         pipe.zadd(keys.REJECTED, {review.turn: at})
@@ -188,6 +189,7 @@ class Reviews:
                     self._keep_for_ever(pipe, decision.turn)
                 _note_borne_out(pipe, decision, review.text)
                 pipe.xadd(keys.APPROVALS, {"turn": review.turn})
+            pipe.zremrangebyscore(keys.DECIDED, "-inf", at - 1000 * self._turns.retention_s)
             pipe.execute()
         return reviews
 
@@ -234,6 +236,12 @@ class Reviews:
             ids = self._store.zrange(keys.REJECTED, 0, -1)
         return self._in_force(ids)
 
+    def decided(self, first: int = 0, count: int = 50) -> list[Review]:
+        """Decisions in force, the newest first, no older than turns are kept."""
+        with durable():
+            ids = self._store.zrevrange(keys.DECIDED, first, first + count - 1)
+        return self._in_force(ids)
+
     def _in_force(self, turn_ids: Sequence[str]) -> list[Review]:
         with durable():
             texts = self._store.mget([keys.review(t) for t in turn_ids]) if turn_ids else []
@@ -251,6 +259,7 @@ class Reviews:
             pipe.zrem(keys.APPROVED, turn.id)
             pipe.zrem(keys.FOR_EVERYONE, turn.id)
             pipe.zrem(keys.REJECTED, turn.id)
+            pipe.zrem(keys.DECIDED, turn.id)
             pipe.hdel(keys.QUESTION_VECTORS, turn.id)
             self._let_go(pipe, turn)
             pipe.xadd(keys.APPROVALS, {"turn": turn.id})
@@ -303,7 +312,8 @@ class Reviews:
 
 
 def _kept_keys(turn: Turn) -> tuple[str, ...]:
-    return keys.turn(turn.id), keys.votes(turn.id), keys.corrections(turn.id), keys.regenerations(turn.id)
+    about = (keys.turn, keys.votes, keys.corrections, keys.regenerations, keys.comments)
+    return tuple(key(turn.id) for key in about)
 
 
 def _approved_text(decision: NewDecision) -> str:

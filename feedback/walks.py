@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from core import keys
 from core.store import Store, durable
+from feedback.claims import Claims
 from feedback.reviews import QueueItem, Reviews
 
 WALK_S = 86_400
@@ -13,7 +14,7 @@ class Walks:
     """Walks in Redis, each an operator's own. Every method raises StoreUnavailable where Redis is away."""
 
     def __init__(self, store: Store, reviews: Reviews):
-        self._store, self._reviews = store, reviews
+        self._store, self._reviews, self._claims = store, reviews, Claims(store)
 
     def begin(self, author: str) -> None:
         """Walk from the start: nothing is skipped."""
@@ -28,10 +29,13 @@ class Walks:
             pipe.execute()
 
     def next(self, author: str) -> QueueItem | None:
-        """The turn to decide next. None: nothing waits that was not skipped."""
+        """The turn to decide next. None: nothing waits that was not skipped, and that no page of the console shows."""
+        return next_item(self._reviews, self.skipped(author) | self._claims.of_others(author))
+
+    def skipped(self, author: str) -> set[str]:
+        """The turns that were passed over on this walk."""
         with durable():
-            skipped = self._store.smembers(keys.skipped(author))
-        return next_item(self._reviews, skipped)
+            return self._store.smembers(keys.skipped(author))
 
     def note_card(self, chat: str, message: int, turn_id: str) -> None:
         """Remember which turn a message shows an operator."""

@@ -28,7 +28,7 @@ from serving.failures import Forbidden, Unauthorized, Unsupported, failure
 from serving.follow import Follower
 from serving.metrics import Metrics
 from serving.uploads import Library
-from serving.wire import ChatRequest, FeedbackRequest, to_question
+from serving.wire import ChatRequest, EmbeddingsRequest, FeedbackRequest, embeddings, to_question
 
 log = logging.getLogger(__name__)
 MAX_BODY = 2 * 2**20
@@ -60,6 +60,7 @@ def make_app(services: Services) -> Starlette:
     return Starlette(
         routes=[
             Route("/v1/chat/completions", api.guarded(api.chat), methods=["POST"]),
+            Route("/v1/embeddings", api.guarded(api.embed), methods=["POST"]),
             Route("/v1/feedback", api.guarded(api.feedback), methods=["POST"]),
             Route("/v1/documents", api.guarded(library.add, OCTETS), methods=["POST"]),
             Route("/v1/documents", api.guarded(library.shelf), methods=["GET"]),
@@ -166,6 +167,12 @@ class _Api:
             self._s.metrics.feedback.labels("rating").inc()
         progress = await asyncio.to_thread(read_progress, self._s.store, self._s.refresh_min_items)
         return JSONResponse({"stored": True, "progress": str(progress)})
+
+    async def embed(self, request: Request) -> Response:
+        body = await _body(request, EmbeddingsRequest)
+        embedder = self._s.library.embedder
+        vectors = await asyncio.to_thread(embedder.embed, body.input)
+        return JSONResponse(embeddings(vectors, body.encoding_format, embedder.id))
 
     async def models(self, request: Request) -> Response:
         installed = sorted(self._s.engine.installed())

@@ -1,13 +1,12 @@
 """The languages that a model understands: a question in another gets a sentence instead of a guess."""
 
 from collections.abc import Collection
-from functools import cache
 
 from babel import Locale
 from babel.lists import format_list
-from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
 from core.errors import SettingsError
+from core.language import TOLD_APART, ranked
 
 SENTENCES = {
     "ar": "أفهم {languages} فقط؛ من فضلك اكتب سؤالك بهذه اللغة.",
@@ -27,8 +26,6 @@ SENTENCES = {
     "zh": "我只懂{languages}，请用这种语言提问。",
 }
 """What is said to a question in each language; in English where it is in none of these."""
-TOLD_APART = frozenset("bn cs el fa he hi hu id ro sv th vi".split()) | SENTENCES.keys()
-"""Languages that questions are thought to be in; rarer ones would only be mistaken for these."""
 UNLIKELY = 0.01
 """Probability of all of a model's languages together below which a question is in another. With English declared none
 of 17,270 English questions is below it (CLINC150, Banking77, XQuAD), and 99.2 % of XQuAD's Spanish ones are."""
@@ -51,10 +48,10 @@ class Languages:
         """The sentence to say to a question in a language that is not understood; empty where it is."""
         if not self._declared:
             return ""
-        ranked = dict(_identifier().rank(question))
-        if sum(ranked[code] for code in self._declared) >= UNLIKELY:
+        likely = ranked(question)
+        if sum(likely[code] for code in self._declared) >= UNLIKELY:
             return ""
-        language = next(iter(ranked))
+        language = next(iter(likely))
         return _sentence(language if language in SENTENCES else "en", self._declared)
 
 
@@ -62,10 +59,3 @@ def _sentence(language: str, declared: Collection[str]) -> str:
     locale = Locale(language)
     names = [locale.languages.get(code, code) for code in declared]
     return SENTENCES[language].format(languages=format_list(names, "or", locale=locale))
-
-
-@cache
-def _identifier() -> LanguageIdentifier:
-    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-    identifier.set_languages(TOLD_APART)
-    return identifier

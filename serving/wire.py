@@ -1,8 +1,10 @@
 """What clients send: the OpenAI API's chat request with our `apprentice` object, and feedback."""
 
 import json
+from base64 import b64encode
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, BeforeValidator, Field
 
 from core.errors import InvalidInput
@@ -19,6 +21,11 @@ def _text(content: Any) -> Any:
             raise ValueError("only text is understood, no pictures or sound")
         return "\n".join(str(part.get("text", "")) for part in content)
     return "" if content is None else content
+
+
+def _listed(texts: Any) -> Any:
+    """One text is a list of one."""
+    return [texts] if isinstance(texts, str) else texts
 
 
 class WireMessage(BaseModel):
@@ -102,6 +109,28 @@ class FeedbackRequest(BaseModel):
     rating: Literal[-1, 0, 1] | None = None
     reason: str | None = Field(None, max_length=500)
     correction: str | None = None
+
+
+class EmbeddingsRequest(BaseModel):
+    """POST /v1/embeddings. The model is the installation's embedder, whatever is named."""
+
+    input: Annotated[list[Annotated[str, Field(max_length=8000)]], BeforeValidator(_listed)] = Field(
+        min_length=1, max_length=256
+    )
+    encoding_format: Literal["float", "base64"] = "float"
+
+
+def embeddings(vectors: np.ndarray, encoding: Literal["float", "base64"], model: str) -> dict[str, Any]:
+    """Vectors [n, dim] float32 as the OpenAI API has them: numbers, or their bytes (little-endian) in base64."""
+    rows = [
+        {"object": "embedding", "index": n, "embedding": _encoded(row) if encoding == "base64" else row.tolist()}
+        for n, row in enumerate(vectors)
+    ]
+    return {"object": "list", "data": rows, "model": model, "usage": {"prompt_tokens": 0, "total_tokens": 0}}
+
+
+def _encoded(vector: np.ndarray) -> str:
+    return b64encode(vector.astype("<f4").tobytes()).decode()
 
 
 def to_question(body: ChatRequest, pseudonyms: Pseudonyms) -> Question:

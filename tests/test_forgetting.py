@@ -12,6 +12,7 @@ from adapters.manifest import describe, seal
 from bench.instance import InstanceFailed, instance
 from bot import texts
 from core.prompt import Renderer
+from feedback.notes import Notebook
 from tests.adapter_files import write_lora
 from tests.telegram_api import BOT, Person, telegram
 from tests.waiting import until
@@ -101,6 +102,10 @@ def test_a_person_is_forgotten(running, api, context, base):
     ann.wait_answer(ann.send(f"Do you have a book about {QUESTION}s?"), 60)
     asked = context.turns.head(item.turn.chat)
     context.reviews.decide(asked, "edit", "operator", "everyone", f"Yes, a {REVIEWED} one.")
+    notebook = Notebook(context.store, context.turns)
+    notebook.keep_edit(asked, "operator", f"Yes, a {REVIEWED} one, and {QUESTION}s.")
+    notebook.comment(item.turn.id, "operator", f"who says {CORRECTION}?")
+    notebook.tag(asked, QUESTION)
     ann.group = bob.group = -next(ids)
     ann.wait_answer(ann.send(f"@{BOT['username']} is it {IN_GROUP}?"), 60)
     bob.wait_answer(bob.send(f"@{BOT['username']} what about {OF_BOB}?"), 60)
