@@ -138,11 +138,12 @@ def _merged(base: Base, adapter: Path, target: Path, folder: Path) -> Base:
 def equal_pair(data: Path, folder: Path) -> GateReport:
     """Two adapters of one training that differ by their seeds, judged as a candidate and what is live.
 
-    They learn 125 messages of two domains and are asked 240 others, so that each is often wrong, and not at the same.
+    They learn one message of each of 60 intents and are asked 240 others, so that each is often wrong, and not at the
+    same.
 
     Raises: InvalidInput where the data is missing.
     """
-    ((learn, ask),) = batches(data, 1, 2, 125, 240, 0)
+    ((learn, ask),) = batches(data, 1, 4, 60, 240, 0)
     base = prepare_base(None, folder)
     folders = {name: tuned(base, learn, folder / name, seed) for seed, name in enumerate(("one", "other"))}
     settings = Settings(data_dir=folder, streams=16)

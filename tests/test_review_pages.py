@@ -16,6 +16,7 @@ from core import keys
 from core.records import Message, Passage, Turn, new_id, now_ms
 from core.settings import Settings
 from feedback import opinions as second
+from feedback.audit import AuditLog
 from tests.waiting import until
 from workers.context import open_context
 
@@ -124,6 +125,9 @@ def test_the_last_decision_is_undone_and_the_answer_waits_where_it_waited(ann, c
     assert store.zrange(keys.QUEUE, 0, -1, withscores=True) == before and context.reviews.get(first.id) is None
     stale = ann.send(f"/review/{first.id}/undo", made_at="1")
     assert stale.status_code == 404 and "not in force any more" in stale.text
+    done = [(entry.who, entry.what, entry.subject) for entry in AuditLog(store).page(count=2)]
+    assert done[0][1] == "undo" and done[1][1] in ("approve", "reject") and done[0][2] == done[1][2]
+    assert done[0][0] == done[1][0] == "ann"
 
 
 def test_two_operators_at_once_get_different_items_until_one_leaves(people, context):
