@@ -17,6 +17,7 @@ from console.activity import Activity
 from console.conversation import Conversations
 from console.guard import Guard
 from console.login import Login
+from console.measure import Measure
 from console.members import Members
 from console.pages import failure, sorry
 from console.playground import Playground
@@ -24,6 +25,7 @@ from console.sessions import Sessions
 from console.staff import Staff
 from console.versions import Versions
 from core.errors import ApprenticeError, SettingsError
+from core.exporter import export
 from core.identity import Pseudonyms
 from core.settings import LOOPBACK, Settings
 from core.store import connect
@@ -39,12 +41,13 @@ NO_ADMIN = (
 def run(settings: Settings) -> None:
     """Serve the pages until SIGTERM or SIGINT.
 
-    Raises: SettingsError where others would reach a console that has no admin.
+    Raises: SettingsError where others would reach a console without an admin, or the metrics have no port.
     """
     if settings.console_host not in LOOPBACK:
         with closing(connect(settings.store_url)) as store:
             if not Accounts(store).has_admin():
                 raise SettingsError(NO_ADMIN)
+    export(settings, "console")
     uvicorn.run(
         build(settings),
         host=settings.console_host,
@@ -82,7 +85,10 @@ def build(settings: Settings) -> Starlette:
             Route("/healthz", _healthz, methods=["GET"]),
             Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
         ],
-        middleware=[Middleware(Guard, public, Pseudonyms.of_installation(settings.data_dir), sessions)],
+        middleware=[
+            Middleware(Measure),
+            Middleware(Guard, public, Pseudonyms.of_installation(settings.data_dir), sessions),
+        ],
         exception_handlers={ApprenticeError: failure, HTTPException: _lost},
         lifespan=lifespan,
     )
