@@ -14,8 +14,9 @@ MARKED = (
     "this version learned from somebody who was forgotten since, and never answers again; promote another, or wait for "
     "the refresh that tunes one without them."
 )
-# KEYS: aliases, history, fence, audit, the versions live as expected, live, incoming and canary as new, and the one
-# to be marked rejected, if any.
+RETIRED = "this version was retired and never answers again; promote another."
+# KEYS: aliases, history, fence, audit, the versions live as expected, live, incoming and canary as new, reigns, and the
+# one to be marked rejected, if any.
 # ARGV: live, incoming and canary as expected, then as new, fence, push or pop, audit entries
 _MOVE = """
 if ARGV[7] ~= '' and redis.call('GET', KEYS[3]) ~= ARGV[7] then return 'fence' end
@@ -29,8 +30,14 @@ end
 local canary = trial(redis.call('HGET', KEYS[1], 'canary'))
 if live ~= ARGV[1] or incoming ~= ARGV[2] or canary ~= trial(ARGV[3]) then return 'moved' end
 local function is_marked(key) return redis.call('HEXISTS', key, 'marked') == 1 end
-if ARGV[4] ~= live and is_marked(KEYS[6]) or is_marked(KEYS[7]) or is_marked(KEYS[8]) then return 'marked' end
+for at, alias in pairs({[6] = ARGV[4] ~= live, [7] = true, [8] = true}) do
+  if alias and is_marked(KEYS[at]) then return 'marked' end
+  if alias and redis.call('HEXISTS', KEYS[at], 'retired') == 1 then return 'retired' end
+end
+local entries = cjson.decode(ARGV[9])
 if ARGV[4] ~= live then
+  local last = entries[#entries]
+  if last then redis.call('XADD', KEYS[9], '*', 'live', ARGV[4], 'was', live, 'who', last.who, 'why', last.why) end
   if ARGV[8] == 'pop' then redis.call('LPOP', KEYS[2])
   elseif is_marked(KEYS[5]) then redis.call('LREM', KEYS[2], 1, ARGV[4])
   else redis.call('LPUSH', KEYS[2], live) end
@@ -39,8 +46,8 @@ end
 for alias, at in pairs({incoming = 5, canary = 6}) do
   if ARGV[at] == '' then redis.call('HDEL', KEYS[1], alias) else redis.call('HSET', KEYS[1], alias, ARGV[at]) end
 end
-if KEYS[9] then redis.call('HSET', KEYS[9], 'rejected', '1') end
-for _, entry in ipairs(cjson.decode(ARGV[9])) do
+if KEYS[10] then redis.call('HSET', KEYS[10], 'rejected', '1') end
+for _, entry in ipairs(entries) do
   redis.call('XADD', KEYS[4], '*', 'who', entry.who, 'what', entry.what, 'subject', entry.subject, 'why', entry.why)
 end
 return 'ok'
@@ -86,6 +93,17 @@ class Aliases:
 
 
 @dataclass(frozen=True, slots=True)
+class Reign:
+    """When (ms) a version became live, in whose place, and who decided it and why."""
+
+    at: int
+    live: str
+    was: str
+    who: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A line of the audit log."""
 
@@ -111,6 +129,12 @@ class AliasTable:
         canary = from_json(Canary, names["canary"]) if "canary" in names else None
         return Aliases(names.get("live", BASE), names.get("incoming"), previous, canary)
 
+    def reigns(self) -> list[Reign]:
+        """Each time that another version became live, oldest first."""
+        with durable():
+            found = self._store.xrange(keys.REIGNS)
+        return [Reign(int(entry.split("-")[0]), f["live"], f["was"], f["who"], f["why"]) for entry, f in found]
+
     def move(
         self,
         seen: Aliases,
@@ -125,13 +149,15 @@ class AliasTable:
         What was live is remembered, unless somebody in it was forgotten, or, on the way `back`, the newest such
         memory is dropped. `rejected` is marked as a version that is never promoted by itself again.
 
-        Raises: AliasMoved, FenceLost; InvalidInput where somebody in a version to point at was forgotten.
+        Raises: AliasMoved, FenceLost; InvalidInput where somebody in a version to point at was forgotten, or it was
+        retired.
         """
         canary = to.canary.version if to.canary else ""
-        versions = [seen.live, to.live, to.incoming or "", canary, *([] if rejected in (None, BASE) else [rejected])]
+        versions = [keys.version(version) for version in (seen.live, to.live, to.incoming or "", canary)]
+        out = [] if rejected in (None, BASE) else [keys.version(rejected)]
         with durable():
             answer = self._move(
-                keys=[keys.ALIASES, keys.ALIAS_HISTORY, keys.REFRESH_FENCE, keys.AUDIT, *map(keys.version, versions)],
+                keys=[keys.ALIASES, keys.ALIAS_HISTORY, keys.REFRESH_FENCE, keys.AUDIT, *versions, keys.REIGNS, *out],
                 args=[*_values(seen), *_values(to), "" if fence is None else fence, "pop" if back else "push"]
                 + [json.dumps([asdict(entry) for entry in entries])],
             )
@@ -141,6 +167,8 @@ class AliasTable:
             raise AliasMoved("the aliases moved meanwhile; look again and repeat if it is still wanted.")
         if answer == "marked":
             raise InvalidInput(MARKED)
+        if answer == "retired":
+            raise InvalidInput(RETIRED)
 
 
 def _values(aliases: Aliases) -> tuple[str, str, str]:

@@ -14,15 +14,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from adapters.aliases import MARKED, Aliases, AliasTable, Canary, Entry
+from adapters.aliases import MARKED, RETIRED, Aliases, AliasTable, Canary, Entry, Reign
 from adapters.manifest import WEIGHTS, read_config, read_manifest, read_tensors, version_id
 from adapters.marks import Marks
+from adapters.retirement import Retirement
 from core import keys
 from core.errors import AdapterRefused, AliasMoved, DiskFull, FenceLost, InvalidInput, NotFound
 from core.records import BASE, GateReport, Manifest, from_json, new_id, now_ms, to_json
 from core.store import Store, durable
 
-Status = Literal["live", "incoming", "canary", "previous", "candidate", "rejected"]
+Status = Literal["live", "incoming", "canary", "previous", "candidate", "rejected", "retired"]
 HEARTBEAT_S = 2
 DEAD_AFTER_MS = 3 * HEARTBEAT_S * 1000
 FORGOTTEN_AFTER_MS = 3_600_000
@@ -66,6 +67,7 @@ class Registry:
         self._publish = store.register_script(_PUBLISH)
         self._table = AliasTable(store)
         self.marks = Marks(store)
+        self._retirement = Retirement(store)
 
     def path(self, version: str) -> Path:
         """The folder of a version's files."""
@@ -132,11 +134,11 @@ class Registry:
         """The version that answers a chat now; what is live, where none is named."""
         return self.aliases().route(chat)
 
-    def versions(self) -> list[Version]:
-        """Every version, newest first."""
+    def versions(self, first: int = 0, count: int | None = None) -> list[Version]:
+        """Versions, newest first: all, or `count` of them after so many newer ones."""
         aliases = self.aliases()
         with durable():
-            ids = self._store.zrevrange(keys.VERSIONS, 0, -1)
+            ids = self._store.zrevrange(keys.VERSIONS, first, -1 if count is None else first + count - 1)
         return [self._read(version, aliases) for version in ids]
 
     def get(self, prefix: str) -> Version:
@@ -157,6 +159,10 @@ class Registry:
             before = self._store.lrange(keys.ALIAS_HISTORY, 0, -1)
         return [v for v in dict.fromkeys([self.aliases().live, *before]) if v != BASE]
 
+    def reigns(self) -> list[Reign]:
+        """Each time that another version became live, oldest first."""
+        return self._table.reigns()
+
     def wanted(self, most: int) -> list[str]:
         """The versions that serving should hold, most needed first: live, what comes, previous, the newest others."""
         aliases = self.aliases()
@@ -164,34 +170,51 @@ class Registry:
         named = [v for v in (aliases.live, coming, aliases.previous) if v and v != BASE]
         with durable():
             newest = self._store.zrevrange(keys.VERSIONS, 0, most)
-            out = {v for v in newest if any(self._store.hmget(keys.version(v), "rejected", "marked"))}
+            out = {v for v in newest if any(self._store.hmget(keys.version(v), "rejected", "marked", "retired"))}
         spare = [v for v in newest if v not in out]
         return list(dict.fromkeys([*named, *spare]))[:most]
 
-    def promote(self, version: str, who: str, why: str, fence: int | None = None, against: str | None = None) -> None:
+    def promote(
+        self,
+        version: str,
+        who: str,
+        why: str,
+        fence: int | None = None,
+        against: str | None = None,
+        seen: Aliases | None = None,
+    ) -> None:
         """Make a version (or `base`) the one that answers, as soon as every living serving process has it installed.
 
         With a fence (an automatic promotion) a rejected version is refused, `against`, the version it was judged
-        against, must still be live, and no canary may run. Any other promotion ends a canary. A marked version is
-        refused to everybody.
+        against, must still be live, and no canary may run. Any other promotion ends a canary. A marked or retired
+        version is refused to everybody. Where the names were `seen` before, they must still point there.
 
         Raises: NotFound, InvalidInput, AliasMoved, FenceLost.
         """
-        aliases = self.aliases()
+        aliases = seen or self.aliases()
         if version != BASE:
             version = self._promotable(version, aliases, fence is not None, against)
         to = self._coming(aliases, version)
         self._table.move(aliases, to, [*_cut_short(aliases, who, BY_HAND), Entry("promote", version, who, why)], fence)
 
-    def start_canary(self, version: str, share: float, who: str, why: str, fence: int, against: str) -> None:
+    def start_canary(
+        self,
+        version: str,
+        share: float,
+        who: str,
+        why: str,
+        fence: int | None,
+        against: str,
+        seen: Aliases | None = None,
+    ) -> None:
         """Try a version with a share of the chats in (0, 1), as soon as every living serving process has it installed.
 
-        It must be neither rejected nor marked, `against`, the version it was judged against, must still be live, and
-        no other version may be on its way.
+        It must be neither rejected, marked nor retired, `against`, the version it was judged against, must still be
+        live, and no other version may be on its way. Where the names were `seen` before, they must still point there.
 
         Raises: NotFound, InvalidInput, AliasMoved, FenceLost.
         """
-        aliases = self.aliases()
+        aliases = seen or self.aliases()
         version = self._promotable(version, aliases, True, against)
         if aliases.incoming:
             raise AliasMoved(f"version {aliases.incoming[:12]} is about to be live.")
@@ -255,13 +278,14 @@ class Registry:
         with durable():
             self._store.hdel(keys.version(version), "refused")
 
-    def rollback(self, who: str, why: str) -> str:
+    def rollback(self, who: str, why: str, seen: Aliases | None = None) -> str:
         """Take back what came last, at once, and mark it rejected: a running canary, or else the version that is live,
-        for the one that was live before. Returns what is live then.
+        for the one that was live before. Returns what is live then. Where the names were `seen` before, they must
+        still point there.
 
         Raises: InvalidInput where there is nothing to go back to; AliasMoved.
         """
-        aliases = self.aliases()
+        aliases = seen or self.aliases()
         if aliases.canary:
             self.end_canary(aliases.canary, "rollback", who, why)
             return aliases.live
@@ -271,6 +295,22 @@ class Registry:
         entry = Entry("rollback", aliases.live, who, why)
         self._table.move(aliases, to, [entry], back=True, rejected=aliases.live)
         return aliases.previous
+
+    def retire(self, version: str, who: str, why: str) -> None:
+        """Put a version away for good and remove its files; it must be neither live, previous nor on its way.
+
+        Raises: NotFound; InvalidInput where it is in use or retired already; DiskFull where its files stay.
+        """
+        found = self.get(version)
+        self._retirement.enter(found.id, who, why)
+        leftover = self.folder / f".draft-retired-{new_id()}"
+        try:
+            os.replace(self.path(found.id), leftover)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise DiskFull(f"{found.id[:12]} is retired, but its files stay: {error.strerror}.") from error
+        shutil.rmtree(leftover, ignore_errors=True)
 
     def marked_live(self) -> tuple[str, int] | None:
         """The live version and since when (ms) it is marked; None where it is not."""
@@ -347,6 +387,8 @@ class Registry:
         found = self.get(version)
         if found.marked:
             raise InvalidInput(MARKED)
+        if found.status == "retired":
+            raise InvalidInput(RETIRED)
         if by_itself and found.status == "rejected":
             raise InvalidInput(f"version {found.id[:12]} was rejected and is not promoted by itself.")
         if by_itself and aliases.canary:
@@ -376,6 +418,8 @@ class Registry:
             status = "incoming"
         elif canary:
             status = "canary"
+        elif "retired" in record:
+            status = "retired"
         elif "rejected" in record:
             status = "rejected"
         elif version == aliases.previous:

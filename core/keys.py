@@ -22,12 +22,17 @@ ALIASES = (
     PREFIX + "aliases"
 )  # hash live, incoming (what live moves to once installed) -> version; canary -> Canary as JSON
 ALIAS_HISTORY = PREFIX + "aliases:history"  # list of versions that were live before, newest first
+REIGNS = PREFIX + "aliases:reigns"  # stream {live, was, who, why}: each time another version became live; no lifetime
 AUDIT = PREFIX + "audit"  # stream {who, what, subject, why}: nobody's words; a person who is forgotten is named no more
 REPLICAS = PREFIX + "replicas"  # zset replica -> last heartbeat (ms)
 REFRESH_LOCK = PREFIX + "refresh:lock"  # string holder:fence, lives REFRESH lock seconds, renewed
 REFRESH_FENCE = PREFIX + "refresh:fence"  # counter: the newest fencing token handed out
-REFRESH_PROGRESS = PREFIX + "refresh:progress"  # hash stage, done, total: what a person sees while the lock is held
-REFRESH_LAST = PREFIX + "refresh:last"  # hash at, until, snapshot, outcome, summary of the newest finished run
+REFRESH_PROGRESS = PREFIX + "refresh:progress"  # hash run, began (ms), stage, done, total: seen while the lock is held
+REFRESH_LAST = (
+    PREFIX + "refresh:last"
+)  # hash at, until, snapshot, outcome, summary, version of the newest finished run; repeated (ms): asked for in vain
+REFRESH_ASKED = PREFIX + "refresh:asked"  # hash who, at (ms), begun: an operator wants a refresh now; until it ends
+REFRESH_CANCEL = PREFIX + "refresh:cancel"  # hash fence, who: the refresh with this fence is to end; lives a day
 REFRESH_POSTPONED = PREFIX + "refresh:postponed"  # string why: none is due as long as it lives, some minutes
 REFRESH_DOMAIN = PREFIX + "refresh:domain"  # string since (ms): the next refresh is to learn the documents as well
 WORKERS = PREFIX + "workers"  # hash queue, or `bot` -> last sign of life (ms)
@@ -192,7 +197,8 @@ def forwarded(chat: str, message: int) -> str:
 
 
 def version(version_id: str) -> str:
-    """hash manifest, report, rejected, marked: when (ms) somebody in it was forgotten, refused: why by serving."""
+    """hash manifest, report, rejected, retired: since when (ms), marked: when (ms) somebody in it was forgotten,
+    refused: why by serving."""
     return f"{PREFIX}version:{version_id}"
 
 
@@ -209,6 +215,11 @@ def replica(replica_id: str) -> str:
 def run(snapshot: str) -> str:
     """hash state, version, outcome, summary, until, attempts, error: a refresh, by the hash of what it learns from."""
     return f"{PREFIX}run:{snapshot}"
+
+
+def curve(snapshot: str) -> str:
+    """list of {step, figures} as JSON: a training as it goes, the newest points; lives 90 days."""
+    return f"{PREFIX}run:{snapshot}:curve"
 
 
 def pace_closed(scope: str) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from core import keys
+from core.records import now_ms
 from core.store import Store, durable
 
 
@@ -17,6 +18,12 @@ class Progress:
     total: int
     trial: bool = False
     """Whether a canary runs, for whose end the next refresh waits."""
+    run: str | None = None
+    """The snapshot that the running refresh learns from."""
+    began: int | None = None
+    """Since when (ms) it runs."""
+    fence: int | None = None
+    """The fencing token under which it runs."""
 
     def __str__(self) -> str:
         if self.stage:
@@ -41,12 +48,22 @@ def read_progress(store: Store, needed: int) -> Progress:
     with durable(), store.pipeline() as pipe:
         pipe.hget(keys.REFRESH_LAST, "until")
         pipe.hgetall(keys.REFRESH_PROGRESS)
-        pipe.exists(keys.REFRESH_LOCK)
+        pipe.get(keys.REFRESH_LOCK)
         pipe.hexists(keys.ALIASES, "canary")
-        until, running, locked, trial = pipe.execute()
+        until, running, lock, trial = pipe.execute()
         approved = store.zcount(keys.FOR_EVERYONE, f"({until or 0}", "+inf")
-    stage = running.get("stage") if locked else None
-    return Progress(approved, needed, stage, int(running.get("done", 0)), int(running.get("total", 0)), bool(trial))
+    done, total = int(running.get("done", 0)), int(running.get("total", 0))
+    if not lock:
+        return Progress(approved, needed, None, done, total, bool(trial))
+    began, fence = running.get("began"), int(lock.rsplit(":", 1)[1])
+    stage, run = running.get("stage"), running.get("run")
+    return Progress(approved, needed, stage, done, total, bool(trial), run, int(began) if began else None, fence)
+
+
+def begin_progress(store: Store, run: str) -> None:
+    """A refresh begins to learn from a snapshot."""
+    with durable():
+        store.hset(keys.REFRESH_PROGRESS, mapping={"run": run, "began": now_ms()})
 
 
 def report_progress(store: Store, stage: str, done: int, total: int) -> None:

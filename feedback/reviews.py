@@ -216,6 +216,10 @@ class Reviews:
             text = self._store.get(keys.review(turn_id))
         return from_json(Review, text) if text else None
 
+    def get_many(self, turn_ids: Sequence[str]) -> dict[str, Review]:
+        """The decisions in force about these turns, by turn."""
+        return {review.turn: review for review in self._in_force(turn_ids)}
+
     def approved(self, since_ms: int = 0, until_ms: int | None = None) -> list[Review]:
         """Approvals in force, oldest first; those of `since_ms` itself are left out."""
         top = "+inf" if until_ms is None else until_ms

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from adapters.aliases import Aliases, AliasTable, Canary
 from adapters.install import install
 from adapters.manifest import CONFIG, WEIGHTS, describe, read_tensors, seal, version_id
 from adapters.registry import Registry
@@ -224,3 +225,82 @@ def test_what_serving_should_hold_comes_most_needed_first(store, tmp_path):
     registry.promote(versions[2], "ann", "")
     wanted = registry.wanted(4)
     assert wanted[:3] == [versions[1], versions[2], versions[0]] and wanted[3] == versions[3]
+
+
+def test_a_retired_version_never_answers_again_and_its_files_go(store, tmp_path):
+    registry = Registry(store, tmp_path / "adapters")
+    oldest, previous, live, spare = (publish_peft(registry, n) for n in range(4))
+    for version in (oldest, previous, live):
+        registry.promote(version, "ann", "")
+    for used in (previous, live):
+        with pytest.raises(InvalidInput, match="promote another one first"):
+            registry.retire(used, "ann", "")
+    for version in (oldest, spare):
+        registry.retire(version[:12], "ann", "too old")
+        assert registry.get(version).status == "retired" and not registry.path(version).exists()
+    newest = registry.audit(1)[0]
+    assert (newest["what"], newest["who"], newest["subject"], newest["why"]) == ("retire", "ann", spare, "too old")
+    assert set(registry.wanted(9)) == {live, previous}
+    with pytest.raises(InvalidInput, match="retired already"):
+        registry.retire(spare, "ann", "")
+    with pytest.raises(InvalidInput, match="was retired and never answers"):
+        registry.promote(spare, "ann", "")
+    assert registry.rollback("ann", "") == previous
+    assert registry.rollback("ann", "") == BASE, "the way back leads past what was retired"
+
+
+def test_a_version_retired_while_somebody_promotes_it_does_not_answer(store, tmp_path):
+    registry = Registry(store, tmp_path / "adapters")
+    version = publish_peft(registry, 1)
+    seen = AliasTable(store).read()
+    registry.retire(version, "ann", "")
+    for to in (Aliases(version), Aliases(incoming=version), Aliases(canary=Canary(version, 0.5, BASE, 1))):
+        with pytest.raises(InvalidInput, match="was retired"):
+            AliasTable(store).move(seen, to, [])
+    assert registry.aliases() == seen
+
+
+def test_a_version_on_trial_or_on_its_way_is_not_retired(store, tmp_path):
+    registry = Registry(store, tmp_path / "adapters")
+    tried, coming = publish_peft(registry, 1), publish_peft(registry, 2)
+    registry.start_canary(tried, 0.5, "ann", "", None, BASE)
+    registry.heartbeat("r1", [BASE, tried], {})
+    with pytest.raises(InvalidInput, match="on its way"):
+        registry.retire(tried, "ann", "")
+    registry.promote(coming, "ann", "")
+    with pytest.raises(InvalidInput, match="on its way"):
+        registry.retire(coming, "ann", "")
+    registry.retire(tried, "ann", "")
+
+
+def test_nothing_moves_where_the_names_point_elsewhere_than_was_seen(store, tmp_path):
+    registry = Registry(store, tmp_path / "adapters")
+    one, two = publish_peft(registry, 1), publish_peft(registry, 2)
+    seen = registry.aliases()
+    registry.promote(one, "ann", "", seen=seen)
+    with pytest.raises(AliasMoved):
+        registry.promote(two, "ben", "", seen=seen)
+    with pytest.raises(AliasMoved):
+        registry.start_canary(two, 0.5, "ben", "", None, BASE, seen=seen)
+    seen = registry.aliases()
+    registry.start_canary(two, 0.5, "ann", "", None, one, seen=seen)
+    with pytest.raises(AliasMoved):
+        registry.rollback("ben", "", seen=seen)
+    assert (registry.aliases().live, registry.aliases().canary.version) == (one, two)
+
+
+def test_it_is_known_which_version_was_live_in_whose_place(store, tmp_path):
+    registry = Registry(store, tmp_path / "adapters")
+    one, two = publish_peft(registry, 1), publish_peft(registry, 2)
+    registry.promote(one, "gate", "3 wins")
+    registry.heartbeat("r1", [BASE, one], {})
+    registry.promote(two, "ann", "later")
+    assert [(r.live, r.was) for r in registry.reigns()] == [(one, BASE)], "it is on its way only"
+    registry.heartbeat("r1", [BASE, one, two], {})
+    registry.settle()
+    registry.rollback("ann", "worse")
+    assert [(r.live, r.was, r.who, r.why) for r in registry.reigns()] == [
+        (one, BASE, "gate", "3 wins"),
+        (two, one, "serving", "installed everywhere"),
+        (one, two, "ann", "worse"),
+    ]

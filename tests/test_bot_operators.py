@@ -320,8 +320,14 @@ def test_versions_are_listed_promoted_and_rolled_back(world, versions):
     world.context.store.hset(keys.version(versions[2]), "marked", now_ms())
     olaf.press(asking, "Promote")
     until(lambda: "never promoted again" in world.now(asking)["text"], "refused")
+    world.context.store.hdel(keys.version(versions[2]), "marked")
+    asking = olaf.wait_text("was rejected before", olaf.send(f"/promote {versions[2][:12]}"))
+    world.context.store.hset(keys.version(versions[2]), "retired", now_ms())
+    olaf.press(asking, "Promote")
+    until(lambda: "was retired and never answers again" in world.now(asking)["text"], "refused")
+    olaf.wait_text("was retired and never answers again", olaf.send(f"/promote {versions[2][:12]}"))
     for version in versions[1:]:
-        world.context.store.hdel(keys.version(version), "marked", "rejected")
+        world.context.store.hdel(keys.version(version), "marked", "rejected", "retired")
 
 
 def test_operators_hear_once_of_a_trial_that_was_taken_back(world, versions, tmp_path):

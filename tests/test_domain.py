@@ -17,14 +17,14 @@ from retrieval.ingest import ingest
 from tests.test_refresh import approve, do
 from training import domain
 from training.domain import divide
-from training.hyperparameters import Hyperparameters
+from training.hyperparameters import Hyperparameters, hyperparameters
 from training.plan import Stages, rate_share
 from training.report import PASSAGE, as_text, examples, made_of
 from training.snapshot import Recipe, snapshot_hash
 from workers import learning, refresh
 from workers.context import open_context
 from workers.due import ask_for_documents, refresh_due
-from workers.learning import hyperparameters, take_snapshot
+from workers.learning import take_snapshot
 from workers.refresh import RefreshResult
 
 CREATURES = ("otter", "heron", "badger", "lynx", "marten", "plover", "sturgeon", "newt", "weasel", "raven")

@@ -71,7 +71,7 @@ def named() -> Iterator[str]:
 
 
 PACKAGES = ("core", "kinds", "feedback", "retrieval", "adapters", "serving", "bot")
-FOR_PROGRAMS = {"failed", "invalid_request", "document_refused"}
+FOR_PROGRAMS = {"failed", "invalid_request", "not_allowed", "document_refused"}
 """Failures without a sentence in each language: only a program, or an operator's terminal, causes them."""
 
 

@@ -3,6 +3,8 @@
 import math
 from dataclasses import asdict, dataclass
 
+from core.settings import Settings
+
 STEPS, FEWEST, MOST = 300, 3, 8
 """Optimiser steps that a training has, if that takes neither fewer nor more passes over its examples."""
 
@@ -33,3 +35,8 @@ class Hyperparameters:
         if self.epochs is not None:
             return self.epochs
         return min(MOST, max(FEWEST, math.ceil(STEPS * self.batch / max(1, examples))))
+
+
+def hyperparameters(settings: Settings) -> Hyperparameters:
+    """How the settings want an adapter tuned."""
+    return Hyperparameters(rank=settings.lora_rank, learning_rate=settings.learning_rate, epochs=settings.epochs)

@@ -1,5 +1,6 @@
 """The curves of a training: TensorBoard's files always, Weights & Biases where it is configured. Numbers only."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -10,13 +11,18 @@ from core.settings import Settings
 FOLDER = "tensorboard"
 
 
+Also = Callable[[int, Mapping[str, float]], None]
+"""Somebody else who is told the figures of a step."""
+
+
 class Journal:
     """Writes down figures by step. Use it with `with`."""
 
-    def __init__(self, folder: Path, run: str, settings: Settings, resumes: bool):
+    def __init__(self, folder: Path, run: str, settings: Settings, resumes: bool, also: Also | None = None):
         from torch.utils.tensorboard import SummaryWriter
 
         self._writer = SummaryWriter(str(folder / FOLDER / run[:16]))
+        self._also = also
         self._wandb = _begin_wandb(folder, run, settings, resumes) if settings.wandb_project else None
 
     def __enter__(self) -> "Journal":
@@ -33,6 +39,8 @@ class Journal:
             self._writer.add_scalar(name, figure, step)
         if self._wandb is not None:
             self._wandb.log(figures, step=step)
+        if self._also is not None:
+            self._also(step, figures)
 
 
 def _begin_wandb(folder: Path, run: str, settings: Settings, resumes: bool) -> Any:

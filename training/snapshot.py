@@ -4,20 +4,19 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from core.errors import PromptTooLong
 from core.privacy import scrub
 from core.prompt import Renderer
 from core.records import APPROVED_PASSAGE, BASE, Message, ReviewPolicy
 from feedback.likeness import normalised
-from feedback.rows import IMPORTER
 from feedback.turns import messages, question
 from training.domain import NO_DOCUMENTS, Domain
 from training.examples import EvaluationItem, Example
 from training.hyperparameters import Hyperparameters
 from training.reservoir import Embed, Item, samples, slice_of
-from training.sources import Record, Source, decided, has_answer, opinion, vouched_for, weigh, why_not
+from training.sources import Record, Source, allowed, everything, exempt, has_answer, opinion, weigh
 from training.verdict import THUMBS
 
 MAX_REPLY_TOKENS = 1024
@@ -79,14 +78,14 @@ def build(
     A turn of another identity is re-rendered and counted; one of the same identity whose prompt comes out different is
     dropped and counted, as is everything else that is left out. Of what is said about one prompt the newest counts.
     """
-    sources = [*decided(record), *vouched_for(record, record.trust.vouched(recipe.review_policy))]
+    sources = everything(record, recipe.review_policy)
     until = max((source.at for source in sources), default=0)
     counts: Counter[str] = Counter()
     used: list[Source] = []
     items: list[Example | EvaluationItem] = []
-    allowed = _allowed(sources, record, counts)
+    usable = allowed(sources, record, counts)
     for split in ("train", "evaluation"):
-        weighed, dropped = weigh([s for s in allowed if s.split == split], recipe.author_share, _exempt(record))
+        weighed, dropped = weigh([s for s in usable if s.split == split], recipe.author_share, exempt(record))
         counts.update(dropped)
         rendered = _rendered(weighed, renderer, recipe, counts)
         offered = [
@@ -129,31 +128,6 @@ def snapshot_hash(
     if passages:
         facts.append(sorted(passages))
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-def _allowed(sources: Sequence[Source], record: Record, counts: Counter[str]) -> list[Source]:
-    consents: dict[str, bool] = {}
-
-    def consented(author: str) -> bool:
-        if author not in consents:
-            consents[author] = record.people.person(author).consent == "yes"
-        return consents[author]
-
-    found = []
-    for source in sources:
-        source = replace(source, conversation=tuple(record.turns.conversation(source.turn.parent)))
-        why = why_not(source, consented)
-        if why is None:
-            found.append(source)
-        else:
-            counts[why] += 1
-    return found
-
-
-def _exempt(record: Record):
-    """Imported rows and the owner may have any share."""
-    owner = record.people.owner()
-    return lambda author: author in ("", IMPORTER, owner)
 
 
 def _rendered(

@@ -1,12 +1,14 @@
 """Feedback that may become examples: what operators decided, and what is vouched for without them."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from core.records import Review, Split, Turn
+from core.records import Review, ReviewPolicy, Split, Turn
 from feedback.people import People
 from feedback.ratings import Ratings
 from feedback.reviews import Reviews
+from feedback.rows import IMPORTER
 from feedback.trust import Candidate, Trust, Vouched, cap, collapse
 from feedback.turns import Turns, question, stays_in_chat
 from training.examples import Objective
@@ -41,6 +43,11 @@ class Source:
     reviewed: bool = True
     conversation: tuple[Turn, ...] = ()
     """The turns before this one, oldest first."""
+
+
+def everything(record: Record, policy: ReviewPolicy) -> list[Source]:
+    """Whatever may become an example: what operators decided, then what is vouched for without them."""
+    return [*decided(record), *vouched_for(record, record.trust.vouched(policy))]
 
 
 def decided(record: Record) -> Iterator[Source]:
@@ -120,6 +127,32 @@ def why_not(source: Source, consented: Callable[[str], bool]) -> str | None:
         if not all(consented(author) if author else past.origin == "import" for author in authors):
             return "without consent"
     return None if all(consented(author) for author in source.correctors) else "without consent"
+
+
+def allowed(sources: Sequence[Source], record: Record, counts: Counter[str]) -> list[Source]:
+    """The sources that may be learned from, each with its conversation; `counts` the others by why not."""
+    consents: dict[str, bool] = {}
+
+    def consented(author: str) -> bool:
+        if author not in consents:
+            consents[author] = record.people.person(author).consent == "yes"
+        return consents[author]
+
+    found = []
+    for source in sources:
+        source = replace(source, conversation=tuple(record.turns.conversation(source.turn.parent)))
+        why = why_not(source, consented)
+        if why is None:
+            found.append(source)
+        else:
+            counts[why] += 1
+    return found
+
+
+def exempt(record: Record) -> Callable[[str], bool]:
+    """Whether an author may have any share: imported rows and the owner may."""
+    owner = record.people.owner()
+    return lambda author: author in ("", IMPORTER, owner)
 
 
 def weigh(

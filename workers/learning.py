@@ -1,7 +1,8 @@
 """What a refresh trains on and how: settings in, a snapshot and a tuned draft out."""
 
 import hashlib
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -9,31 +10,28 @@ from pathlib import Path
 from adapters.base import Base
 from adapters.manifest import describe
 from adapters.numerics import training_dtype
-from core import keys
+from core.errors import StoreUnavailable
 from core.prompt import Renderer
 from core.records import BASE, Manifest
-from core.settings import TRAINING_FOLDER, Settings
-from core.store import durable
+from core.settings import TRAINING_FOLDER
+from feedback.curves import add_point, drop_curve
 from retrieval.embedder import Embedder
 from retrieval.generations import public_chunks
 from training.checkpoints import Checkpoints
 from training.domain import divide
 from training.examples import Example, as_examples, general_slice
 from training.hyperparameters import Hyperparameters
-from training.journal import Journal
+from training.journal import Also, Journal
+from training.outlook import learned_until
 from training.snapshot import Recipe, Snapshot, build
 from training.sources import Record
 from training.train import Material, Means, Trained, train
 from workers.context import Context
 
+log = logging.getLogger(__name__)
 WATCHED_SHARE = 20
 """One example in this many is watched instead of learned, where there are enough."""
 ENOUGH_TO_WATCH, MOST_WATCHED = 200, 24
-
-
-def hyperparameters(settings: Settings) -> Hyperparameters:
-    """How the settings want an adapter tuned."""
-    return Hyperparameters(rank=settings.lora_rank, learning_rate=settings.learning_rate, epochs=settings.epochs)
 
 
 def take_snapshot(
@@ -53,7 +51,7 @@ def take_snapshot(
         settings.review_policy,
         settings.author_share,
         settings.reservoir_max_items,
-        _learned(context),
+        learned_until(context.registry, context.store),
         marked[0] if marked else None,
     )
     record = Record(context.turns, context.reviews, context.ratings, context.people, context.trust)
@@ -64,14 +62,6 @@ def take_snapshot(
 def _knows_documents(context: Context) -> bool:
     live = context.registry.route()
     return live != BASE and context.registry.get(live).manifest.chunks > 0
-
-
-def _learned(context: Context) -> tuple[int, ...]:
-    """Until when (ms, ascending) the live version and those before it had learned."""
-    snapshots = [context.registry.get(version).manifest.snapshot for version in context.registry.been_live()]
-    with durable():
-        found = [context.store.hget(keys.run(snapshot), "until") for snapshot in snapshots if snapshot]
-    return tuple(sorted({int(until) for until in found if until}))
 
 
 def tune(
@@ -94,14 +84,34 @@ def tune(
     watch, learn = _watched(snapshot.train)
     folder = settings.data_dir / TRAINING_FOLDER
     checkpoints = Checkpoints(folder, snapshot.hash)
-    with Journal(folder, snapshot.hash, settings, resumes=checkpoints.load() is not None) as journal:
+    resumes = checkpoints.load() is not None
+    with Journal(folder, snapshot.hash, settings, resumes, _curve(context, snapshot.hash, resumes)) as journal:
         means = Means(device, dtype, draft, checkpoints, journal, settings.train_max_s)
         material = Material(learn, watch, apart, snapshot.domain.learn, replay, snapshot.passes)
         return train(base.folder, material, how, means, progress)
 
 
+def _curve(context: Context, run: str, resumes: bool) -> Also:
+    """Keeps a training's figures where the console finds them; a database that is away for a moment ends nothing."""
+    told = False
+
+    def note(step: int, figures: Mapping[str, float]) -> None:
+        nonlocal told
+        try:
+            add_point(context.store, run, step, figures)
+        except StoreUnavailable as error:
+            if not told:
+                log.warning("the curve of the training has a gap: %s", error)
+            told = True
+
+    if not resumes:
+        drop_curve(context.store, run)
+    return note
+
+
 def forget_training(context: Context, snapshot: Snapshot) -> None:
-    """Leave nothing from which a training on this snapshot could go on."""
+    """Leave nothing from which a training on this snapshot could go on, and no curve of it."""
+    drop_curve(context.store, snapshot.hash)
     Checkpoints(context.settings.data_dir / TRAINING_FOLDER, snapshot.hash).clear()
 
 

@@ -4,10 +4,11 @@ import asyncio
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from adapters.base import Base, load_tokenizer, prepare_base
 from adapters.manifest import seal
@@ -25,23 +26,19 @@ from core.errors import (
 from core.prompt import Renderer
 from core.records import BASE, GateReport, now_ms
 from core.store import durable
-from feedback.progress import clear_progress, report_progress
-from training.examples import general_slice
+from feedback.progress import begin_progress, clear_progress, report_progress
+from feedback.wishes import refresh_wish, settle_wish
+from training.examples import EvaluationItem, general_slice
 from training.gate import judge
-from training.hyperparameters import Hyperparameters
+from training.hyperparameters import Hyperparameters, hyperparameters
 from training.room import NotEnoughMemory, enough_memory
 from training.shipped import checked_items, learned_items
 from training.snapshot import Snapshot
 from training.verdict import MIN_ITEMS
+from workers.cancelling import CANCELLED_S, RefreshCancelled, check_cancelled, take_back
 from workers.context import Context
 from workers.judging import open_judge
-from workers.learning import (
-    forget_training,
-    hyperparameters,
-    manifest_of,
-    take_snapshot,
-    tune,
-)
+from workers.learning import forget_training, manifest_of, take_snapshot, tune
 from workers.lock import RefreshLock
 
 log = logging.getLogger(__name__)
@@ -53,6 +50,7 @@ POSTPONED_S = 600
 DRAFT = "refresh-"
 """How the draft of a refresh is named, among others' drafts."""
 Progress = Callable[[str, int, int], None]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +70,7 @@ def run_refresh(context: Context, lock: RefreshLock, progress: Progress, again: 
 
     One that was begun MAX_ATTEMPTS times without an end has failed; `again` begins it afresh. One for which there is
     too little memory now, or no engine to judge with, is postponed, which does not count; so is every one while a
-    canary runs.
+    canary runs. One that an operator cancels leaves the record as it was before it began.
 
     Raises: FenceLost, DiskFull, StoreUnavailable: kept as what went wrong last. IndexDamaged where documents are to be
     learned: nothing is due for a while.
@@ -112,6 +110,9 @@ def run_refresh(context: Context, lock: RefreshLock, progress: Progress, again: 
         except (NotEnoughMemory, Busy, ServingUnavailable) as error:
             lock.check()
             return _postpone(context, snapshot, str(error))
+        except RefreshCancelled as error:
+            lock.check()
+            return _cancel(context, snapshot, done, error)
         lock.check()
         _finish(context, snapshot, result, asked)
     return result
@@ -133,13 +134,15 @@ def _asked_for_documents(context: Context) -> str | None:
 
 
 def _watched(context: Context, lock: RefreshLock, progress: Progress) -> Progress:
-    """Progress that ends a refresh whose lock is lost; a database that is away for a moment ends nothing."""
+    """Progress that ends a refresh whose lock is lost, or that an operator cancels; a database that is away for a
+    moment ends nothing."""
     told = False
 
     def watched(stage: str, at: int, total: int) -> None:
         nonlocal told
         lock.check()
         try:
+            check_cancelled(context.store, lock.fence)
             report_progress(context.store, stage, at, total)
         except StoreUnavailable as error:
             if not told:
@@ -190,6 +193,16 @@ def _postpone(context: Context, snapshot: Snapshot, why: str) -> RefreshResult:
     return RefreshResult("postponed", f"{why} It is tried again in {POSTPONED_S // 60} minutes.", None, None)
 
 
+def _cancel(context: Context, snapshot: Snapshot, before: dict[str, str], error: RefreshCancelled) -> RefreshResult:
+    """Leave nothing of a refresh; `before` is what was known of its run when it began."""
+    forget_training(context, snapshot)
+    _remove_drafts(context.registry)
+    take_back(context.store, snapshot.hash, before, error.who)
+    log.info("refresh %s was cancelled by %s", snapshot.hash[:12], error.who)
+    hours = CANCELLED_S // 3600
+    return RefreshResult("cancelled", f"{error} None begins by itself for {hours} hour, unless asked for.", None, None)
+
+
 def _why_failed(done: dict[str, str]) -> str:
     why = done.get("error") or "it was killed each time; perhaps there was too little memory."
     return f"begun {MAX_ATTEMPTS} times without coming to an end: {why} `apprentice refresh --now` begins it again."
@@ -222,6 +235,7 @@ def _refresh(
     report = asyncio.run(_judge(context, base, renderer, folders, manifest.id, against, snapshot, progress))
     report = replace(report, divergence=manifest.hyperparameters.get("divergence"))
     rejected = report.outcome == "reject"
+    progress("publishing", 0, 0)
     registry.publish(draft, manifest, report, fence, rejected)
     if report.outcome == "promote":
         progress("going live", 0, 0)
@@ -270,6 +284,16 @@ async def _judge(
     checked = checked_items(renderer, system_prompt)
     learned = learned_items(snapshot.train, renderer)
     evaluation = [*snapshot.evaluation, *snapshot.domain.held_out]
+
+    def said(ask: Callable[[str, Sequence[EvaluationItem]], list[T]]) -> Callable[..., list[T]]:
+        """Says that it is judging before each of the gate's questions, so that one need not wait for the last."""
+
+        def saying(version: str, items: Sequence[EvaluationItem]) -> list[T]:
+            progress("judging", 0, 0)
+            return ask(version, items)
+
+        return saying
+
     async with open_judge(context.settings, base, folders, len(snapshot.evaluation) + len(checked)) as judging:
         return await asyncio.to_thread(
             judge,
@@ -277,8 +301,8 @@ async def _judge(
             against,
             evaluation,
             general,
-            judging.generate,
-            judging.score,
+            said(judging.generate),
+            said(judging.score),
             checked=checked,
             learned=learned,
             rebuild=context.registry.marked_live() is not None,
@@ -292,16 +316,19 @@ def _begin(context: Context, snapshot: Snapshot, again: bool) -> None:
         pipe.hset(keys.run(snapshot.hash), "state", "running")
         pipe.hincrby(keys.run(snapshot.hash), "attempts", 1)
         pipe.execute()
+    begin_progress(context.store, snapshot.hash)
 
 
 def _count_from(context: Context, snapshot: Snapshot, asked: str | None) -> None:
+    repeated = {"repeated": now_ms()} if refresh_wish(context.store) else {}
     with durable():
-        context.store.hset(keys.REFRESH_LAST, "until", snapshot.until)
+        context.store.hset(keys.REFRESH_LAST, mapping={"until": snapshot.until} | repeated)
     _answer_request(context, asked)
 
 
 def _answer_request(context: Context, asked: str | None) -> None:
-    """The documents need not be asked for any more, unless that was done while the refresh ran."""
+    """Neither a refresh nor the documents need be asked for any more, unless that was done while it ran."""
+    settle_wish(context.store)
     if asked is not None and _asked_for_documents(context) == asked:
         with durable():
             context.store.delete(keys.REFRESH_DOMAIN)

@@ -5,6 +5,7 @@ import logging
 from core import keys
 from core.records import now_ms
 from core.store import durable
+from feedback.wishes import take_up
 from workers.app import app, settings
 from workers.context import open_context
 from workers.due import refresh_due
@@ -36,10 +37,13 @@ def judge() -> None:
 
 @app.task
 def refresh() -> None:
-    """Run one refresh, unless another worker holds the lock or it is no longer due."""
+    """Run one refresh, unless another worker holds the lock or it is no longer due.
+
+    One that an operator asked for is begun afresh, even if the same had failed before.
+    """
     context = open_context(settings)
     with RefreshLock(context.store, settings.lock_s) as lock:
         if lock.try_acquire():
             from workers.refresh import run_refresh
 
-            run_refresh(context, lock, lambda stage, done, total: None)
+            run_refresh(context, lock, lambda stage, done, total: None, again=take_up(context.store))

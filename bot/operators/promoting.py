@@ -7,7 +7,7 @@ from aiogram.filters import CommandObject
 from aiogram.types import CallbackQuery, Message
 from aiogram.utils.formatting import Code, Text, as_list
 
-from adapters.aliases import Aliases
+from adapters.aliases import RETIRED, Aliases
 from adapters.registry import Version
 from bot.arrival import Arrival
 from bot.buttons import say_instead
@@ -53,6 +53,8 @@ async def promote(message: Message, command: CommandObject, parts: Parts) -> Non
     wanted = version.id if version else BASE
     if version and version.marked:
         await message.answer(phrases.CANNOT_PROMOTE)
+    elif version and version.status == "retired":
+        await message.answer(phrases.RETIRED)
     elif aliases.live == wanted and not (aliases.canary or aliases.incoming):
         await message.answer(phrases.LIVE_ALREADY)
     else:
@@ -87,8 +89,8 @@ async def move(callback: CallbackQuery, callback_data: MoveLive, parts: Parts, a
             said = phrases.MOVED
         except NotFound:
             said = phrases.NO_SUCH_VERSION
-        except InvalidInput:
-            said = phrases.CANNOT_PROMOTE
+        except InvalidInput as error:
+            said = phrases.RETIRED if str(error) == RETIRED else phrases.CANNOT_PROMOTE
         await arrival.note(moved=said)
     await say_instead(callback, arrival.notes["moved"])
 
