@@ -16,6 +16,7 @@ from console.accounts import Accounts
 from console.activity import Activity
 from console.conversation import Conversations
 from console.guard import Guard
+from console.health import Health
 from console.login import Login
 from console.measure import Measure
 from console.members import Members
@@ -65,11 +66,12 @@ def build(settings: Settings) -> Starlette:
     public = settings.console_base if settings.console_url else None
     sessions = Sessions(store, accounts, alone=settings.console_host in LOOPBACK and public is None)
     conversations = Conversations.open(settings)
-    versions, members = Versions.open(settings), Members.open(settings)
+    versions, members, health = Versions.open(settings), Members.open(settings), Health.open(settings)
 
     @asynccontextmanager
     async def lifespan(_: Starlette):
-        yield
+        async with health.watching():
+            yield
         await conversations.close()
         for opened in (versions, members, store):
             opened.close()
@@ -79,6 +81,7 @@ def build(settings: Settings) -> Starlette:
             *Login(accounts, sessions, audit).routes(),
             *Playground(conversations, settings.turn_retention_days).routes(),
             *versions.routes(),
+            *health.routes(),
             *members.routes(),
             *Staff(accounts, People(store), audit, public).routes(),
             *Activity(audit).routes(),

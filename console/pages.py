@@ -19,6 +19,7 @@ PAGES = (
     ("/", "Playground"),
     ("/adapters", "Adapters"),
     ("/refresh", "Refresh"),
+    ("/health", "Health"),
     ("/people", "People"),
     ("/operators", "Operators"),
     ("/activity", "Activity"),
