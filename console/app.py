@@ -24,6 +24,7 @@ from console.pages import failure, sorry
 from console.playground import Playground
 from console.sessions import Sessions
 from console.staff import Staff
+from console.today import Today
 from console.versions import Versions
 from core.errors import ApprenticeError, SettingsError
 from core.exporter import export
@@ -67,13 +68,14 @@ def build(settings: Settings) -> Starlette:
     sessions = Sessions(store, accounts, alone=settings.console_host in LOOPBACK and public is None)
     conversations = Conversations.open(settings)
     versions, members, health = Versions.open(settings), Members.open(settings), Health.open(settings)
+    today = Today.open(settings)
 
     @asynccontextmanager
     async def lifespan(_: Starlette):
         async with health.watching():
             yield
         await conversations.close()
-        for opened in (versions, members, store):
+        for opened in (versions, members, today, store):
             opened.close()
 
     return Starlette(
@@ -82,6 +84,7 @@ def build(settings: Settings) -> Starlette:
             *Playground(conversations, settings.turn_retention_days).routes(),
             *versions.routes(),
             *health.routes(),
+            *today.routes(),
             *members.routes(),
             *Staff(accounts, People(store), audit, public).routes(),
             *Activity(audit).routes(),

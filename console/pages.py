@@ -16,6 +16,7 @@ from console.who import visit
 from core.errors import AliasMoved, Busy, InvalidInput, NotAllowed, NotFound
 
 PAGES = (
+    ("/today", "Today"),
     ("/", "Playground"),
     ("/adapters", "Adapters"),
     ("/refresh", "Refresh"),

@@ -290,3 +290,10 @@ def console_session(id_digest: str) -> str:
 def console_tries(kind: str, digest: str) -> str:
     """counter: logins from an address, or failed ones with a name, by its hash; lives minutes."""
     return f"{PREFIX}console:tries:{kind}:{digest}"
+
+
+def console_visit(name: str) -> str:
+    """hash since, seen (ms): when an operator's last visit to today's page ended, and this one's newest look; lives 90
+    days after it.
+    """
+    return f"{PREFIX}console:visit:{name}"
