@@ -19,6 +19,7 @@ from aiogram.utils.token import TokenValidationError
 from adapters.registry import Registry
 from bot import texts
 from bot.addressing import wanted
+from bot.beside import keep_signing
 from bot.gratitude import keep_thanking
 from bot.handover.rounds import keep_rounds
 from bot.inbox import Inbox
@@ -36,6 +37,7 @@ from bot.senses import Senses
 from bot.tongue import DEFAULT, LANGUAGES, speaking
 from core.client import ServingClient
 from core.errors import SettingsError, StoreUnavailable
+from core.exporter import export
 from core.identity import Pseudonyms
 from core.library import LibraryClient
 from core.records import new_id
@@ -56,6 +58,7 @@ from feedback.turns import Turns
 from feedback.walks import Walks
 
 STORE_WAIT_S = 5
+BESIDE = (keep_thanking, keep_rounds, keep_alerting, keep_menus, keep_signing)
 
 log = logging.getLogger(__name__)
 
@@ -76,12 +79,13 @@ def run(settings: Settings) -> None:
 
 
 async def _main(settings: Settings) -> None:
+    export(settings, "bot")
     parts = open_parts(settings)
     bot = _connect(settings, Outgoing(Pace(parts.store, parts.pseudonyms)))
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    beside = {asyncio.create_task(keep(bot, parts)) for keep in (keep_thanking, keep_rounds, keep_alerting, keep_menus)}
+    beside = {asyncio.create_task(keep(bot, parts)) for keep in BESIDE}
     try:
         await _until(stop, _answer(bot, parts))
     finally:

@@ -5,10 +5,16 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
+from aiogram import Bot
 from aiogram.exceptions import AiogramError, TelegramBadRequest, TelegramForbiddenError
 
+from bot.parts import Parts
+from core import keys
 from core.errors import StoreUnavailable
+from core.records import now_ms
+from core.store import durable
 
+SIGN_S = 2.0
 GONE = (TelegramForbiddenError, TelegramBadRequest)
 """What Telegram answers where somebody has blocked the bot or left."""
 Told = Literal["told", "gone", "later"]
@@ -42,3 +48,14 @@ async def again_and_again(look: Callable[[], Awaitable[object]], wait_s: float, 
         except Exception:
             log.exception(lost)
         await asyncio.sleep(wait_s)
+
+
+async def keep_signing(_: Bot, parts: Parts) -> None:
+    """Give a sign of life that other processes see, until cancelled."""
+
+    def sign() -> None:
+        with durable():
+            parts.store.hset(keys.WORKERS, "bot", now_ms())
+
+    late, lost = "others cannot see that this bot lives", "others may not see that this bot lives"
+    await again_and_again(lambda: asyncio.to_thread(sign), SIGN_S, late, lost)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from aiogram import Bot
 from aiogram.exceptions import TelegramNetworkError, TelegramServerError
 from aiogram.types import Update
+from prometheus_client import Counter
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
@@ -23,6 +24,7 @@ SWEEP_S, WATCH_S = 1.0, 0.3
 """How often a lane without a holder is looked for, and a /stop that another replica took."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
 
+UPDATES = Counter("apprentice_bot_updates", "Updates that were meant for the bot, by kind.", ["kind"])
 log = logging.getLogger(__name__)
 
 
@@ -56,6 +58,8 @@ class Inbox:
         wanted: Sequence[Update] = [update for update in updates if self._wanted(update)]
         if self._let_in is not None and wanted:
             wanted = await self._let_in(wanted)
+        for update in wanted:
+            UPDATES.labels(update.event_type).inc()
         taken = [one for one in map(_to_take, wanted) if one is not None]
         if not taken:
             return

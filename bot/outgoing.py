@@ -17,6 +17,7 @@ from aiogram.methods import (
     TelegramMethod,
 )
 from aiogram.methods.base import TelegramType
+from prometheus_client import Counter
 
 from bot.pace import GROUP, PRIVATE, Pace, Rate
 
@@ -26,6 +27,7 @@ UNNAMED_WAIT_S = 1.0
 """Where Telegram asks for a pause without saying how long."""
 _WRITES = ("send", "edit", "copy", "forward")
 
+CALLS = Counter("apprentice_bot_calls", "Calls of the Bot API, by method and what came of them.", ["method", "outcome"])
 log = logging.getLogger(__name__)
 
 
@@ -74,7 +76,7 @@ class Outgoing(BaseRequestMiddleware):
         if await self._pace.ask(*_about(method), passing=True):
             return False
         try:
-            return await make_request(bot, method)
+            return await _counted(make_request, bot, method)
         except (TelegramServerError, TelegramNetworkError) as error:
             log.info("%s is left out: %s", name, type(error).__name__)
         except TelegramAPIError as error:
@@ -90,7 +92,7 @@ class Outgoing(BaseRequestMiddleware):
         while True:
             await self._admitted(method)
             try:
-                return await make_request(bot, method)
+                return await _counted(make_request, bot, method)
             except (TelegramServerError, TelegramNetworkError):
                 if isinstance(method, GetUpdates) or failures == RETRIES:
                     raise
@@ -114,6 +116,17 @@ class Outgoing(BaseRequestMiddleware):
             if wait is None:
                 return
             await asyncio.sleep(wait.seconds)
+
+
+async def _counted(make_request: NextRequestMiddlewareType[Any], bot: Bot, method: TelegramMethod[Any]) -> Any:
+    name = method.__api_method__
+    try:
+        result = await make_request(bot, method)
+    except BaseException as error:
+        CALLS.labels(name, type(error).__name__).inc()
+        raise
+    CALLS.labels(name, "ok").inc()
+    return result
 
 
 def _about(method: TelegramMethod[Any]) -> tuple[int | str | None, str, Rate | None]:

@@ -18,8 +18,10 @@ from console.activity import Activity
 from console.bulk import BulkPages
 from console.conversation import Conversations
 from console.guard import Guard
+from console.health import Health
 from console.item import ItemPages
 from console.login import Login
+from console.measure import Measure
 from console.members import Members
 from console.pages import failure, sorry
 from console.playground import Playground
@@ -27,9 +29,11 @@ from console.queue import QueuePages
 from console.second import SecondPages
 from console.sessions import Sessions
 from console.staff import Staff
+from console.today import Today
 from console.versions import Versions
 from console.worklist import Worklist
 from core.errors import ApprenticeError, SettingsError
+from core.exporter import export
 from core.identity import Pseudonyms
 from core.settings import LOOPBACK, Settings
 from core.store import connect
@@ -47,12 +51,13 @@ REVIEW = (QueuePages, SecondPages, BulkPages, ItemPages)
 def run(settings: Settings) -> None:
     """Serve the pages until SIGTERM or SIGINT.
 
-    Raises: SettingsError where others would reach a console that has no admin.
+    Raises: SettingsError where others would reach a console without an admin, or the metrics have no port.
     """
     if settings.console_host not in LOOPBACK:
         with closing(connect(settings.store_url)) as store:
             if not Accounts(store).has_admin():
                 raise SettingsError(NO_ADMIN)
+    export(settings, "console")
     uvicorn.run(
         build(settings),
         host=settings.console_host,
@@ -70,17 +75,18 @@ def build(settings: Settings) -> Starlette:
     public = settings.console_base if settings.console_url else None
     sessions = Sessions(store, accounts, alone=settings.console_host in LOOPBACK and public is None)
     conversations = Conversations.open(settings)
-    versions, members = Versions.open(settings), Members.open(settings)
-    work = Worklist.open(settings)
+    versions, members, health = Versions.open(settings), Members.open(settings), Health.open(settings)
+    work, today = Worklist.open(settings), Today.open(settings)
 
     @asynccontextmanager
     async def lifespan(_: Starlette):
         warming = asyncio.create_task(asyncio.to_thread(work.warm))
-        yield
+        async with health.watching():
+            yield
         await warming
         await conversations.close()
         await work.close()
-        for opened in (versions, members, store):
+        for opened in (versions, members, today, store):
             opened.close()
 
     return Starlette(
@@ -89,13 +95,18 @@ def build(settings: Settings) -> Starlette:
             *Playground(conversations, settings.turn_retention_days).routes(),
             *(route for pages in REVIEW for route in pages(work).routes()),
             *versions.routes(),
+            *health.routes(),
+            *today.routes(),
             *members.routes(),
             *Staff(accounts, People(store), audit, public).routes(),
             *Activity(audit).routes(),
             Route("/healthz", _healthz, methods=["GET"]),
             Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
         ],
-        middleware=[Middleware(Guard, public, Pseudonyms.of_installation(settings.data_dir), sessions)],
+        middleware=[
+            Middleware(Measure),
+            Middleware(Guard, public, Pseudonyms.of_installation(settings.data_dir), sessions),
+        ],
         exception_handlers={ApprenticeError: failure, HTTPException: _lost},
         lifespan=lifespan,
     )

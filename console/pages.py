@@ -16,10 +16,12 @@ from console.who import visit
 from core.errors import AliasMoved, Busy, InvalidInput, NotAllowed, NotFound
 
 PAGES = (
+    ("/today", "Today"),
     ("/", "Playground"),
     ("/review", "Review"),
     ("/adapters", "Adapters"),
     ("/refresh", "Refresh"),
+    ("/health", "Health"),
     ("/people", "People"),
     ("/operators", "Operators"),
     ("/activity", "Activity"),

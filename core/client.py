@@ -86,6 +86,19 @@ class ServingClient:
         except httpx.TransportError:
             return False
 
+    async def metrics(self) -> str:
+        """What serving counts, in the text format of Prometheus.
+
+        Raises: ServingUnavailable.
+        """
+        try:
+            response = await self._http.get("/metrics")
+        except httpx.TransportError as error:
+            raise ServingUnavailable(AWAY) from error
+        if response.is_error:
+            raise ServingUnavailable(AWAY)
+        return response.text
+
     async def answer(self, asked: Asked) -> AsyncGenerator[Begun | Said | Ended, None]:
         """Begun, then what is said, then Ended. Closing the iterator stops the answer and keeps what was said.
 

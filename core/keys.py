@@ -39,7 +39,7 @@ REFRESH_ASKED = PREFIX + "refresh:asked"  # hash who, at (ms), begun: an operato
 REFRESH_CANCEL = PREFIX + "refresh:cancel"  # hash fence, who: the refresh with this fence is to end; lives a day
 REFRESH_POSTPONED = PREFIX + "refresh:postponed"  # string why: none is due as long as it lives, some minutes
 REFRESH_DOMAIN = PREFIX + "refresh:domain"  # string since (ms): the next refresh is to learn the documents as well
-WORKERS = PREFIX + "workers"  # hash queue -> last sign of life (ms)
+WORKERS = PREFIX + "workers"  # hash queue, or `bot` -> last sign of life (ms)
 OWNER = PREFIX + "owner"  # string author: the first person the bot belongs to
 OWNER_ADDRESS = PREFIX + "owner:address"  # string outside id: where the owner is told who asks for access
 CONSOLE_ACCOUNTS = PREFIX + "console:accounts"  # hash name -> Account as JSON: who may use the console; no lifetime
@@ -319,3 +319,10 @@ def console_session(id_digest: str) -> str:
 def console_tries(kind: str, digest: str) -> str:
     """counter: logins from an address, or failed ones with a name, by its hash; lives minutes."""
     return f"{PREFIX}console:tries:{kind}:{digest}"
+
+
+def console_visit(name: str) -> str:
+    """hash since, seen (ms): when an operator's last visit to today's page ended, and this one's newest look; lives 90
+    days after it.
+    """
+    return f"{PREFIX}console:visit:{name}"

@@ -80,6 +80,13 @@ class Settings(BaseModel):
         description="Address the console binds to; any other needs an admin's account and its public address.",
     )
     console_port: Port = Field(8090, description="Port of the console and its playground.")
+    metrics_port: Annotated[int | None, Empty] = Field(
+        None,
+        ge=1,
+        le=65532,
+        description="First of four ports of Prometheus metrics: bot, worker tick, worker train, console. Empty: none.",
+    )
+    metrics_host: str = Field("127.0.0.1", description="Address that these bind to; they hold figures and version ids.")
     console_url: Annotated[str | None, Empty] = Field(
         None,
         description="Where others reach the console, as https://console.example.org. Empty: this machine alone does.",

@@ -1,5 +1,6 @@
 """Thumbs in figures: how many there were on each day, and for each version."""
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -12,6 +13,8 @@ from feedback.turns import DAY_S, Turns
 
 BATCH = 500
 DAYS = 14
+Z_95 = 1.959964
+"""The 97.5 % quantile of the normal distribution."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,17 @@ class Thumbs:
 
     up: int = 0
     down: int = 0
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's 95 % interval of the share of thumbs up (E. B. Wilson 1927); all of it where there are none."""
+        n = self.up + self.down
+        if not n:
+            return 0.0, 1.0
+        share, z2 = self.up / n, Z_95**2
+        middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+        half = Z_95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+        return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,10 @@ class Retriever:
         self._index = Index(None)
         self._seen: tuple[int, int] | None = None
 
+    def __len__(self) -> int:
+        """Chunks in the generation in use."""
+        return len(self._newest())
+
     def has_documents(self, chat: str | None) -> bool:
         """Whether anything is indexed that this chat may see."""
         return self._newest().has_documents(chat)

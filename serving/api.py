@@ -141,17 +141,17 @@ class _Api:
                 async for event in events:
                     if isinstance(event, Started):
                         started = True
-                        metrics.streams.inc()
+                        metrics.running.inc()
                     elif isinstance(event, Piece) and first:
-                        metrics.first_text.observe(time.monotonic() - began)
+                        metrics.first_token.observe(time.monotonic() - began)
                         first = False
                     elif isinstance(event, Finished):
                         end, origin = event.finish_reason, event.origin
-                        metrics.reply_tokens.inc(event.reply_tokens)
+                        metrics.generation_tokens.inc(event.reply_tokens)
                     yield event
         finally:
             if started:
-                metrics.streams.dec()
+                metrics.running.dec()
                 metrics.answers.labels(end, origin).inc()
 
     async def feedback(self, request: Request) -> Response:

@@ -62,9 +62,9 @@ def build(settings: Settings, base: Base, engine: Engine) -> Starlette:
     replica = new_id()
     follower = Follower(registry, engine, base, renderer, turns, replica, settings.adapter_slots)
     embedder = Embedder.load(settings.embedder)
-    knowledge = Knowledge(
-        Retriever(settings, embedder), embedder, reviews, QuestionVectors(store), Languages(settings.languages)
-    )
+    retriever, metrics = Retriever(settings, embedder), Metrics()
+    metrics.chunks.set_function(lambda: len(retriever))
+    knowledge = Knowledge(retriever, embedder, reviews, QuestionVectors(store), Languages(settings.languages))
     answerer = Answerer(
         engine,
         follower,
@@ -92,7 +92,7 @@ def build(settings: Settings, base: Base, engine: Engine) -> Starlette:
             pseudonyms,
             asyncio.Semaphore(1),
         ),
-        metrics=Metrics(),
+        metrics=metrics,
         refresh_min_items=settings.refresh_min_items,
         api_key=settings.api_key.get_secret_value() if settings.api_key else None,
         hosts=allowed_hosts(settings.serving_host),

@@ -129,7 +129,7 @@ async def test_a_hundred_swaps_under_load_leave_no_trace(settings, context, base
                 used.append(memory().rss)
         until(lambda: context.store.hget(_replica(context), "leases") == "{}", "every lease was given back")
         until(lambda: len(context.registry.living().popitem()[1]) == 4, "base and three versions")
-        assert "apprentice_open_streams 0.0" in http.get("/metrics").text
+        assert "apprentice_requests_running 0.0" in http.get("/metrics").text
 
     assert len(load.answers) >= SWAPS
     turns = context.turns.get_many([turn_id for _, _, turn_id in load.answers])

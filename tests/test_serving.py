@@ -276,7 +276,7 @@ async def test_a_client_that_goes_away_frees_its_place_and_keeps_what_was_said(a
             await asyncio.sleep(0.02)
         metrics = (await client.get("/metrics")).text
     assert turn.status == "stopped" and turn.reply.strip()
-    assert "apprentice_open_streams 0.0" in metrics
+    assert "apprentice_requests_running 0.0" in metrics
 
 
 def test_more_than_fits_is_told_to_come_back(base, valkey_url, tmp_path, store):

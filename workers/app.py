@@ -2,18 +2,24 @@
 
 import logging
 import os
+from typing import Literal
 
 from celery import Celery
-from celery.signals import setup_logging, worker_ready
+from celery.signals import heartbeat_sent, setup_logging, worker_ready
+from prometheus_client import REGISTRY
 
 from core import keys
+from core.exporter import export
 from core.log import configure_logging
 from core.records import now_ms
 from core.settings import Settings, load_settings
 from core.store import connect
+from workers.context import open_context
+from workers.gauges import Gauges
 
 JUDGE_S = 60
 settings = load_settings(os.environ)
+_store = connect(settings.store_url)
 app = Celery("apprentice", broker=settings.store_url, include=["workers.tasks"])
 app.conf.update(
     accept_content=["json"],
@@ -43,12 +49,29 @@ def _log(**_: object) -> None:
 
 @worker_ready.connect
 def _ready(sender: object, **_: object) -> None:
-    queue = sender.hostname.split("@")[0]  # type: ignore[attr-defined]
-    connect(settings.store_url).hset(keys.WORKERS, queue, now_ms())
+    _sign(sender.hostname)  # type: ignore[attr-defined]
 
 
-def run(given: Settings, queue: str) -> None:
-    """Work on one queue (`tick` with the schedule, or `train`) until told to stop."""
+@heartbeat_sent.connect
+def _alive(sender: object, **_: object) -> None:
+    """The worker that trains lives; the other one says so with each tick, which shows that the schedule goes on."""
+    hostname = sender.eventer.hostname  # type: ignore[attr-defined]
+    if hostname.startswith("train@"):
+        _sign(hostname)
+
+
+def _sign(hostname: str) -> None:
+    _store.hset(keys.WORKERS, hostname.split("@")[0], now_ms())
+
+
+def run(given: Settings, queue: Literal["train", "tick"]) -> None:
+    """Work on one queue (`tick` with the schedule, or `train`) until told to stop.
+
+    Raises: SettingsError where metrics cannot be shown on their port.
+    """
+    export(given, queue)
+    if queue == "tick":
+        REGISTRY.register(Gauges(open_context(given)))
     common = ["--quiet", "worker", "--queues", queue, "--hostname", f"{queue}@%h", "--loglevel", given.log_level]
     quiet = ["--without-gossip", "--without-mingle"]
     if queue == "tick":

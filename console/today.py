@@ -1,0 +1,101 @@
+"""Today's page: what waits, what has changed since an operator's last visit, and which of their decisions went live."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from adapters.aliases import Reign
+from adapters.registry import Registry
+from console.health import ago
+from console.pages import show
+from console.visits import Visits
+from console.who import needs, operator
+from core.errors import NotFound
+from core.identity import Pseudonyms
+from core.records import BASE, Review, now_ms
+from core.settings import Settings
+from core.store import Store, connect
+from feedback.audit import AuditLog
+from feedback.handovers import Handovers
+from feedback.progress import read_progress
+from feedback.ratings import Ratings
+from feedback.reviews import Reviews
+from feedback.turns import Turns, question
+from training.outlook import why_due
+
+LOOKED_AT, ENTRIES = 500, 30
+"""Entries of the audit log that are read, and that are shown."""
+WENT_LIVE, QUESTIONS = 5, 8
+"""Versions whose new turns are looked through, and how many questions of each are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What an operator has to do with a version that became live: how many decisions, and some of their questions."""
+
+    reign: Reign
+    decisions: int
+    asked: tuple[tuple[Review, str], ...]
+
+
+class Today:
+    """The page over the record, the registry and the audit log."""
+
+    def __init__(self, settings: Settings, store: Store, pseudonyms: Pseudonyms):
+        self._settings, self._store, self.close = settings, store, store.close
+        self._turns = Turns(store, settings.turn_retention_days)
+        ratings = Ratings(store, self._turns)
+        self._reviews = Reviews(store, self._turns, ratings, pseudonyms)
+        self._registry = Registry(store, settings.data_dir / "adapters")
+        self._handovers, self._audit, self._visits = Handovers(store, self._turns), AuditLog(store), Visits(store)
+
+    @classmethod
+    def open(cls, settings: Settings) -> "Today":
+        """Over what the settings name."""
+        return cls(settings, connect(settings.store_url), Pseudonyms.of_installation(settings.data_dir))
+
+    def routes(self) -> list[Route]:
+        """The page."""
+        return [Route("/today", needs("viewer", self._page), methods=["GET"])]
+
+    async def _page(self, request: Request) -> Response:
+        return show(request, "today.html", await asyncio.to_thread(self._facts, operator(request).name))
+
+    def _facts(self, name: str) -> dict[str, Any]:
+        since, oldest, reigns = self._visits.look(name), self._reviews.oldest(), self._registry.reigns()
+        entries = [e for e in self._audit.page(count=LOOKED_AT) if e.at > since and e.who != name]
+        return {
+            "since": since,
+            "waiting": self._reviews.waiting(),
+            "oldest": ago(now_ms() - oldest) if oldest is not None else "",
+            "unclaimed": sum(case.holder is None for case in self._handovers.inbox()),
+            "due": why_due(self._settings, self._store, self._registry, self._reviews),
+            "progress": read_progress(self._store, self._settings.refresh_min_items),
+            "live": self._registry.route(),
+            "changes": [reign for reign in reversed(reigns) if reign.at > since],
+            "entries": entries[:ENTRIES],
+            "more": len(entries) > ENTRIES,
+            "shares": [self._share(name, reign) for reign in reversed(reigns[-WENT_LIVE:])],
+        }
+
+    def _share(self, name: str, reign: Reign) -> Share:
+        """Which decisions of an operator a version learned that the one before it had not."""
+        new = self._learned(reign.live) - self._learned(reign.was)
+        mine = [review for review in self._reviews.get_many(sorted(new)).values() if review.reviewer == name]
+        mine.sort(key=lambda review: -review.created_at)
+        turns = self._turns.get_many([review.turn for review in mine[:QUESTIONS]])
+        asked = [(review, question(turns[review.turn])) for review in mine if review.turn in turns]
+        return Share(reign, len(mine), tuple(asked))
+
+    def _learned(self, version: str) -> frozenset[str]:
+        """The turns in a version's manifest; base, and one that is not known any more, have none."""
+        if version == BASE:
+            return frozenset()
+        try:
+            return frozenset(self._registry.get(version).manifest.sources)
+        except NotFound:
+            return frozenset()
