@@ -14,6 +14,7 @@ from starlette.staticfiles import StaticFiles
 
 from console.accounts import Accounts
 from console.activity import Activity
+from console.collection import Collection
 from console.conversation import Conversations
 from console.guard import Guard
 from console.login import Login
@@ -62,12 +63,13 @@ def build(settings: Settings) -> Starlette:
     public = settings.console_base if settings.console_url else None
     sessions = Sessions(store, accounts, alone=settings.console_host in LOOPBACK and public is None)
     conversations = Conversations.open(settings)
-    versions, members = Versions.open(settings), Members.open(settings)
+    versions, members, collection = Versions.open(settings), Members.open(settings), Collection.open(settings, audit)
 
     @asynccontextmanager
     async def lifespan(_: Starlette):
         yield
         await conversations.close()
+        await collection.close()
         for opened in (versions, members, store):
             opened.close()
 
@@ -77,12 +79,15 @@ def build(settings: Settings) -> Starlette:
             *Playground(conversations, settings.turn_retention_days).routes(),
             *versions.routes(),
             *members.routes(),
+            *collection.routes(),
             *Staff(accounts, People(store), audit, public).routes(),
             *Activity(audit).routes(),
             Route("/healthz", _healthz, methods=["GET"]),
             Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
         ],
-        middleware=[Middleware(Guard, public, Pseudonyms.of_installation(settings.data_dir), sessions)],
+        middleware=[
+            Middleware(Guard, public, Pseudonyms.of_installation(settings.data_dir), sessions, settings.document_max_mb)
+        ],
         exception_handlers={ApprenticeError: failure, HTTPException: _lost},
         lifespan=lifespan,
     )

@@ -13,17 +13,24 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.templating import Jinja2Templates
 
 from console.who import visit
-from core.errors import Busy, InvalidInput, NotAllowed, NotFound
+from core.errors import Busy, DocumentRefused, InvalidInput, NotAllowed, NotFound
 
 PAGES = (
     ("/", "Playground"),
     ("/adapters", "Adapters"),
+    ("/knowledge", "Knowledge"),
     ("/people", "People"),
     ("/operators", "Operators"),
     ("/activity", "Activity"),
 )
 """The pages that the navigation lists: path and title."""
-STATUS: dict[type[Exception], int] = {NotFound: 404, InvalidInput: 400, NotAllowed: 403, Busy: 429}
+STATUS: dict[type[Exception], int] = {
+    NotFound: 404,
+    InvalidInput: 400,
+    NotAllowed: 403,
+    DocumentRefused: 422,
+    Busy: 429,
+}
 
 
 def show(request: Request, template: str, facts: dict[str, Any] | None = None, status: int = 200) -> Response:

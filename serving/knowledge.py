@@ -68,6 +68,19 @@ class Knowledge:
         """
         return await asyncio.to_thread(self._find, messages, chat, learned)
 
+    async def look(self, question: str, chat: str | None, learned: Collection[str]) -> tuple[Found, list[Passage]]:
+        """What a question by itself finds, as `find`, and which passages were the best search results, relevant or not.
+
+        The latter are empty where nothing is searched.
+        """
+
+        def look() -> tuple[Found, list[Passage]]:
+            found = self._find([Message("user", question)], chat, learned)
+            searched = found.approved is None and not found.declined and not is_small_talk(question)
+            return found, self._retriever.search(question, chat) if searched else []
+
+        return await asyncio.to_thread(look)
+
     async def nearest(self, question: str, count: int, among: Collection[str]) -> list[tuple[ApprovedAnswer, float]]:
         """Of these turns, the answers approved for everyone whose questions are nearest, with their similarity."""
 
