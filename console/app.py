@@ -14,6 +14,7 @@ from starlette.staticfiles import StaticFiles
 
 from console.accounts import Accounts
 from console.activity import Activity
+from console.approvals import Approvals
 from console.collection import Collection
 from console.conversation import Conversations
 from console.guard import Guard
@@ -63,13 +64,15 @@ def build(settings: Settings) -> Starlette:
     public = settings.console_base if settings.console_url else None
     sessions = Sessions(store, accounts, alone=settings.console_host in LOOPBACK and public is None)
     conversations = Conversations.open(settings)
-    versions, members, collection = Versions.open(settings), Members.open(settings), Collection.open(settings, audit)
+    versions, members = Versions.open(settings), Members.open(settings)
+    collection, approvals = Collection.open(settings, audit), Approvals.open(settings)
 
     @asynccontextmanager
     async def lifespan(_: Starlette):
         yield
         await conversations.close()
         await collection.close()
+        await approvals.close()
         for opened in (versions, members, store):
             opened.close()
 
@@ -80,6 +83,7 @@ def build(settings: Settings) -> Starlette:
             *versions.routes(),
             *members.routes(),
             *collection.routes(),
+            *approvals.routes(),
             *Staff(accounts, People(store), audit, public).routes(),
             *Activity(audit).routes(),
             Route("/healthz", _healthz, methods=["GET"]),

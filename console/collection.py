@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from console.pages import show
+from console.pages import number, show
 from console.who import needs, operator
 from core.errors import InvalidInput, ServingUnavailable
 from core.library import LibraryClient, SharedDocument
@@ -52,14 +52,14 @@ class Collection:
         found = await self._library.search(question) if question else None
         documents = await self._library.documents(None)
         listed = [document for document in documents if name.lower() in document.name.lower()]
-        first, total = _first(request), sum(document.passages for document in documents)
+        first, total = number(request, "first"), sum(document.passages for document in documents)
         facts = {"documents": listed[first : first + LISTED], "count": len(documents), "passages": total, "name": name}
         facts |= {"question": question, "found": found, "matching": len(listed), "first": first, "next": first + LISTED}
         return show(request, "knowledge.html", self._facts | facts)
 
     async def _document(self, request: Request) -> Response:
         document, passages = await self._library.document(request.path_params["document"], None)
-        first = _first(request)
+        first = number(request, "first")
         facts = {"document": document, "passages": passages[first : first + SHOWN], "first": first}
         return show(request, "knowledge_document.html", facts | {"next": first + SHOWN})
 
@@ -92,9 +92,3 @@ class Collection:
         name = await self._library.take_out(document, None)
         await asyncio.to_thread(self._audit.note, operator(request).name, "remove document", document, name)
         return RedirectResponse("/knowledge", 303)
-
-
-def _first(request: Request) -> int:
-    """At which place of a list a page begins."""
-    first = request.query_params.get("first", "0")
-    return int(first) if first.isascii() and first.isdigit() and len(first) < 9 else 0

@@ -19,6 +19,7 @@ PAGES = (
     ("/", "Playground"),
     ("/adapters", "Adapters"),
     ("/knowledge", "Knowledge"),
+    ("/answers", "Answers"),
     ("/people", "People"),
     ("/operators", "Operators"),
     ("/activity", "Activity"),
@@ -55,6 +56,12 @@ def asks_for_json(request: Request) -> bool:
 def failure(request: Request, error: Exception) -> Response:
     """What Apprentice explains itself, as one sentence."""
     return sorry(request, STATUS.get(type(error), 503), str(error))
+
+
+def number(request: Request, name: str) -> int:
+    """What an address says of a number of 0 or more; 0 where it says nothing, or something else."""
+    said = request.query_params.get(name, "")
+    return int(said) if said.isascii() and said.isdigit() and len(said) < 9 else 0
 
 
 def csrf_input(request: Request) -> Markup:

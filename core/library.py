@@ -67,6 +67,15 @@ class Findings:
 
 
 @dataclass(frozen=True, slots=True)
+class Pair:
+    """The turns of two approved answers that differ, and how near their questions are (cosine similarity)."""
+
+    newer: str
+    older: str
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
 class Renewal:
     """What reading everyone's files again did: files `read`, those that `changed`, the names of those that are not
     where they were, a sentence for each that was refused, and how many passages there are now."""
@@ -90,6 +99,7 @@ class NearExample:
 _DOCUMENTS = TypeAdapter(list[SharedDocument])
 _EXAMPLES = TypeAdapter(list[NearExample])
 _DOCUMENT, _PASSAGES = TypeAdapter(SharedDocument), TypeAdapter(list[DocumentPassage])
+_PAIRS = TypeAdapter(list[Pair])
 _FINDINGS, _RENEWAL = TypeAdapter(Findings), TypeAdapter(Renewal)
 
 
@@ -170,6 +180,10 @@ class LibraryClient:
         """The nearest approved answers for everyone that the version which answered a turn has learned from."""
         found = await self._ask("GET", f"/v1/explanations/{turn}", {})
         return _EXAMPLES.validate_python(found["examples"])
+
+    async def contradictions(self) -> list[Pair]:
+        """Which approved answers to nearly the same question differ, the newest first."""
+        return _PAIRS.validate_python((await self._ask("GET", "/v1/contradictions", {}))["pairs"])
 
     async def _ask(self, method: str, path: str, params: dict[str, str], body: dict[str, Any] | None = None) -> Any:
         try:

@@ -10,6 +10,7 @@ from core.errors import StoreUnavailable
 from core.privacy import scrub
 from core.records import ApprovedAnswer, Citation, Message, Origin, Passage
 from feedback.reviews import Reviews
+from retrieval.contradictions import Contradiction
 from retrieval.embedder import Embedder
 from retrieval.grounding import NOTICE, Grounding
 from retrieval.memory import Memory, VectorCache
@@ -78,6 +79,15 @@ class Knowledge:
             found = self._find([Message("user", question)], chat, learned)
             searched = found.approved is None and not found.declined and not is_small_talk(question)
             return found, self._retriever.search(question, chat) if searched else []
+
+        return await asyncio.to_thread(look)
+
+    async def contradictions(self) -> tuple[Contradiction, ...]:
+        """Which approved answers to nearly the same question differ."""
+
+        def look() -> tuple[Contradiction, ...]:
+            self._catch_up()
+            return self._memory.contradictions()
 
         return await asyncio.to_thread(look)
 

@@ -133,6 +133,11 @@ class Library:
         examples = [{"question": e.question, "answer": e.answer, "similarity": score} for e, score in found]
         return JSONResponse({"examples": examples})
 
+    async def contradictions(self, request: Request) -> Response:
+        """GET /v1/contradictions: the turns of approved answers to nearly the same question that differ, in pairs."""
+        found = await self.knowledge.contradictions()
+        return JSONResponse({"pairs": [asdict(pair) for pair in found]})
+
     def _chat(self, request: Request) -> str | None:
         """The pseudonym of the chat that is named; None for everyone.
 
