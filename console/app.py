@@ -15,7 +15,9 @@ from starlette.staticfiles import StaticFiles
 
 from console.accounts import Accounts
 from console.activity import Activity
+from console.approvals import Approvals
 from console.bulk import BulkPages
+from console.collection import Collection
 from console.conversation import Conversations
 from console.guard import Guard
 from console.health import Health
@@ -74,9 +76,10 @@ def build(settings: Settings) -> Starlette:
     accounts, audit = Accounts(store), AuditLog(store)
     public = settings.console_base if settings.console_url else None
     sessions = Sessions(store, accounts, alone=settings.console_host in LOOPBACK and public is None)
-    conversations = Conversations.open(settings)
+    conversations, pseudonyms = Conversations.open(settings), Pseudonyms.of_installation(settings.data_dir)
     versions, members, health = Versions.open(settings), Members.open(settings), Health.open(settings)
     work, today = Worklist.open(settings), Today.open(settings)
+    collection, approvals = Collection.open(settings, audit), Approvals.open(settings)
 
     @asynccontextmanager
     async def lifespan(_: Starlette):
@@ -86,6 +89,8 @@ def build(settings: Settings) -> Starlette:
         await warming
         await conversations.close()
         await work.close()
+        await collection.close()
+        await approvals.close()
         for opened in (versions, members, today, store):
             opened.close()
 
@@ -98,6 +103,8 @@ def build(settings: Settings) -> Starlette:
             *health.routes(),
             *today.routes(),
             *members.routes(),
+            *collection.routes(),
+            *approvals.routes(),
             *Staff(accounts, People(store), audit, public).routes(),
             *Activity(audit).routes(),
             Route("/healthz", _healthz, methods=["GET"]),
@@ -105,7 +112,7 @@ def build(settings: Settings) -> Starlette:
         ],
         middleware=[
             Middleware(Measure),
-            Middleware(Guard, public, Pseudonyms.of_installation(settings.data_dir), sessions),
+            Middleware(Guard, public, pseudonyms, sessions, settings.document_max_mb),
         ],
         exception_handlers={ApprenticeError: failure, HTTPException: _lost},
         lifespan=lifespan,

@@ -8,6 +8,7 @@ from hmac import compare_digest
 from urllib.parse import parse_qs, quote, urlsplit
 
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,7 +21,8 @@ from core.identity import Pseudonyms
 from core.settings import LOOPBACK
 
 COOKIE = "apprentice_session"
-MAX_BODY = 2**20
+MAX_BODY, MAX_READ = 2**20, 2**26
+"""Bytes of a form; what is longer is still read to the end, up to so many, as a browser listens to no answer before."""
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -32,7 +34,9 @@ HEADERS = {
 OPEN = ("/healthz", "/static/", "/login", "/invitation/")
 """Paths that nobody need be logged in for."""
 SAFE = ("GET", "HEAD")
-FORM, JSON = "application/x-www-form-urlencoded", "application/json"
+FORM, JSON, MULTIPART = "application/x-www-form-urlencoded", "application/json", "multipart/form-data"
+UPLOADS = ("/knowledge/upload",)
+"""Where a form may carry a file."""
 STALE = "this page is too old; load it again, and repeat what you did."
 
 
@@ -44,9 +48,11 @@ class Guard:
     the header X-CSRF-Token.
     """
 
-    def __init__(self, app: ASGIApp, public: str | None, pseudonyms: Pseudonyms, sessions: Sessions):
-        """`public`: the origin under which others reach the console, beside this machine's own names."""
+    def __init__(self, app: ASGIApp, public: str | None, pseudonyms: Pseudonyms, sessions: Sessions, max_mb: int):
+        """`public`: the origin under which others reach the console, beside this machine's own names; `max_mb`: the
+        largest file that a form may carry."""
         self._app = app
+        self._max_mb = max_mb
         self._public = public
         self._pseudonyms = pseudonyms
         self._sessions = sessions
@@ -69,19 +75,30 @@ class Guard:
                     headers.append("set-cookie", cookie(session, visit.secure))
             await send(message)
 
-        body, refused = b"", _foreign(request, origin)
+        refused = _foreign(request, origin)
         try:
-            if refused is None and request.method not in SAFE:
-                if _content_type(request) == FORM:
-                    body = await _body(request)
-                    receive = _again(body, receive)
-                if not _is_ours(request, body, visit):
-                    refused = sorry(request, 403, STALE)
             if refused is None:
                 refused = await self._entry(request, visit)
+            if refused is None and request.method not in SAFE:
+                body = await self._form(request)
+                receive = _again(body, receive) if body is not None else receive
+                if not await _is_ours(request, body, visit):
+                    refused = sorry(request, 403, STALE)
         except ApprenticeError as error:
             refused = failure(request, error)
         await (refused or self._app)(scope, receive, send_with_headers)
+
+    async def _form(self, request: Request) -> bytes | None:
+        """The body of a form; None for what scripts send.
+
+        Raises: InvalidInput where it is too long.
+        """
+        if _content_type(request) == FORM:
+            return await _body(request, MAX_BODY, "the message is too long; send it in parts.")
+        if _content_type(request) == MULTIPART:
+            too_large = f"the file is larger than {self._max_mb} MB; split it into parts."
+            return await _body(request, 1_000_000 * self._max_mb + MAX_BODY, too_large)
+        return None
 
     def _origin(self, request: Request) -> str | None:
         """What a page of this console, under the name that the request uses for it, has as its origin."""
@@ -119,7 +136,8 @@ def _foreign(request: Request, origin: str | None) -> Response | None:
         return PlainTextResponse("Only the console's own pages may load this.", 403)
     if request.headers.get("origin") != origin:
         return sorry(request, 403, "only the console's own pages may send this.")
-    if _content_type(request) not in (FORM, JSON):
+    carries_a_file = _content_type(request) == MULTIPART and request.url.path in UPLOADS
+    if _content_type(request) not in (FORM, JSON) and not carries_a_file:
         return sorry(request, 415, f"send the request as {JSON} or {FORM}.")
     return None
 
@@ -129,19 +147,37 @@ def cookie(session: str, secure: bool) -> str:
     return f"{COOKIE}={session}; Path=/; HttpOnly; SameSite=Lax" + ("; Secure" if secure else "")
 
 
-def _is_ours(request: Request, body: bytes, visit: Visit) -> bool:
-    """Whether a POST carries the token of the browser that it comes from."""
-    sent = request.headers.get("x-csrf-token") or parse_qs(body.decode("latin-1")).get("csrf", [""])[0]
-    return compare_digest(sent.encode(), visit.csrf.encode())
+async def _is_ours(request: Request, body: bytes | None, visit: Visit) -> bool:
+    """Whether a POST carries the token of the browser that it comes from, in its header or in the body of a form."""
+    sent = request.headers.get("x-csrf-token")
+    if not sent and body is not None:
+        sent = await _token(request, body)
+    return compare_digest((sent or "").encode(), visit.csrf.encode())
 
 
-async def _body(request: Request) -> bytes:
-    body = b""
+async def _token(request: Request, body: bytes) -> str:
+    """What a form's field `csrf` holds; empty where there is none, or no form."""
+    if _content_type(request) == FORM:
+        return parse_qs(body.decode("latin-1")).get("csrf", [""])[0]
+    try:
+        async with Request(request.scope, _again(body, request.receive)).form(max_files=1, max_fields=4) as form:
+            sent = form.get("csrf")
+    except HTTPException:
+        return ""
+    return sent if isinstance(sent, str) else ""
+
+
+async def _body(request: Request, most: int, too_long: str) -> bytes:
+    body, size = bytearray(), 0
     async for part in request.stream():
-        body += part
-        if len(body) > MAX_BODY:
-            raise InvalidInput("the message is too long; send it in parts.")
-    return body
+        size += len(part)
+        if size <= most:
+            body += part
+        elif size > MAX_READ:
+            break
+    if size > most:
+        raise InvalidInput(too_long)
+    return bytes(body)
 
 
 def _again(body: bytes, receive: Receive) -> Receive:

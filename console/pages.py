@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.templating import Jinja2Templates
 
 from console.who import visit
-from core.errors import AliasMoved, Busy, InvalidInput, NotAllowed, NotFound
+from core.errors import AliasMoved, Busy, DocumentRefused, InvalidInput, NotAllowed, NotFound
 
 PAGES = (
     ("/today", "Today"),
@@ -22,12 +22,21 @@ PAGES = (
     ("/adapters", "Adapters"),
     ("/refresh", "Refresh"),
     ("/health", "Health"),
+    ("/knowledge", "Knowledge"),
+    ("/answers", "Answers"),
     ("/people", "People"),
     ("/operators", "Operators"),
     ("/activity", "Activity"),
 )
 """The pages that the navigation lists: path and title."""
-STATUS: dict[type[Exception], int] = {NotFound: 404, InvalidInput: 400, NotAllowed: 403, AliasMoved: 409, Busy: 429}
+STATUS: dict[type[Exception], int] = {
+    NotFound: 404,
+    InvalidInput: 400,
+    NotAllowed: 403,
+    AliasMoved: 409,
+    DocumentRefused: 422,
+    Busy: 429,
+}
 
 
 def show(request: Request, template: str, facts: dict[str, Any] | None = None, status: int = 200) -> Response:
@@ -52,6 +61,12 @@ def asks_for_json(request: Request) -> bool:
 def failure(request: Request, error: Exception) -> Response:
     """What Apprentice explains itself, as one sentence."""
     return sorry(request, STATUS.get(type(error), 503), str(error))
+
+
+def number(request: Request, name: str) -> int:
+    """What an address says of a number of 0 or more; 0 where it says nothing, or something else."""
+    said = request.query_params.get(name, "")
+    return int(said) if said.isascii() and said.isdigit() and len(said) < 9 else 0
 
 
 def csrf_input(request: Request) -> Markup:

@@ -9,6 +9,7 @@ TELLING = "bot"  # the consumer group of APPROVALS: whoever is to be thanked is 
 APPROVED = PREFIX + "approved"  # zset turn -> approved at (ms), of either scope
 FOR_EVERYONE = PREFIX + "approved:everyone"  # zset turn -> approved at (ms): those that training may see
 REJECTED = PREFIX + "rejected:everyone"  # zset turn -> rejected at (ms): how nobody shall be answered; as long as turns
+EXPIRING = PREFIX + "approved:until"  # zset turn -> until (ms): approvals that end by themselves; until they have
 QUESTION_VECTORS = PREFIX + "approved:vectors"  # hash turn -> base64: the embedded question of an approved answer
 SPLITS = PREFIX + "splits"  # hash root:<turn> | text:<keyed hash> -> train | evaluation: frozen at the first approval
 QUEUE = PREFIX + "queue"  # zset turn -> since (ms), less 10^13 for each rank that it stands before the rest

@@ -3,6 +3,7 @@
 import json
 from base64 import b64decode
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,58 @@ class SharedDocument:
     passages: int
     everyone: bool
     added_at: int = 0
+    from_file: bool = False
+    """Whether it was read from a file of serving's machine, and not sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentPassage:
+    """A piece of a document, under its headings."""
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPassage:
+    """What a search found; `score` is that of the best match of meaning and words, in [-1, 1]."""
+
+    id: str
+    source: str
+    title: str
+    text: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a question finds: the sentence that is said word for word, if any, the passages that an answer may rest on,
+    and the other search results, best first."""
+
+    said: str
+    passages: tuple[FoundPassage, ...]
+    others: tuple[FoundPassage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The turns of two approved answers that differ, and how near their questions are (cosine similarity)."""
+
+    newer: str
+    older: str
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What reading everyone's files again did: files `read`, those that `changed`, the names of those that are not
+    where they were, a sentence for each that was refused, and how many passages there are now."""
+
+    read: int
+    changed: int
+    missing: tuple[str, ...]
+    refused: tuple[str, ...]
+    passages: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +99,9 @@ class NearExample:
 
 _DOCUMENTS = TypeAdapter(list[SharedDocument])
 _EXAMPLES = TypeAdapter(list[NearExample])
+_DOCUMENT, _PASSAGES = TypeAdapter(SharedDocument), TypeAdapter(list[DocumentPassage])
+_PAIRS = TypeAdapter(list[Pair])
+_FINDINGS, _RENEWAL = TypeAdapter(Findings), TypeAdapter(Renewal)
 
 
 class LibraryClient:
@@ -71,16 +127,27 @@ class LibraryClient:
         """
         params = {"name": name, "author": author} | _scope(chat)
         headers = {"Content-Type": "application/octet-stream"}
+        async with aclosing(self._events("/v1/documents", params=params, content=content, headers=headers)) as events:
+            async for event in events:
+                yield Reading(**event) if "stage" in event else _DOCUMENT.validate_python(event["document"])
+
+    async def renew(self) -> Renewal:
+        """Have the files read again that everyone's documents were read from; returns when all are."""
+        async with aclosing(self._events("/v1/index", json={})) as events:
+            async for event in events:
+                if "renewed" in event:
+                    return _RENEWAL.validate_python(event["renewed"])
+        raise ServingUnavailable(AWAY)
+
+    async def _events(self, path: str, **request: Any) -> AsyncGenerator[dict[str, Any], None]:
         try:
-            async with self._http.stream(
-                "POST", "/v1/documents", params=params, content=content, headers=headers
-            ) as response:
+            async with self._http.stream("POST", path, **request) as response:
                 if response.is_error:
                     await response.aread()
                     raise failure_of(response)
                 async for line in response.aiter_lines():
                     if line.startswith("data: "):
-                        yield _event(json.loads(line.removeprefix("data: ")))
+                        yield _checked(json.loads(line.removeprefix("data: ")))
         except httpx.TransportError as error:
             raise ServingUnavailable(AWAY) from error
 
@@ -88,6 +155,15 @@ class LibraryClient:
         """What a chat sees, its own documents first."""
         found = await self._ask("GET", "/v1/documents", _scope(chat))
         return _DOCUMENTS.validate_python(found["documents"])
+
+    async def document(self, document: str, chat: str | None) -> tuple[SharedDocument, list[DocumentPassage]]:
+        """One document with its passages in order."""
+        found = await self._ask("GET", f"/v1/documents/{document}", _scope(chat))
+        return _DOCUMENT.validate_python(found["document"]), _PASSAGES.validate_python(found["passages"])
+
+    async def search(self, question: str) -> Findings:
+        """What a question of somebody who has no documents of their own finds."""
+        return _FINDINGS.validate_python(await self._ask("POST", "/v1/search", {}, {"question": question}))
 
     async def sent_by(self, author: str) -> list[dict[str, Any]]:
         """Everything that somebody sent to any chat: name, when (ms), and its passages as text."""
@@ -112,6 +188,10 @@ class LibraryClient:
         found = await self._ask("POST", "/v1/embeddings", {}, body)
         return found["model"], [b64decode(row["embedding"]) for row in found["data"]]
 
+    async def contradictions(self) -> list[Pair]:
+        """Which approved answers to nearly the same question differ, the newest first."""
+        return _PAIRS.validate_python((await self._ask("GET", "/v1/contradictions", {}))["pairs"])
+
     async def _ask(self, method: str, path: str, params: dict[str, str], body: dict[str, Any] | None = None) -> Any:
         try:
             response = await self._http.request(method, path, params=params, json=body)
@@ -126,8 +206,8 @@ def _scope(chat: str | None) -> dict[str, str]:
     return {"chat": chat} if chat else {"everyone": "1"}
 
 
-def _event(event: dict[str, Any]) -> Reading | SharedDocument:
+def _checked(event: dict[str, Any]) -> dict[str, Any]:
     if "error" in event:
         refused = event["error"]["code"].startswith("document_")
         raise failure_in(event, DocumentRefused if refused else ServingUnavailable)
-    return Reading(**event) if "stage" in event else SharedDocument(**event["document"])
+    return event

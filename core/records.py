@@ -192,7 +192,13 @@ class Review:
     """Authors of the corrections that an edit was made with in view; None in records of before they were kept."""
     split: Split = "train"
     created_at: int = 0
+    until: int | None = None
+    """When (ms) an approval ends: nobody is answered with it from then on, and nothing learns from it; None: never."""
     v: int = 1
+
+    def is_over(self, at: int) -> bool:
+        """Whether it has ended by an instant (ms)."""
+        return self.until is not None and self.until <= at
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +264,8 @@ class ApprovedAnswer:
     created_at: int
     follows: bool = False
     """Whether the question was asked within a conversation, and may lean on it."""
+    until: int | None = None
+    """When (ms) it ends; None: never."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,9 @@ class Amends:
 
     def _edit(self, turn: Turn) -> Review | None:
         review = self._reviews.get(turn.id)
-        return review if review is not None and review.decision == "edit" else None
+        if review is None or review.decision != "edit" or review.is_over(now_ms()):
+            return None
+        return review
 
     def _complaint(self, turn: Turn) -> str | None:
         (said,) = self._ratings.said_about([turn.id])

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from redis import WatchError
+
 from core import keys
 from core.errors import InvalidInput, NotFound
 from core.identity import Pseudonyms
@@ -68,6 +70,8 @@ class NewDecision:
     text: str
     why: str = ""
     said: Said = Said()
+    until: int | None = None
+    """When (ms) an approval shall end."""
 
 
 class Reviews:
@@ -130,11 +134,19 @@ class Reviews:
         return self.decide(item.turn.id, "edit" if text else "approve", reviewer, scope, text)
 
     def decide(
-        self, turn_id: str, decision: Decision, reviewer: str, scope: Scope = "chat", text: str = "", why: str = ""
+        self,
+        turn_id: str,
+        decision: Decision,
+        reviewer: str,
+        scope: Scope = "chat",
+        text: str = "",
+        why: str = "",
+        until: int | None = None,
     ) -> Review:
         """Approve the answer that was shown or an edited text, or reject it. A later decision replaces an earlier one.
 
-        The scope `everyone` is refused for a conversation that used what is one chat's own.
+        An approval ends at the instant `until` (ms), where one is given. The scope `everyone` is refused for a
+        conversation that used what is one chat's own.
 
         Raises: NotFound, InvalidInput, StoreUnavailable.
         """
@@ -151,7 +163,7 @@ class Reviews:
                 "own_to_the_chat",
             )
         (said,) = self._ratings.said_about([turn_id])
-        return self.decide_many([NewDecision(turn, decision, scope, text, why, said)], reviewer)[0]
+        return self.decide_many([NewDecision(turn, decision, scope, text, why, said, until)], reviewer)[0]
 
     def decide_many(self, decisions: Sequence[NewDecision], reviewer: str) -> list[Review]:
         """Make decisions in one round trip. Approved texts are scrubbed of personal data.
@@ -161,37 +173,54 @@ class Reviews:
         if any(d.decision != "reject" and not d.text.strip() for d in decisions):
             raise InvalidInput("an approved answer cannot be empty; reject it, or write one.", "approved_empty")
         at = now_ms()
+        if any(d.until is not None and (d.decision == "reject" or d.until <= at) for d in decisions):
+            raise InvalidInput("an approval can only end in the future; choose a later day, or none.")
         splits = self.splits([d.turn for d in decisions])
         reviews = [
-            Review(d.turn.id, d.decision, d.scope, _approved_text(d), reviewer, scrub(d.why), _correctors(d), split, at)
+            Review(
+                d.turn.id,
+                d.decision,
+                d.scope,
+                _approved_text(d),
+                reviewer,
+                scrub(d.why),
+                _correctors(d),
+                split,
+                at,
+                d.until,
+            )
             for d, split in zip(decisions, splits, strict=True)
         ]
         with durable(), self._store.pipeline() as pipe:
             for decision, review in zip(decisions, reviews, strict=True):
-                pipe.set(keys.review(review.turn), to_json(review))
-                pipe.zrem(keys.QUEUE, review.turn)
-                pipe.zrem(keys.REJECTED, review.turn)
-                pipe.zadd(keys.DECIDED, {review.turn: at})
-                if review.decision == "reject":
-                    if review.scope == "everyone":
-                        pipe.zadd(keys.REJECTED, {review.turn: at})
-                    pipe.zrem(keys.APPROVED, review.turn)
-                    pipe.zrem(keys.FOR_EVERYONE, review.turn)
-                    pipe.hdel(keys.QUESTION_VECTORS, review.turn)
-                    pipe.expire(keys.review(review.turn), self._turns.retention_s)
-                    self._let_go(pipe, decision.turn)
-                else:
-                    pipe.zadd(keys.APPROVED, {review.turn: at})
-                    if review.scope == "everyone":
-                        pipe.zadd(keys.FOR_EVERYONE, {review.turn: at})
-                    else:
-                        pipe.zrem(keys.FOR_EVERYONE, review.turn)
-                    self._keep_for_ever(pipe, decision.turn)
-                _note_borne_out(pipe, decision, review.text)
-                pipe.xadd(keys.APPROVALS, {"turn": review.turn})
+                self._apply(pipe, decision, review)
             pipe.zremrangebyscore(keys.DECIDED, "-inf", at - 1000 * self._turns.retention_s)
             pipe.execute()
         return reviews
+
+    def _apply(self, pipe: Store, decision: NewDecision, review: Review) -> None:
+        """Put a decision in force, as part of a transaction; serving is told."""
+        pipe.set(keys.review(review.turn), to_json(review))
+        pipe.zrem(keys.QUEUE, review.turn)
+        pipe.zrem(keys.REJECTED, review.turn)
+        pipe.zadd(keys.DECIDED, {review.turn: review.created_at})
+        if review.until is None:
+            pipe.zrem(keys.EXPIRING, review.turn)
+        else:
+            pipe.zadd(keys.EXPIRING, {review.turn: review.until})
+        if review.decision == "reject":
+            if review.scope == "everyone":
+                pipe.zadd(keys.REJECTED, {review.turn: review.created_at})
+            self._end(pipe, decision.turn)
+        else:
+            pipe.zadd(keys.APPROVED, {review.turn: review.created_at})
+            if review.scope == "everyone":
+                pipe.zadd(keys.FOR_EVERYONE, {review.turn: review.created_at})
+            else:
+                pipe.zrem(keys.FOR_EVERYONE, review.turn)
+            self._keep_for_ever(pipe, decision.turn)
+        _note_borne_out(pipe, decision, review.text)
+        pipe.xadd(keys.APPROVALS, {"turn": review.turn})
 
     def undo(self, turn_id: str, made_at: int) -> None:
         """Take back the decision that was made at an instant (ms): the turn waits again, as if nobody had decided.
@@ -211,6 +240,42 @@ class Reviews:
                 pipe.srem(keys.approved_of(author), turn_id)
             self._order.enter(pipe, turn, int(heard_at), is_kind)
             pipe.execute()
+
+    def expire(self) -> list[str]:
+        """End the approvals whose time is over: they live as long as turns from now on, and serving is told.
+
+        Returns their turns. Raises: StoreUnavailable.
+        """
+        with durable():
+            over = self._store.zrangebyscore(keys.EXPIRING, "-inf", now_ms())
+        return [turn_id for turn_id in over if self._expire(turn_id)]
+
+    def _expire(self, turn_id: str) -> bool:
+        """End one approval, unless it was decided anew meanwhile."""
+        turn = self._turns.get_many([turn_id]).get(turn_id)
+        with durable(), self._store.pipeline() as pipe:
+            pipe.watch(keys.review(turn_id))
+            review = self.get(turn_id)
+            if review is not None and not review.is_over(now_ms()):
+                return False
+            pipe.multi()
+            pipe.zrem(keys.EXPIRING, turn_id)
+            if turn is not None and review is not None:
+                self._end(pipe, turn)
+                pipe.xadd(keys.APPROVALS, {"turn": turn_id})
+            try:
+                pipe.execute()
+            except WatchError:
+                return False
+        return True
+
+    def _end(self, pipe: Store, turn: Turn) -> None:
+        """Let an answer be approved no longer; the decision lives as long as turns, from now."""
+        pipe.zrem(keys.APPROVED, turn.id)
+        pipe.zrem(keys.FOR_EVERYONE, turn.id)
+        pipe.hdel(keys.QUESTION_VECTORS, turn.id)
+        pipe.expire(keys.review(turn.id), self._turns.retention_s)
+        self._let_go(pipe, turn)
 
     def get(self, turn_id: str) -> Review | None:
         """The decision in force about a turn."""
@@ -245,7 +310,18 @@ class Reviews:
     def _in_force(self, turn_ids: Sequence[str]) -> list[Review]:
         with durable():
             texts = self._store.mget([keys.review(t) for t in turn_ids]) if turn_ids else []
-        return [from_json(Review, text) for text in texts if text]
+        found = [from_json(Review, text) for text in texts if text]
+        return [review for review in found if not review.is_over(now_ms())]
+
+    def approved_of(self, turn_ids: Sequence[str]) -> list[Review]:
+        """The approvals in force of some turns."""
+        return [review for review in self._in_force(turn_ids) if review.decision != "reject"]
+
+    def newest_approved(self, first: int, count: int) -> list[Review]:
+        """Approvals in force, newest first, from a place in that order on."""
+        with durable():
+            ids = self._store.zrevrange(keys.APPROVED, first, first + count - 1)
+        return self._in_force(ids)
 
     def count_for_everyone(self, since_ms: int = 0) -> int:
         """How many approvals for everyone in force were made after an instant."""
@@ -260,6 +336,7 @@ class Reviews:
             pipe.zrem(keys.FOR_EVERYONE, turn.id)
             pipe.zrem(keys.REJECTED, turn.id)
             pipe.zrem(keys.DECIDED, turn.id)
+            pipe.zrem(keys.EXPIRING, turn.id)
             pipe.hdel(keys.QUESTION_VECTORS, turn.id)
             self._let_go(pipe, turn)
             pipe.xadd(keys.APPROVALS, {"turn": turn.id})
@@ -281,7 +358,7 @@ class Reviews:
         for turn_id, text in zip(turn_ids, texts, strict=True):
             review = from_json(Review, text) if text else None
             turn = turns.get(turn_id)
-            if review is None or turn is None or review.decision == "reject":
+            if review is None or turn is None or review.decision == "reject" or review.is_over(now_ms()):
                 revoked.append(turn_id)
             else:
                 answers.append(_answer(turn, review))
@@ -354,4 +431,5 @@ def _answer(turn: Turn, review: Review) -> ApprovedAnswer:
         system_text(turn),
         review.created_at,
         follows,
+        review.until,
     )

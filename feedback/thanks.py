@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import redis
 
 from core import keys
-from core.records import Review, Turn
+from core.records import Review, Turn, now_ms
 from core.store import Store, durable
 from feedback.reviews import Reviews
 from feedback.turns import Turns
@@ -82,7 +82,7 @@ class Thanks:
     def claim(self, turn_id: str) -> Due | None:
         """The next whose correction the decision in force took over, for this bot to tell; None: all were told."""
         review, turn = self._reviews.get(turn_id), self._turns.get_many([turn_id]).get(turn_id)
-        if review is None or review.decision != "edit" or turn is None or turn.chat is None:
+        if review is None or review.decision != "edit" or review.is_over(now_ms()) or turn is None or turn.chat is None:
             return None
         found = (self._claim(turn, turn.chat, author, review) for author in review.correctors or ())
         return next((due for due in found if due is not None), None)

@@ -8,8 +8,9 @@ from typing import Protocol
 
 import numpy as np
 
-from core.records import APPROVED_PASSAGE, ApprovedAnswer, Passage
+from core.records import APPROVED_PASSAGE, ApprovedAnswer, Passage, now_ms
 from retrieval.conflicts import Verdict, compare
+from retrieval.contradictions import Contradiction, find_contradictions
 from retrieval.embedder import Embedder
 
 MIN_SIMILARITY = 0.60
@@ -102,10 +103,12 @@ class Memory:
         similarity = vectors @ self._embedder.embed([question])[0]
         near = np.flatnonzero(similarity >= MIN_SIMILARITY)
         near = near[np.lexsort((-near, -similarity[near].round(4)))]  # of the same question, the latest answer first
-        source, compared = None, 0
+        source, compared, now = None, 0, now_ms()
         for row in near:
             entry, score = entries[row], float(similarity[row])
             if entry.system != system or (entry.scope == "chat" and (chat is None or entry.chat != chat)):
+                continue
+            if _is_over(entry, now):
                 continue
             verdict = compare(question, entry.question, entry.answer, self._word_vectors)
             if verdict is Verdict.SAME:
@@ -120,13 +123,22 @@ class Memory:
 
     def nearest(self, question: str, count: int, among: Collection[str]) -> list[tuple[ApprovedAnswer, float]]:
         """Of these turns, the approved answers for everyone whose questions are nearest, with cosine similarities."""
-        entries, vectors = self._snapshot()
-        open_to_all = [n for n, e in enumerate(entries) if e.scope == "everyone" and e.turn in among]
+        (entries, vectors), now = self._snapshot(), now_ms()
+        open_to_all = [
+            n for n, e in enumerate(entries) if e.scope == "everyone" and e.turn in among and not _is_over(e, now)
+        ]
         if not open_to_all:
             return []
         similarity = vectors[open_to_all] @ self._embedder.embed([question])[0]
         best = np.argsort(-similarity, kind="stable")[:count]
         return [(entries[open_to_all[n]], float(similarity[n])) for n in best]
+
+    def contradictions(self) -> tuple[Contradiction, ...]:
+        """Which approved answers to nearly the same question differ (see `retrieval.contradictions`)."""
+        entries, vectors = self._snapshot()
+        now = now_ms()
+        rows = [n for n, entry in enumerate(entries) if not _is_over(entry, now)]
+        return find_contradictions([entries[n] for n in rows], vectors[rows], self._word_vectors)
 
     def _snapshot(self) -> tuple[tuple[ApprovedAnswer, ...], np.ndarray]:
         with self._lock:
@@ -160,3 +172,7 @@ class Memory:
         new = [word for word in dict.fromkeys(words) if word not in known]
         self._words = known = known | dict(zip(new, self._embedder.embed(new), strict=True))
         return np.array([known[word] for word in words])
+
+
+def _is_over(entry: ApprovedAnswer, at: int) -> bool:
+    return entry.until is not None and entry.until <= at

@@ -3,6 +3,7 @@
 import hashlib
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from retrieval.reader import read_apart
 
 SENT = "sent:"
 """How the path of a source begins that was sent, and is no file of ours."""
+GONE = "this document is not in the sources any more."
 MAX_NAME = 100
 MAX_OF_A_CHAT = 200
 """Documents that one chat may have of its own."""
@@ -32,6 +34,8 @@ class Listed:
     everyone: bool
     author: str | None
     added_at: int
+    from_file: bool = False
+    """Whether it was read from a file of this machine's, and not sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +97,22 @@ def listed(data_dir: Path, chat: str | None) -> list[Listed]:
     """
     generation = load(data_dir)
     found = [s for s in generation.sources if s.scope in (EVERYONE, chat)] if generation else []
-    documents = [_listed(source, len(_chunks(generation, source))) for source in found]
+    passages = Counter((c.source, c.scope) for c in generation.chunks) if generation else {}
+    documents = [_listed(source, passages[source.path, source.scope]) for source in found]
     return sorted(documents, key=lambda d: (d.everyone, d.name, d.id))
+
+
+def opened(data_dir: Path, document: str, chat: str | None) -> tuple[Listed, list[Chunk]]:
+    """One document of a chat, or of everyone where `chat` is None, by its id, with its passages in order.
+
+    Raises: NotFound, IndexDamaged.
+    """
+    generation, scope = load(data_dir), chat or EVERYONE
+    found = [s for s in generation.sources if s.scope == scope and _id(s) == document] if generation else []
+    if not found:
+        raise NotFound(GONE)
+    chunks = _chunks(generation, found[0])
+    return _listed(found[0], len(chunks)), chunks
 
 
 def take_out(data_dir: Path, document: str, chat: str | None) -> str:
@@ -105,7 +123,7 @@ def take_out(data_dir: Path, document: str, chat: str | None) -> str:
     scope = chat or EVERYONE
     gone = _drop(data_dir, lambda source: source.scope == scope and _id(source) == document)
     if not gone:
-        raise NotFound("this document is not in the sources any more.")
+        raise NotFound(GONE)
     return gone[0].name
 
 
@@ -145,7 +163,15 @@ def _chunks(generation: Generation, source: Source) -> list[Chunk]:
 
 
 def _listed(source: Source, passages: int) -> Listed:
-    return Listed(_id(source), source.name, passages, source.scope == EVERYONE, source.author, source.added_at)
+    return Listed(
+        _id(source),
+        source.name,
+        passages,
+        source.scope == EVERYONE,
+        source.author,
+        source.added_at,
+        not source.path.startswith(SENT),
+    )
 
 
 def _id(source: Source) -> str:

@@ -28,7 +28,15 @@ from serving.failures import Forbidden, Unauthorized, Unsupported, failure
 from serving.follow import Follower
 from serving.metrics import Metrics
 from serving.uploads import Library
-from serving.wire import ChatRequest, EmbeddingsRequest, FeedbackRequest, embeddings, to_question
+from serving.wire import (
+    ChatRequest,
+    EmbeddingsRequest,
+    FeedbackRequest,
+    SearchRequest,
+    embeddings,
+    search_results,
+    to_question,
+)
 
 log = logging.getLogger(__name__)
 MAX_BODY = 2 * 2**20
@@ -65,7 +73,11 @@ def make_app(services: Services) -> Starlette:
             Route("/v1/documents", api.guarded(library.add, OCTETS), methods=["POST"]),
             Route("/v1/documents", api.guarded(library.shelf), methods=["GET"]),
             Route("/v1/documents", api.guarded(library.take_out_all), methods=["DELETE"]),
+            Route("/v1/documents/{document}", api.guarded(library.document), methods=["GET"]),
             Route("/v1/documents/{document}", api.guarded(library.take_out), methods=["DELETE"]),
+            Route("/v1/index", api.guarded(library.renew), methods=["POST"]),
+            Route("/v1/search", api.guarded(api.search), methods=["POST"]),
+            Route("/v1/contradictions", api.guarded(library.contradictions), methods=["GET"]),
             Route("/v1/explanations/{turn}", api.guarded(library.explain), methods=["GET"]),
             Route("/v1/models", api.guarded(api.models), methods=["GET"]),
             Route("/healthz", api.healthz, methods=["GET"]),
@@ -173,6 +185,13 @@ class _Api:
         embedder = self._s.library.embedder
         vectors = await asyncio.to_thread(embedder.embed, body.input)
         return JSONResponse(embeddings(vectors, body.encoding_format, embedder.id))
+
+    async def search(self, request: Request) -> Response:
+        body = await _body(request, SearchRequest)
+        chat = self._s.pseudonyms.chat(body.chat) if body.chat else None
+        learned = self._s.follower.learned(self._s.follower.live)
+        found, searched = await self._s.library.knowledge.look(body.question, chat, learned)
+        return JSONResponse(search_results(found, searched))
 
     async def models(self, request: Request) -> Response:
         installed = sorted(self._s.engine.installed())

@@ -10,6 +10,7 @@ from core.errors import StoreUnavailable
 from core.privacy import scrub
 from core.records import ApprovedAnswer, Citation, Message, Origin, Passage
 from feedback.reviews import Reviews
+from retrieval.contradictions import Contradiction
 from retrieval.embedder import Embedder
 from retrieval.grounding import NOTICE, Grounding
 from retrieval.memory import Memory, VectorCache
@@ -67,6 +68,28 @@ class Knowledge:
         version to say if it holds here too, except where there are documents: there every answer rests on sources.
         """
         return await asyncio.to_thread(self._find, messages, chat, learned)
+
+    async def look(self, question: str, chat: str | None, learned: Collection[str]) -> tuple[Found, list[Passage]]:
+        """What a question by itself finds, as `find`, and which passages were the best search results, relevant or not.
+
+        The latter are empty where nothing is searched.
+        """
+
+        def look() -> tuple[Found, list[Passage]]:
+            found = self._find([Message("user", question)], chat, learned)
+            searched = found.approved is None and not found.declined and not is_small_talk(question)
+            return found, self._retriever.search(question, chat) if searched else []
+
+        return await asyncio.to_thread(look)
+
+    async def contradictions(self) -> tuple[Contradiction, ...]:
+        """Which approved answers to nearly the same question differ."""
+
+        def look() -> tuple[Contradiction, ...]:
+            self._catch_up()
+            return self._memory.contradictions()
+
+        return await asyncio.to_thread(look)
 
     async def nearest(self, question: str, count: int, among: Collection[str]) -> list[tuple[ApprovedAnswer, float]]:
         """Of these turns, the answers approved for everyone whose questions are nearest, with their similarity."""

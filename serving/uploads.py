@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from core.records import BASE
 from feedback.turns import Turns, question
 from retrieval import sent
 from retrieval.embedder import Embedder
+from retrieval.ingest import Progress
+from retrieval.renewal import renew
 from serving.failures import broken
 from serving.knowledge import Knowledge
 
@@ -50,28 +52,42 @@ class Library:
             raise InvalidInput("name the document, and the `chat` and `author` it is from, or `everyone=1`.")
         content = await self._content(request, name)
         pseudonym = self.pseudonyms.author(author) if author else None
-        return StreamingResponse(self._adding(name, content, chat, pseudonym), media_type="text/event-stream")
 
-    async def _adding(self, name: str, content: bytes, chat: str | None, author: str | None) -> AsyncIterator[str]:
+        def add(progress: Progress) -> dict[str, Any]:
+            added = sent.add(self.data_dir, name, content, self.embedder, chat, pseudonym, progress)
+            return {"document": _shown(added)}
+
+        return StreamingResponse(self._reading(add), media_type="text/event-stream")
+
+    async def renew(self, request: Request) -> Response:
+        """POST /v1/index: the files that everyone's documents were read from are read again.
+
+        The response is a stream of events: how far it is, then what it did.
+        """
+
+        def read_again(progress: Progress) -> dict[str, Any]:
+            return {"renewed": asdict(renew(self.data_dir, self.embedder, progress))}
+
+        return StreamingResponse(self._reading(read_again), media_type="text/event-stream")
+
+    async def _reading(self, read: Callable[[Progress], dict[str, Any]]) -> AsyncIterator[str]:
+        """The events of reading documents, which goes on when the client leaves: how far it is, then the last one."""
         events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         loop = asyncio.get_running_loop()
 
         def progress(stage: str, done: int, total: int) -> None:
             loop.call_soon_threadsafe(events.put_nowait, {"stage": stage, "done": done, "total": total})
 
-        async def add() -> None:
+        async def run() -> None:
             try:
                 async with self.reading:
-                    added = await asyncio.to_thread(
-                        sent.add, self.data_dir, name, content, self.embedder, chat, author, progress
-                    )
-                events.put_nowait({"document": _shown(added)})
+                    events.put_nowait(await asyncio.to_thread(read, progress))
             except Exception as error:
                 events.put_nowait(broken(error))
 
-        adding = asyncio.create_task(add())
-        self.running.add(adding)
-        adding.add_done_callback(self.running.discard)
+        running = asyncio.create_task(run())
+        self.running.add(running)
+        running.add_done_callback(self.running.discard)
         event: dict[str, Any] = {"stage": "waiting"}
         while "stage" in event:
             event = await events.get()
@@ -85,6 +101,13 @@ class Library:
             return JSONResponse({"documents": [asdict(document) for document in whole]})
         found = await asyncio.to_thread(sent.listed, self.data_dir, self._chat(request))
         return JSONResponse({"documents": [_shown(document) for document in found]})
+
+    async def document(self, request: Request) -> Response:
+        """GET /v1/documents/{document}: one document of a `chat`, or of everyone, with its passages in order."""
+        document = request.path_params["document"]
+        listed, chunks = await asyncio.to_thread(sent.opened, self.data_dir, document, self._chat(request))
+        passages = [{"title": c.title, "text": c.text} for c in chunks]
+        return JSONResponse({"document": _shown(listed), "passages": passages})
 
     async def take_out(self, request: Request) -> Response:
         """DELETE /v1/documents/{id}: one document of a `chat`, or of everyone."""
@@ -109,6 +132,11 @@ class Library:
         found = await self.knowledge.nearest(question(turn), EXAMPLES, frozenset(version.manifest.sources))
         examples = [{"question": e.question, "answer": e.answer, "similarity": score} for e, score in found]
         return JSONResponse({"examples": examples})
+
+    async def contradictions(self, request: Request) -> Response:
+        """GET /v1/contradictions: the turns of approved answers to nearly the same question that differ, in pairs."""
+        found = await self.knowledge.contradictions()
+        return JSONResponse({"pairs": [asdict(pair) for pair in found]})
 
     def _chat(self, request: Request) -> str | None:
         """The pseudonym of the chat that is named; None for everyone.

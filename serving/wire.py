@@ -2,6 +2,8 @@
 
 import json
 from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -9,9 +11,10 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from core.errors import InvalidInput
 from core.identity import Pseudonyms
-from core.records import Message
+from core.records import Message, Passage
 from serving.answer import Question
 from serving.engine import Sampling
+from serving.knowledge import Found
 
 
 def _text(content: Any) -> Any:
@@ -131,6 +134,26 @@ def embeddings(vectors: np.ndarray, encoding: Literal["float", "base64"], model:
 
 def _encoded(vector: np.ndarray) -> str:
     return b64encode(vector.astype("<f4").tobytes()).decode()
+
+
+class SearchRequest(BaseModel):
+    """POST /v1/search. Without a `chat` (the client's own id) only what everyone may see is searched."""
+
+    question: str = Field(min_length=1, max_length=8000, pattern=r"\S")
+    chat: str | None = None
+
+
+def search_results(found: Found, searched: Sequence[Passage]) -> dict[str, Any]:
+    """What a question finds: what is said word for word, if anything, the passages that an answer may rest on, and the
+    other search results, with scores; who sent a document is not told."""
+    used = {passage.id for passage in found.passages}
+    others = [passage for passage in searched if passage.id not in used]
+    said = found.approved if found.approved is not None else found.declined
+    return {"said": said, "passages": [_result(p) for p in found.passages], "others": [_result(p) for p in others]}
+
+
+def _result(passage: Passage) -> dict[str, Any]:
+    return {k: v for k, v in asdict(passage).items() if k != "author"}
 
 
 def to_question(body: ChatRequest, pseudonyms: Pseudonyms) -> Question:

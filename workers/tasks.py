@@ -18,10 +18,11 @@ log = logging.getLogger(__name__)
 
 @app.task
 def tick() -> None:
-    """Finish what a forgetting has left, ask whether a refresh is due, and hand it to the train queue."""
+    """End what was approved for a time, finish what a forgetting has left, and have a refresh made where one is due."""
     context = open_context(settings)
     with durable():
         context.store.hset(keys.WORKERS, "tick", now_ms())
+    context.reviews.expire()
     finish_forgetting(context)
     why = refresh_due(context)
     if why:
