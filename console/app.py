@@ -22,6 +22,7 @@ from console.login import Login
 from console.members import Members
 from console.pages import failure, sorry
 from console.playground import Playground
+from console.reception import Reception
 from console.sessions import Sessions
 from console.staff import Staff
 from console.versions import Versions
@@ -84,6 +85,7 @@ def build(settings: Settings) -> Starlette:
             *members.routes(),
             *collection.routes(),
             *approvals.routes(),
+            *Reception(store, audit, settings).routes(),
             *Staff(accounts, People(store), audit, public).routes(),
             *Activity(audit).routes(),
             Route("/healthz", _healthz, methods=["GET"]),

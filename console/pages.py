@@ -20,6 +20,7 @@ PAGES = (
     ("/adapters", "Adapters"),
     ("/knowledge", "Knowledge"),
     ("/answers", "Answers"),
+    ("/inbox", "Inbox"),
     ("/people", "People"),
     ("/operators", "Operators"),
     ("/activity", "Activity"),
