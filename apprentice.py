@@ -543,7 +543,7 @@ def invite_operator() -> None:
 
 @app.command()
 def inbox() -> None:
-    """List the chats that wait for a person or talk with one; operators answer them in Telegram."""
+    """List the chats that wait for a person or talk with one; operators answer them in Telegram or the console."""
     from datetime import UTC, datetime
 
     from feedback.handovers import Handovers, last_exchange

@@ -47,6 +47,7 @@ from feedback.alerts import Alerts
 from feedback.amends import Amends
 from feedback.budgets import Budgets
 from feedback.drafts import Drafts
+from feedback.errands import Errands
 from feedback.forget import Forgetting
 from feedback.handovers import Handovers
 from feedback.people import People
@@ -167,6 +168,7 @@ def open_parts(settings: Settings) -> Parts:
         thanks=Thanks(store, turns, reviews),
         portability=Portability(store, turns, ratings, reviews),
         handovers=Handovers(store, turns),
+        errands=Errands(store),
         amends=Amends(store, turns, ratings, reviews),
         senses=Senses(settings),
         budgets=Budgets(store, settings),

@@ -20,6 +20,7 @@ from feedback.alerts import Alerts
 from feedback.amends import Amends
 from feedback.budgets import Budgets
 from feedback.drafts import Drafts
+from feedback.errands import Errands
 from feedback.forget import Forgetting
 from feedback.handovers import Handovers
 from feedback.people import People, Person
@@ -68,6 +69,7 @@ class Parts:
     thanks: Thanks
     portability: Portability
     handovers: Handovers
+    errands: Errands
     amends: Amends
     senses: Senses
     budgets: Budgets

@@ -28,6 +28,7 @@ from console.members import Members
 from console.pages import failure, sorry
 from console.playground import Playground
 from console.queue import QueuePages
+from console.reception import Reception
 from console.second import SecondPages
 from console.sessions import Sessions
 from console.staff import Staff
@@ -105,6 +106,7 @@ def build(settings: Settings) -> Starlette:
             *members.routes(),
             *collection.routes(),
             *approvals.routes(),
+            *Reception(store, audit, settings).routes(),
             *Staff(accounts, People(store), audit, public).routes(),
             *Activity(audit).routes(),
             Route("/healthz", _healthz, methods=["GET"]),

@@ -24,6 +24,7 @@ PAGES = (
     ("/health", "Health"),
     ("/knowledge", "Knowledge"),
     ("/answers", "Answers"),
+    ("/inbox", "Inbox"),
     ("/people", "People"),
     ("/operators", "Operators"),
     ("/activity", "Activity"),

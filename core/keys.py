@@ -53,6 +53,8 @@ FORGOTTEN = PREFIX + "forgotten"  # string: when somebody was last forgotten (ms
 ERASURE = PREFIX + "erasure"  # string since (ms): the database's files still hold what was removed; gone once rewritten
 INBOX = PREFIX + "inbox"  # zset handover -> since (ms): chats that wait for a person or talk with one; as long as turns
 AMENDS = PREFIX + "amends"  # zset turn -> since (ms): edited answers that are to be sent to who asked; until they are
+ERRANDS = PREFIX + "errands"  # list of Errand as JSON: what the bot is to say for operators at the console; until said
+ERRANDS_CLAIM = PREFIX + "errands:claim"  # string: which bot is about the first of them; lives a minute
 PACE_REFUSED = PREFIX + "pace:refused"  # zset scope -> when Telegram refused a call there (ms); lives a second
 
 

@@ -29,6 +29,8 @@ BASE = "base"
 """The version that is no adapter: the base model itself."""
 APPROVED_PASSAGE = "approved:"
 """How the id of a passage begins that is an approved answer, not a document."""
+AT_CONSOLE = "console:"
+"""How the outside id of an operator begins who sits at the console."""
 NOTICE = "I found nothing about this in my sources."
 """How an answer begins that no passage supports; what follows it comes after an empty line."""
 QUOTES_HEADING = "From the sources:"
@@ -248,6 +250,28 @@ class Holder:
     address: str
     name: str
     taken_at: int = 0
+    v: int = 1
+
+    @property
+    def at_console(self) -> bool:
+        """Whether they sit at the console, and are not written to."""
+        return self.address.startswith(AT_CONSOLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What the bot is to say in a handed-over chat for an operator at the console: that they are here, their answer, or
+    that the chat is the model's again."""
+
+    id: str
+    handover: Handover
+    what: Literal["taken", "answer", "back"]
+    text: str = ""
+    """The answer as it was written, and as it is sent."""
+    turn: str = ""
+    """The turn that holds the answer."""
+    question: int | None = None
+    """The message that is answered."""
     v: int = 1
 
 

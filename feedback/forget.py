@@ -13,6 +13,7 @@ from core.settings import CHECKPOINT_FILE, TRAINING_FOLDER
 from core.store import Store, durable
 from feedback.audit import AuditLog
 from feedback.erasure import erase
+from feedback.errands import Errands
 from feedback.handovers import Case, Handovers
 from feedback.notes import Notebook
 from feedback.order import ReviewOrder
@@ -96,7 +97,7 @@ class Forgetting:
         self._pseudonyms, self._lineage, self._data_dir = pseudonyms, lineage, data_dir
         self._order, self._sides = ReviewOrder(store, turns), Sides(store, turns, pseudonyms)
         self._handovers, self._notebook = Handovers(store, turns), Notebook(store, turns)
-        self._audit = AuditLog(store)
+        self._audit, self._errands = AuditLog(store), Errands(store)
         self._forget_events = store.register_script(_FORGET_EVENTS)
 
     def author_of(self, user: str) -> str:
@@ -157,6 +158,7 @@ class Forgetting:
             self._remove_borne_out(pipe, author, withdrawn)
             self._remove_person(pipe, author, notes)
             self._handovers.forget(pipe, author, cases)
+            self._errands.forget(pipe, author)
             if traces.all:
                 pipe.set(keys.FORGOTTEN, now_ms())
                 _end_refresh(pipe)

@@ -23,6 +23,7 @@ from core.records import (
     APPROVED_PASSAGE,
     BASE,
     Citation,
+    Errand,
     Handover,
     Holder,
     Message,
@@ -40,6 +41,7 @@ from feedback.amends import Amends
 from feedback.budgets import Budgets, Used
 from feedback.drafts import Drafts
 from feedback.erasure import erase, erase_overdue
+from feedback.errands import Errands
 from feedback.evidence import Evidence
 from feedback.handovers import Handovers
 from feedback.portability import Portability
@@ -263,6 +265,7 @@ def test_what_waits_for_a_person_goes_and_what_they_took_waits_for_another(store
         handovers.note_forwarded("operators", int(handover.id[:2]), handover.id)
     handovers.say(handovers.get(theirs.id), 8, "My quagmire!")
     handovers.answer(handovers.get(theirs.id), new_id(), "A zeppelin.")
+    Errands(store).ask(Errand(new_id(), theirs, "answer", "A zeppelin."))
     handovers.say(handovers.get(theirs.id), 9, "Marzipan?")
     handovers.take(others.id, Holder("ann", "telegram:42", "Ann the xylophone"))
     context.ratings.rate(own.id, "ann", -1)

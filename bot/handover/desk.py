@@ -16,6 +16,7 @@ from bot.handover.sending import send_all, tell_asker
 from bot.keyboards import AboutHandover
 from bot.parts import Contact, Parts, outside, speaking_to, telegram_id
 from core.records import Handover, Holder, now_ms
+from feedback.errands import has_left
 from feedback.handovers import Case, last_exchange
 
 CHAT_DIGITS = 6
@@ -94,18 +95,17 @@ async def take_over(
     if case is not None and case.holder and case.holder.operator == contact.author and arrival.notes["takes"]:
         with suppress(*GONE):
             await tell_asker(bot, parts, case.handover, lambda: texts.HUMAN_HERE)
-        await _show_taken(bot, parts, case, case.holder)
+        await show_taken(bot, parts, case, case.holder)
     return case
 
 
 async def _has_left(parts: Parts, case: Case) -> bool:
     """Whether who asked may not use the bot any more, so that their handover ends."""
     person = await asyncio.to_thread(parts.people.person, case.handover.author)
-    is_listed = telegram_id(case.handover.address) in parts.settings.allowed_people
-    has_left = person.banned or (person.role is None and not is_listed)
-    if has_left:
+    left = has_left(person, case.handover, parts.settings.allowed_people)
+    if left:
         await asyncio.to_thread(parts.handovers.end, case)
-    return has_left
+    return left
 
 
 async def hand_back(
@@ -170,7 +170,7 @@ async def _show(bot: Bot, parts: Parts, case: Case, operator: str, address: str)
     await asyncio.to_thread(parts.handovers.note_told, case.handover.id, operator, address, message)
 
 
-async def _show_taken(bot: Bot, parts: Parts, case: Case, holder: Holder) -> None:
+async def show_taken(bot: Bot, parts: Parts, case: Case, holder: Holder) -> None:
     """Let every operator's message say who has the chat, and give that one what was written meanwhile."""
     handover = case.handover
     told = await asyncio.to_thread(parts.handovers.told, handover.id)
@@ -186,7 +186,7 @@ async def _show_taken(bot: Bot, parts: Parts, case: Case, holder: Holder) -> Non
                 said = texts.holds(name_of(handover), holder.name)
                 await bot.edit_message_text(said, chat_id=telegram_id(address), message_id=message)
     since = [said for message, said in case.said if message > handover.message]
-    if since:
+    if since and not holder.at_console:
         text = texts.chat_says(name_of(handover), "\n\n".join(since))
         await write(bot, parts, case, holder.address, text, keyboards.taken(handover.id))
 

@@ -90,7 +90,10 @@ async def pass_on(message: Message, bot: Bot, parts: Parts, contact: Contact, ca
     now = await asyncio.to_thread(parts.handovers.say, case, message.message_id, text)
     if now is None:
         raise SkipHandler
-    if now.holder is not None and not await _forward(bot, parts, now, now.holder, scrub(text)):
+    holder = now.holder
+    if holder is None or holder.at_console:
+        return
+    if not await _forward(bot, parts, now, holder, scrub(text)):
         log.warning("an operator is none any more, or has blocked the bot; their chat waits for another")
         await asyncio.to_thread(parts.handovers.release, now.handover.id)
         await call_operators(bot, parts, replace(now, holder=None))
@@ -132,20 +135,27 @@ async def _answer(bot: Bot, parts: Parts, arrival: Arrival, case: Case, text: st
         asked = case.said[-1][0] if case.said else case.handover.message if case.missed else ""
         await arrival.note(turn=new_id(), answers=str(asked))
     turn = await asyncio.to_thread(parts.handovers.answer, case, arrival.notes["turn"], text)
-    handover, to = case.handover, arrival.notes["answers"]
+    to = arrival.notes["answers"]
     try:
-        async with speaking_to(parts, handover.author):
-            said = texts.human_says(text)
-            keyboard, question = keyboards.feedback(turn.id), int(to) if to else None
-            sent = await send_all(bot, handover.address, said, keyboard, question, handover.topic)
+        await send_answer(bot, parts, case.handover, turn.id, text, int(to) if to else None)
     except GONE:
         await asyncio.to_thread(parts.handovers.end, case)
         return texts.NOT_REACHED
-    for number in sent:
-        await asyncio.to_thread(parts.turns.note_posted, handover.chat, number, turn.id)
-    await asyncio.to_thread(parts.turns.note_shown, handover.chat, turn.id, sent)
-    await asyncio.to_thread(parts.turns.note_latest, handover.chat, handover.topic, turn.id)
     return texts.PASSED_ON
+
+
+async def send_answer(bot: Bot, parts: Parts, handover: Handover, turn: str, text: str, question: int | None) -> None:
+    """Send an operator's words to who asked, under their question, with the buttons of the turn that holds them.
+
+    Raises: TelegramAPIError.
+    """
+    async with speaking_to(parts, handover.author):
+        said, keyboard = texts.human_says(text), keyboards.feedback(turn)
+        sent = await send_all(bot, handover.address, said, keyboard, question, handover.topic)
+    for number in sent:
+        await asyncio.to_thread(parts.turns.note_posted, handover.chat, number, turn)
+    await asyncio.to_thread(parts.turns.note_shown, handover.chat, turn, sent)
+    await asyncio.to_thread(parts.turns.note_latest, handover.chat, handover.topic, turn)
 
 
 async def end(bot: Bot, parts: Parts, contact: Contact) -> None:
@@ -154,7 +164,7 @@ async def end(bot: Bot, parts: Parts, contact: Contact) -> None:
     if case is None:
         return
     await asyncio.to_thread(parts.handovers.end, case)
-    if case.holder is not None:
+    if case.holder is not None and not case.holder.at_console:
         try:
             async with speaking_to(parts, case.holder.operator):
                 await send_all(bot, case.holder.address, texts.ended_by_them(name_of(case.handover)))

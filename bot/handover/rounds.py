@@ -1,4 +1,4 @@
-"""What nobody waits for: apologies where no operator came, and edited answers for who did not like the first."""
+"""What nobody waits for: apologies where no operator came, better answers, and what is said from the console."""
 
 import asyncio
 
@@ -7,9 +7,12 @@ from aiogram import Bot
 from bot import texts
 from bot.beside import again_and_again, tell
 from bot.formatting import formatted
+from bot.handover.desk import show_taken
+from bot.handover.relay import send_answer
 from bot.handover.sending import send_all, tell_asker
 from bot.parts import Parts, speaking_to
 from bot.splitting import Formatted
+from core.records import Errand
 from feedback.amends import Amend
 
 WAIT_S = 1.0
@@ -20,6 +23,7 @@ async def keep_rounds(bot: Bot, parts: Parts) -> None:
 
     async def look() -> None:
         await _apologise(bot, parts)
+        await _run_errands(bot, parts)
         for turn in await asyncio.to_thread(parts.amends.waiting):
             await _make_amends(bot, parts, turn)
 
@@ -36,6 +40,32 @@ async def _apologise(bot: Bot, parts: Parts) -> None:
                 await asyncio.to_thread(parts.handovers.end, overdue)
             case "later":
                 await asyncio.to_thread(parts.handovers.not_missed, overdue)
+
+
+async def _run_errands(bot: Bot, parts: Parts) -> None:
+    """Say what operators at the console have to say, in order; where Telegram is away, later."""
+    while (errand := await asyncio.to_thread(parts.errands.claim)) is not None:
+        told = await tell(_run(bot, parts, errand), "somebody whom an operator at the console has")
+        if told == "later":
+            await asyncio.to_thread(parts.errands.give_back)
+            return
+        if told == "gone" and (case := await asyncio.to_thread(parts.handovers.get, errand.handover.id)):
+            await asyncio.to_thread(parts.handovers.end, case)
+        await asyncio.to_thread(parts.errands.done, errand)
+
+
+async def _run(bot: Bot, parts: Parts, errand: Errand) -> None:
+    handover = errand.handover
+    match errand.what:
+        case "taken":
+            await tell_asker(bot, parts, handover, lambda: texts.HUMAN_HERE)
+            case = await asyncio.to_thread(parts.handovers.get, handover.id)
+            if case is not None and case.holder is not None:
+                await show_taken(bot, parts, case, case.holder)
+        case "answer":
+            await send_answer(bot, parts, handover, errand.turn, errand.text, errand.question)
+        case "back":
+            await tell_asker(bot, parts, handover, lambda: texts.HUMAN_OVER)
 
 
 async def _make_amends(bot: Bot, parts: Parts, turn_id: str) -> None:
