@@ -73,9 +73,13 @@ def test_a_viewer_sees_at_a_glance_how_it_goes(api, settings, store, record, mon
         with joined(address, accounts.invite("admin"), "ann"), joined(address, accounts.invite("viewer"), "bob") as bob:
             asked = {"messages": [{"role": "user", "content": "What is the capital of France?"}]}
             httpx.post(f"{api}/v1/chat/completions", json=asked, timeout=120).raise_for_status()
-            page = until(
-                lambda: (p := bob.open("/health")) and "median not known" not in p.text and p, "an answer is seen", 60
-            )
+
+            def looked() -> httpx.Response | None:
+                seen = text(found := bob.open("/health"))
+                is_told = "median not known" not in seen and "1 process with a sign of life" in seen
+                return found if is_told else None
+
+            page = until(looked, "an answer and serving's sign of life are seen", 60)
     seen, waiting = text(page), record.reviews.waiting()
     assert "worker tick (the schedule) lives" in seen and "worker train silent last sign of life 1 h ago" in seen
     assert "bot silent never seen" in seen and "1 process with a sign of life" in seen and "serving lives" in seen
