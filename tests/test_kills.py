@@ -99,10 +99,13 @@ def test_serving_killed_in_the_middle_of_an_answer(running, context):
 def test_a_worker_killed_in_mid_training_and_the_refresh_is_done_once(running, context):
     running.command("feedback", "import", str(SEED))
 
+    def attempts() -> list[str]:
+        runs = context.store.scan_iter("apprentice:run:*", _type="hash")
+        return [context.store.hget(run, "attempts") for run in runs]
+
     def learning(attempt: int) -> bool:
         progress = read_progress(context.store, 60)
-        begun = [context.store.hget(run, "attempts") for run in context.store.scan_iter("apprentice:run:*")]
-        return begun == [str(attempt)] and progress.stage == "learning" and progress.done >= 3
+        return attempts() == [str(attempt)] and progress.stage == "learning" and progress.done >= 3
 
     until(lambda: learning(1), "it learns", 300)
     kill(running, "worker", "train")
@@ -112,8 +115,7 @@ def test_a_worker_killed_in_mid_training_and_the_refresh_is_done_once(running, c
     (worker,) = processes(running, "worker", "train")
     max(worker.children(recursive=True), key=lambda p: p.memory_info().rss).kill()
     last = until(lambda: context.store.hgetall("apprentice:refresh:last"), "it is finished", 600)
-    runs = list(context.store.scan_iter("apprentice:run:*"))
-    assert len(runs) == 1 and context.store.hget(runs[0], "attempts") == "3"
+    assert attempts() == ["3"]
     (version,) = context.registry.versions()
     assert version.report.outcome == last["outcome"] and version.id == last["version"]
     assert version.manifest.snapshot == last["snapshot"]
