@@ -38,13 +38,12 @@ from bot.tongue import DEFAULT, LANGUAGES, speaking
 from core.client import ServingClient
 from core.errors import SettingsError, StoreUnavailable
 from core.exporter import export
-from core.identity import Pseudonyms
 from core.library import LibraryClient
 from core.records import new_id
 from core.settings import TOKEN, Settings
-from core.store import connect
 from feedback.alerts import Alerts
 from feedback.amends import Amends
+from feedback.archive import Archive
 from feedback.budgets import Budgets
 from feedback.drafts import Drafts
 from feedback.errands import Errands
@@ -52,10 +51,7 @@ from feedback.forget import Forgetting
 from feedback.handovers import Handovers
 from feedback.people import People
 from feedback.portability import Portability
-from feedback.ratings import Ratings
-from feedback.reviews import Reviews
 from feedback.thanks import Thanks
-from feedback.turns import Turns
 from feedback.walks import Walks
 
 STORE_WAIT_S = 5
@@ -146,10 +142,8 @@ def _connect(settings: Settings, outgoing: Outgoing) -> Bot:
 
 def open_parts(settings: Settings) -> Parts:
     """What the handlers work with, opened from the settings."""
-    store = connect(settings.store_url)
-    turns = Turns(store, settings.turn_retention_days)
-    ratings, pseudonyms = Ratings(store, turns), Pseudonyms.of_installation(settings.data_dir)
-    reviews = Reviews(store, turns, ratings, pseudonyms)
+    archive = Archive.open(settings)
+    store, turns, ratings, reviews = archive.store, archive.turns, archive.ratings, archive.reviews
     registry = Registry(store, settings.data_dir / "adapters")
     api_key = settings.api_key.get_secret_value() if settings.api_key else None
     return Parts(
@@ -159,8 +153,8 @@ def open_parts(settings: Settings) -> Parts:
         turns=turns,
         ratings=ratings,
         people=People(store),
-        pseudonyms=pseudonyms,
-        forgetting=Forgetting(store, turns, reviews, pseudonyms, registry.marks, settings.data_dir),
+        pseudonyms=archive.pseudonyms,
+        forgetting=Forgetting(store, turns, reviews, archive.pseudonyms, registry.marks, settings.data_dir),
         library=LibraryClient(settings.serving_base, api_key),
         reviews=reviews,
         registry=registry,

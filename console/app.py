@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from adapters.registry import Registry
 from console.accounts import Accounts
 from console.activity import Activity
 from console.approvals import Approvals
@@ -35,11 +36,13 @@ from console.staff import Staff
 from console.today import Today
 from console.versions import Versions
 from console.worklist import Worklist
+from core.client import ServingClient
 from core.errors import ApprenticeError, SettingsError
 from core.exporter import export
-from core.identity import Pseudonyms
+from core.library import LibraryClient
 from core.settings import LOOPBACK, Settings
 from core.store import connect
+from feedback.archive import Archive
 from feedback.audit import AuditLog
 from feedback.people import People
 
@@ -73,14 +76,15 @@ def run(settings: Settings) -> None:
 
 def build(settings: Settings) -> Starlette:
     """The console as an ASGI application; its connections close with it."""
-    store = connect(settings.store_url)
+    archive = Archive.open(settings)
+    store, registry = archive.store, Registry(archive.store, settings.data_dir / "adapters")
     accounts, audit = Accounts(store), AuditLog(store)
     public = settings.console_base if settings.console_url else None
     sessions = Sessions(store, accounts, alone=settings.console_host in LOOPBACK and public is None)
-    conversations, pseudonyms = Conversations.open(settings), Pseudonyms.of_installation(settings.data_dir)
-    versions, members, health = Versions.open(settings), Members.open(settings), Health.open(settings)
-    work, today = Worklist.open(settings), Today.open(settings)
-    collection, approvals = Collection.open(settings, audit), Approvals.open(settings)
+    api_key = settings.api_key.get_secret_value() if settings.api_key else None
+    serving, library = ServingClient(settings.serving_base, api_key), LibraryClient(settings.serving_base, api_key)
+    conversations = Conversations.open(settings)
+    work, health = Worklist.over(archive, library, audit), Health(archive, registry, serving)
 
     @asynccontextmanager
     async def lifespan(_: Starlette):
@@ -88,25 +92,22 @@ def build(settings: Settings) -> Starlette:
         async with health.watching():
             yield
         await warming
-        await conversations.close()
-        await work.close()
-        await collection.close()
-        await approvals.close()
-        for opened in (versions, members, today, store):
-            opened.close()
+        for opened in (conversations, serving, library):
+            await opened.close()
+        store.close()
 
     return Starlette(
         routes=[
             *Login(accounts, sessions, audit).routes(),
             *Playground(conversations, settings.turn_retention_days).routes(),
             *(route for pages in REVIEW for route in pages(work).routes()),
-            *versions.routes(),
+            *Versions(archive, registry).routes(),
             *health.routes(),
-            *today.routes(),
-            *members.routes(),
-            *collection.routes(),
-            *approvals.routes(),
-            *Reception(store, audit, settings).routes(),
+            *Today(archive, registry, audit).routes(),
+            *Members(archive, audit).routes(),
+            *Collection(library, audit, settings).routes(),
+            *Approvals(archive, library, audit).routes(),
+            *Reception(archive, audit).routes(),
             *Staff(accounts, People(store), audit, public).routes(),
             *Activity(audit).routes(),
             Route("/healthz", _healthz, methods=["GET"]),
@@ -114,7 +115,7 @@ def build(settings: Settings) -> Starlette:
         ],
         middleware=[
             Middleware(Measure),
-            Middleware(Guard, public, pseudonyms, sessions, settings.document_max_mb),
+            Middleware(Guard, public, archive.pseudonyms, sessions, settings.document_max_mb),
         ],
         exception_handlers={ApprenticeError: failure, HTTPException: _lost},
         lifespan=lifespan,

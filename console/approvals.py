@@ -12,15 +12,12 @@ from starlette.routing import Route
 from console.pages import number, show
 from console.who import needs, operator
 from core.errors import InvalidInput, NotFound
-from core.identity import Pseudonyms
 from core.library import LibraryClient, Pair
 from core.records import Review, Turn
-from core.settings import Settings
-from core.store import Store, connect
+from feedback.archive import Archive
 from feedback.audit import AuditLog
-from feedback.ratings import MAX_CORRECTION, Ratings
-from feedback.reviews import Reviews
-from feedback.turns import Turns, question, stays_in_chat
+from feedback.ratings import MAX_CORRECTION
+from feedback.turns import question, stays_in_chat
 
 SHOWN = 50
 """Answers on a page."""
@@ -52,22 +49,9 @@ class Approved:
 class Approvals:
     """Pages over the decisions in force; every change is a new decision."""
 
-    def __init__(self, store: Store, library: LibraryClient, settings: Settings):
-        self._store, self._library, self._audit = store, library, AuditLog(store)
-        self._turns = Turns(store, settings.turn_retention_days)
-        ratings, pseudonyms = Ratings(store, self._turns), Pseudonyms.of_installation(settings.data_dir)
-        self._reviews = Reviews(store, self._turns, ratings, pseudonyms)
-
-    @classmethod
-    def open(cls, settings: Settings) -> "Approvals":
-        """Over the record and the HTTP API that the settings name."""
-        key = settings.api_key.get_secret_value() if settings.api_key else None
-        return cls(connect(settings.store_url), LibraryClient(settings.serving_base, key), settings)
-
-    async def close(self) -> None:
-        """Close every connection."""
-        await self._library.close()
-        self._store.close()
+    def __init__(self, archive: Archive, library: LibraryClient, audit: AuditLog):
+        self._turns, self._reviews = archive.turns, archive.reviews
+        self._library, self._audit = library, audit
 
     def routes(self) -> list[Route]:
         """The list with its search, the contradictions, and each answer with its form."""

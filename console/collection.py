@@ -24,14 +24,8 @@ class Collection:
     """Pages over serving's index, for the documents that everyone sees."""
 
     def __init__(self, library: LibraryClient, audit: AuditLog, settings: Settings):
-        self._library, self._audit, self.close = library, audit, library.close
+        self._library, self._audit = library, audit
         self._facts = {"max_mb": settings.document_max_mb, "least": settings.min_similarity}
-
-    @classmethod
-    def open(cls, settings: Settings, audit: AuditLog) -> "Collection":
-        """Over the HTTP API that the settings name."""
-        key = settings.api_key.get_secret_value() if settings.api_key else None
-        return cls(LibraryClient(settings.serving_base, key), audit, settings)
 
     def routes(self) -> list[Route]:
         """The list with its search, each document, and what changes them."""

@@ -19,18 +19,14 @@ from console.pulse import Pulse
 from console.who import needs
 from core import keys
 from core.client import ServingClient
-from core.identity import Pseudonyms
 from core.records import now_ms
-from core.settings import Settings
-from core.store import Store, connect, durable
+from core.store import durable
+from feedback.archive import Archive
 from feedback.budgets import Budgets
 from feedback.evidence import LEVEL, PARTS, SIGNALS, e_value, summary
 from feedback.handovers import Handovers
 from feedback.outcomes import Outcomes
-from feedback.ratings import Ratings
-from feedback.reviews import Reviews
 from feedback.tallies import Thumbs, tally
-from feedback.turns import Turns
 
 MINUTE_MS, HOURS, SLOT_MIN = 60_000, 24, 10
 """Answers are counted over so many hours, in slots of so many minutes."""
@@ -66,37 +62,24 @@ class Liked:
 class Health:
     """The page over the record, the registry and serving's counters."""
 
-    def __init__(self, settings: Settings, store: Store, pseudonyms: Pseudonyms, client: ServingClient):
-        self._settings, self._store, self._client = settings, store, client
-        turns = self._turns = Turns(store, settings.turn_retention_days)
-        ratings = self._ratings = Ratings(store, turns)
-        self._reviews = Reviews(store, turns, ratings, pseudonyms)
-        self._registry = Registry(store, settings.data_dir / "adapters")
-        self._outcomes, self._budgets = Outcomes(store, turns, ratings), Budgets(store, settings)
+    def __init__(self, archive: Archive, registry: Registry, client: ServingClient):
+        store, turns, ratings = archive.store, archive.turns, archive.ratings
+        self._settings, self._store, self._client = archive.settings, store, client
+        self._turns, self._ratings, self._reviews = turns, ratings, archive.reviews
+        self._registry = registry
+        self._outcomes, self._budgets = Outcomes(store, turns, ratings), Budgets(store, archive.settings)
         self._handovers = Handovers(store, turns)
         self._pulse = Pulse(client)
 
-    @classmethod
-    def open(cls, settings: Settings) -> "Health":
-        """Over what the settings name."""
-        api_key = settings.api_key.get_secret_value() if settings.api_key else None
-        client, pseudonyms = (
-            ServingClient(settings.serving_base, api_key),
-            Pseudonyms.of_installation(settings.data_dir),
-        )
-        return cls(settings, connect(settings.store_url), pseudonyms, client)
-
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
-        """Look at serving again and again; what was opened is closed at the end."""
+        """Look at serving again and again."""
         looking = asyncio.create_task(self._pulse.run())
         try:
             yield
         finally:
             looking.cancel()
             await asyncio.wait({looking})
-            await self._client.close()
-            self._store.close()
 
     def routes(self) -> list[Route]:
         """The page, which is asked for again and again while it is open."""

@@ -13,18 +13,13 @@ from adapters.marks import Marks
 from console.pages import show
 from console.who import needs, operator
 from core.errors import NotFound
-from core.identity import Pseudonyms
-from core.settings import Settings
-from core.store import Store, connect
+from feedback.archive import Archive
 from feedback.audit import AuditLog
 from feedback.budgets import Budgets, Used
 from feedback.forget import Forgetting
 from feedback.people import People, Person
-from feedback.ratings import Ratings
-from feedback.reviews import Reviews
 from feedback.traces import find_traces
 from feedback.trust import Trust
-from feedback.turns import Turns
 from retrieval.sent import take_out_all
 
 SHOWN = 50
@@ -44,19 +39,13 @@ class Member:
 class Members:
     """Pages over the record of people; only admins change anything."""
 
-    def __init__(self, store: Store, settings: Settings):
-        self._store, self._settings, self.close = store, settings, store.close
-        pseudonyms, turns = Pseudonyms.of_installation(settings.data_dir), Turns(store, settings.turn_retention_days)
-        ratings = Ratings(store, turns)
-        reviews = Reviews(store, turns, ratings, pseudonyms)
-        self._people, self._budgets, self._audit = People(store), Budgets(store, settings), AuditLog(store)
-        self._trust = Trust(store, turns, ratings, reviews, self._people)
-        self._forgetting = Forgetting(store, turns, reviews, pseudonyms, Marks(store), settings.data_dir)
-
-    @classmethod
-    def open(cls, settings: Settings) -> "Members":
-        """Over the record that the settings name."""
-        return cls(connect(settings.store_url), settings)
+    def __init__(self, archive: Archive, audit: AuditLog):
+        store, turns, reviews = archive.store, archive.turns, archive.reviews
+        self._store, self._settings, self._audit = store, archive.settings, audit
+        self._people, self._budgets = People(store), Budgets(store, archive.settings)
+        self._trust = Trust(store, turns, archive.ratings, reviews, self._people)
+        data_dir = archive.settings.data_dir
+        self._forgetting = Forgetting(store, turns, reviews, archive.pseudonyms, Marks(store), data_dir)
 
     def routes(self) -> list[Route]:
         """The list, and what is done about one of them."""

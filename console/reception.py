@@ -11,15 +11,12 @@ from starlette.routing import Route
 from console.pages import show
 from console.who import Operator, needs, operator
 from core.errors import InvalidInput, NotFound
-from core.identity import Pseudonyms
 from core.records import AT_CONSOLE, Errand, Holder, Turn, new_id, now_ms
-from core.settings import Settings
-from core.store import Store
+from feedback.archive import Archive
 from feedback.audit import AuditLog
 from feedback.errands import Errands, has_left
 from feedback.handovers import Case, Handovers
 from feedback.people import People
-from feedback.turns import Turns
 
 LONGEST = 8000
 """Characters of an answer."""
@@ -37,12 +34,11 @@ class Talk:
 class Reception:
     """Pages over the inbox; what is done on them goes into the record, and from there to the bot."""
 
-    def __init__(self, store: Store, audit: AuditLog, settings: Settings):
-        self._turns = Turns(store, settings.turn_retention_days)
-        self._handovers, self._errands = Handovers(store, self._turns), Errands(store)
+    def __init__(self, archive: Archive, audit: AuditLog):
+        store, self._turns, self._pseudonyms = archive.store, archive.turns, archive.pseudonyms
+        self._handovers, self._errands = Handovers(store, archive.turns), Errands(store)
         self._people, self._audit = People(store), audit
-        self._pseudonyms = Pseudonyms.of_installation(settings.data_dir)
-        self._let_in = settings.allowed_people
+        self._let_in = archive.settings.allowed_people
 
     def routes(self) -> list[Route]:
         """The list, each chat, what is new in it, and what is done about it."""

@@ -16,15 +16,12 @@ from console.plots import Dot, Line, plot
 from console.who import needs, operator
 from core import keys
 from core.errors import InvalidInput
-from core.settings import Settings
-from core.store import Store, durable
+from core.store import durable
+from feedback.archive import Archive
 from feedback.curves import Point, read_curve
 from feedback.people import People
 from feedback.progress import read_progress
-from feedback.ratings import Ratings
-from feedback.reviews import Reviews
 from feedback.trust import Trust
-from feedback.turns import Turns
 from feedback.wishes import ask_for_refresh, ask_to_cancel, refresh_wish, who_cancels
 from training.outlook import Outlook, learned_until, look_ahead, why_due
 from training.sources import Record
@@ -54,15 +51,9 @@ class Curve:
 class Refreshes:
     """The page over the record; what is asked for on it, the workers' schedule does."""
 
-    def __init__(
-        self, settings: Settings, store: Store, registry: Registry, turns: Turns, ratings: Ratings, reviews: Reviews
-    ):
-        self._settings = settings
-        self._store = store
-        self._registry = registry
-        self._turns = turns
-        self._ratings = ratings
-        self._reviews = reviews
+    def __init__(self, archive: Archive, registry: Registry):
+        self._settings, self._store, self._registry = archive.settings, archive.store, registry
+        self._turns, self._ratings, self._reviews = archive.turns, archive.ratings, archive.reviews
 
     def routes(self) -> list[Route]:
         """The page, the part of it that is asked for again and again, and two requests with their confirmations."""

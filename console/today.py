@@ -15,16 +15,12 @@ from console.pages import show
 from console.visits import Visits
 from console.who import needs, operator
 from core.errors import NotFound
-from core.identity import Pseudonyms
 from core.records import BASE, Review, now_ms
-from core.settings import Settings
-from core.store import Store, connect
+from feedback.archive import Archive
 from feedback.audit import AuditLog
 from feedback.handovers import Handovers
 from feedback.progress import read_progress
-from feedback.ratings import Ratings
-from feedback.reviews import Reviews
-from feedback.turns import Turns, question
+from feedback.turns import question
 from training.outlook import why_due
 
 LOOKED_AT, ENTRIES = 500, 30
@@ -45,18 +41,11 @@ class Share:
 class Today:
     """The page over the record, the registry and the audit log."""
 
-    def __init__(self, settings: Settings, store: Store, pseudonyms: Pseudonyms):
-        self._settings, self._store, self.close = settings, store, store.close
-        self._turns = Turns(store, settings.turn_retention_days)
-        ratings = Ratings(store, self._turns)
-        self._reviews = Reviews(store, self._turns, ratings, pseudonyms)
-        self._registry = Registry(store, settings.data_dir / "adapters")
-        self._handovers, self._audit, self._visits = Handovers(store, self._turns), AuditLog(store), Visits(store)
-
-    @classmethod
-    def open(cls, settings: Settings) -> "Today":
-        """Over what the settings name."""
-        return cls(settings, connect(settings.store_url), Pseudonyms.of_installation(settings.data_dir))
+    def __init__(self, archive: Archive, registry: Registry, audit: AuditLog):
+        self._settings, self._store = archive.settings, archive.store
+        self._turns, self._reviews = archive.turns, archive.reviews
+        self._registry, self._audit = registry, audit
+        self._handovers, self._visits = Handovers(archive.store, archive.turns), Visits(archive.store)
 
     def routes(self) -> list[Route]:
         """The page."""

@@ -3,7 +3,6 @@
 import asyncio
 import re
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
@@ -20,15 +19,10 @@ from console.pages import show
 from console.plots import Dot, Line, plot
 from console.refreshes import Refreshes, drawn
 from core.errors import NotFound
-from core.identity import Pseudonyms
-from core.settings import Settings
-from core.store import Store, connect
+from feedback.archive import Archive
 from feedback.curves import read_curve
 from feedback.evidence import summary
 from feedback.outcomes import Outcomes
-from feedback.ratings import Ratings
-from feedback.reviews import Reviews
-from feedback.turns import Turns
 from training.lineage import by_kind, words
 from training.report import examples, facts, made_of
 from training.trends import Trend, trends
@@ -54,25 +48,12 @@ class Answered:
 class Versions:
     """Pages over the registry and the record."""
 
-    def __init__(self, settings: Settings, store: Store, pseudonyms: Pseudonyms):
-        self._store = store
-        self._registry = Registry(store, settings.data_dir / "adapters")
-        self._turns = Turns(store, settings.turn_retention_days)
-        ratings = Ratings(store, self._turns)
-        self._reviews = Reviews(store, self._turns, ratings, pseudonyms)
-        self._outcomes = Outcomes(store, self._turns, ratings)
-        self._moves = Moves(self._registry)
-        self._refreshes = Refreshes(settings, store, self._registry, self._turns, ratings, self._reviews)
-
-    @classmethod
-    def open(cls, settings: Settings) -> "Versions":
-        """Over the record that the settings name."""
-        return cls(settings, connect(settings.store_url), Pseudonyms.of_installation(settings.data_dir))
-
-    @property
-    def close(self) -> Callable[[], None]:
-        """Closes the connection."""
-        return self._store.close
+    def __init__(self, archive: Archive, registry: Registry):
+        self._store, self._turns, self._reviews = archive.store, archive.turns, archive.reviews
+        self._registry = registry
+        self._outcomes = Outcomes(archive.store, archive.turns, archive.ratings)
+        self._moves = Moves(registry)
+        self._refreshes = Refreshes(archive, registry)
 
     def routes(self) -> list[Route]:
         """The list, a page for each version, what can be done with them, and the refresh."""

@@ -1,6 +1,5 @@
 """What the review pages stand on: the queue, what operators note, and which item an operator gets next."""
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +8,8 @@ from console.selection import Selection
 from core.errors import NotFound, StoreUnavailable
 from core.identity import Pseudonyms
 from core.library import LibraryClient
-from core.settings import Settings
-from core.store import connect
 from feedback.amends import Amends
+from feedback.archive import Archive
 from feedback.audit import AuditLog
 from feedback.backlog import Backlog
 from feedback.batches import Batches
@@ -44,20 +42,12 @@ class Worklist:
     amends: Amends
     audit: AuditLog
     neighbours: Neighbours
-    library: LibraryClient
     pseudonyms: Pseudonyms
-    close_store: Callable[[], None]
 
     @classmethod
-    def open(cls, settings: Settings) -> "Worklist":
-        """Over the record and the HTTP API that the settings name."""
-        store, pseudonyms = connect(settings.store_url), Pseudonyms.of_installation(settings.data_dir)
-        turns = Turns(store, settings.turn_retention_days)
-        ratings = Ratings(store, turns)
-        reviews = Reviews(store, turns, ratings, pseudonyms)
-        library = LibraryClient(
-            settings.serving_base, settings.api_key.get_secret_value() if settings.api_key else None
-        )
+    def over(cls, archive: Archive, library: LibraryClient, audit: AuditLog) -> "Worklist":
+        """Over the record, and serving's embedder."""
+        store, turns, ratings, reviews = archive.store, archive.turns, archive.ratings, archive.reviews
         return cls(
             turns,
             ratings,
@@ -69,17 +59,10 @@ class Worklist:
             Batches(store, turns, ratings, reviews),
             Opinions(store, turns, reviews),
             Amends(store, turns, ratings, reviews),
-            AuditLog(store),
+            audit,
             Neighbours(library.embed),
-            library,
-            pseudonyms,
-            store.close,
+            archive.pseudonyms,
         )
-
-    async def close(self) -> None:
-        """Close every connection."""
-        await self.library.close()
-        self.close_store()
 
     def warm(self) -> None:
         """Read what filters look at before the first is asked for; where Redis is away, that one reads it."""

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from adapters.registry import Registry
-from core.identity import Pseudonyms
 from core.settings import Settings
-from core.store import Store, connect
+from core.store import Store
 from feedback.amends import Amends
+from feedback.archive import Archive
 from feedback.forget import Forgetting
 from feedback.outcomes import Outcomes
 from feedback.people import People
@@ -35,15 +35,12 @@ class Context:
 
 def open_context(settings: Settings) -> Context:
     """Connect to everything a worker, the command line or a test needs."""
-    store = connect(settings.store_url)
-    turns = Turns(store, settings.turn_retention_days)
-    ratings = Ratings(store, turns)
-    pseudonyms = Pseudonyms.of_installation(settings.data_dir)
-    reviews = Reviews(store, turns, ratings, pseudonyms)
+    archive = Archive.open(settings)
+    store, turns, ratings, reviews = archive.store, archive.turns, archive.ratings, archive.reviews
     registry = Registry(store, settings.data_dir / "adapters")
     people = People(store)
     trust = Trust(store, turns, ratings, reviews, people)
     outcomes = Outcomes(store, turns, ratings)
-    forgetting = Forgetting(store, turns, reviews, pseudonyms, registry.marks, settings.data_dir)
+    forgetting = Forgetting(store, turns, reviews, archive.pseudonyms, registry.marks, settings.data_dir)
     amends = Amends(store, turns, ratings, reviews)
     return Context(settings, store, turns, ratings, reviews, amends, people, trust, registry, outcomes, forgetting)
