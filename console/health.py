@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -23,7 +22,7 @@ from core.records import now_ms
 from core.store import durable
 from feedback.archive import Archive
 from feedback.budgets import Budgets
-from feedback.evidence import LEVEL, PARTS, SIGNALS, e_value, summary
+from feedback.evidence import LEVEL, PARTS, SIGNALS, not_worse_by, summary, worse_by
 from feedback.handovers import Handovers
 from feedback.outcomes import Outcomes
 from feedback.tallies import Thumbs, tally
@@ -169,9 +168,8 @@ class Health:
         if canary is None:
             return {"canary": None}
         evidence = self._outcomes.evidence(canary.version, canary.set_at)
-        rows = [("not worse than live", float(np.exp(evidence.not_worse)), 1 / LEVEL)]
-        for signal, part in PARTS.items():
-            rows.append((f"worse: {SIGNALS[signal]}", float(e_value(evidence.worse.get(signal, (0.0,)))), 1 / part))
+        rows = [("not worse than live", not_worse_by(evidence), 1 / LEVEL)]
+        rows += [(f"worse: {SIGNALS[name]}", value, 1 / PARTS[name]) for name, value in worse_by(evidence).items()]
         return {"canary": canary, "evidence": rows, "trial": summary(evidence)}
 
 

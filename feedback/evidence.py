@@ -115,14 +115,13 @@ def after(evidence: Evidence, outcomes: Sequence[Outcome]) -> Evidence:
 
 def verdict(evidence: Evidence) -> Verdict | None:
     """How the canary should end by what is known, if it is enough. Worse goes before not worse."""
-    for name, words in SIGNALS.items():
-        value = e_value(evidence.worse.get(name, (0.0,)))
+    for name, value in worse_by(evidence).items():
         if value >= 1 / PARTS[name]:
             counts = _beside(evidence.bad[name], evidence.outcomes, "outcomes")
             return Verdict(
-                "rollback", f"worse: {words} in {counts}; e-value {value:.0f}, {1 / PARTS[name]:.0f} suffice."
+                "rollback", f"worse: {SIGNALS[name]} in {counts}; e-value {value:.0f}, {1 / PARTS[name]:.0f} suffice."
             )
-    value = np.exp(evidence.not_worse)
+    value = not_worse_by(evidence)
     if value < 1 / LEVEL:
         return None
     counts = _beside(evidence.chats_complaining, evidence.chats_seen, "chats")
@@ -130,11 +129,21 @@ def verdict(evidence: Evidence) -> Verdict | None:
     return Verdict("promote", f"{words}; e-value against odds of {MARGIN}: {value:.0f}, {1 / LEVEL:.0f} suffice.")
 
 
+def worse_by(evidence: Evidence) -> dict[str, float]:
+    """The e-value of each signal, for a version that is worse."""
+    return {name: float(e_value(evidence.worse.get(name, (0.0,)))) for name in SIGNALS}
+
+
+def not_worse_by(evidence: Evidence) -> float:
+    """The e-value for a version that is not worse."""
+    return float(np.exp(evidence.not_worse))
+
+
 def summary(evidence: Evidence) -> str:
     """What is known so far, in a sentence."""
     complaints = _beside(evidence.bad.get("complaint", (0, 0)), evidence.outcomes, "outcomes")
-    worse = max((_way(e_value(logs), PARTS[name]) for name, logs in evidence.worse.items()), default=0.0)
-    not_worse = _way(np.exp(evidence.not_worse), LEVEL)
+    worse = max(_way(value, PARTS[name]) for name, value in worse_by(evidence).items())
+    not_worse = _way(not_worse_by(evidence), LEVEL)
     return (
         f"complaints in {complaints}; windows counted: {evidence.windows}; "
         f"{worse:.0%} of the way to worse, {not_worse:.0%} to not worse."

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator
 
-import numpy as np
 from prometheus_client.core import GaugeMetricFamily as Gauge
 from prometheus_client.registry import Collector
 
@@ -11,7 +10,7 @@ from core import keys
 from core.errors import StoreUnavailable
 from core.store import durable
 from feedback.budgets import Budgets
-from feedback.evidence import LEVEL, PARTS, e_value
+from feedback.evidence import LEVEL, PARTS, not_worse_by, worse_by
 from feedback.progress import read_progress
 from feedback.tallies import tally
 from workers.context import Context
@@ -89,9 +88,8 @@ class Gauges(Collector):
         canary = self._context.registry.aliases().canary
         if canary is not None:
             evidence = self._context.outcomes.evidence(canary.version, canary.set_at)
-            values.add_metric([canary.version, "not worse"], float(np.exp(evidence.not_worse)))
-            for signal in PARTS:
-                value = float(e_value(evidence.worse.get(signal, (0.0,))))
+            values.add_metric([canary.version, "not worse"], not_worse_by(evidence))
+            for signal, value in worse_by(evidence).items():
                 values.add_metric([canary.version, f"worse: {signal}"], value)
         needed.add_metric(["not worse"], 1 / LEVEL)
         for signal, part in PARTS.items():
