@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,34 +50,57 @@ def shown(accuracies: Sequence[float]) -> str:
     return " ".join(f"{accuracy:.0%}" for accuracy in accuracies)
 
 
-def others(folder: Path, stream: Sequence[Batch], seed: int, say: Callable[[str], None]) -> dict[str, Any]:
-    """The other arms on a stream: averages, accuracies of each batch, and log-likelihoods of the general slice.
+@dataclass(frozen=True, slots=True)
+class Course:
+    """A stream that the other arms go through: the base model, a folder to work in, and who hears how far they are."""
 
-    `joint` learns everything; `joint less a fifth` has as much of it to learn from as the product, whose gate keeps the
-    rest aside.
-    """
-    base = prepare_base(None, folder)
-    every = [row for learn, _ in stream for row in learn]
-    none, in_general = measured(base, None, stream, folder)
-    say(f"none: {shown(none)}")
-    joint, of_joint = measured(base, tuned(base, every, folder / "joint", seed), stream, folder)
-    say(f"joint: {shown(joint)}")
-    lots = random.Random(seed)
-    fewer = [row for learn, _ in stream for row in lots.sample(learn, round(LEARNED * len(learn)))]
-    less, of_less = measured(base, tuned(base, fewer, folder / "joint-less", seed), stream, folder)
-    say(f"joint less a fifth: {shown(less)}")
-    naive, at, of_naive = [], base, in_general
-    for number, (learn, _) in enumerate(stream):
-        at = _merged(at, tuned(at, learn, folder / f"naive-{number}", seed), folder / f"model-{number}", folder)
-        accuracies, of_naive = measured(at, None, stream, folder)
-        naive.append(accuracies)
-        say(f"naive, refresh {number + 1}: {shown(accuracies)}")
-    return {
-        "none": {"average": sum(none) / len(none), "general": in_general},
-        "joint": {"average": sum(joint) / len(joint), "accuracies": joint, "general": of_joint},
-        "joint less a fifth": {"average": sum(less) / len(less), "accuracies": less, "general": of_less},
-        "naive": {"accuracies": naive, **summary(naive), "general": of_naive},
-    }
+    base: Base
+    stream: Sequence[Batch]
+    folder: Path
+    seed: int
+    say: Callable[[str], None]
+
+    def joint(self, share: float, name: str) -> dict[str, Any]:
+        """One training at the end on a share of each batch."""
+        lots = random.Random(self.seed)
+        rows = [row for learn, _ in self.stream for row in lots.sample(learn, round(share * len(learn)))]
+        accuracies, general = measured(
+            self.base, tuned(self.base, rows, self.folder / name, self.seed), self.stream, self.folder
+        )
+        return self._said(name, {"average": sum(accuracies) / len(accuracies), "accuracies": accuracies}, general)
+
+    def none(self) -> dict[str, Any]:
+        """The base model."""
+        accuracies, general = measured(self.base, None, self.stream, self.folder)
+        return self._said("none", {"average": sum(accuracies) / len(accuracies), "accuracies": accuracies}, general)
+
+    def naive(self) -> dict[str, Any]:
+        """Each batch alone tunes the model that the batch before has left."""
+        found, at, general = [], self.base, 0.0
+        for number, (learn, _) in enumerate(self.stream):
+            draft = tuned(at, learn, self.folder / f"naive-{number}", self.seed)
+            at = _merged(at, draft, self.folder / f"model-{number}", self.folder)
+            accuracies, general = measured(at, None, self.stream, self.folder)
+            found.append(accuracies)
+            self.say(f"naive, refresh {number + 1}: {shown(accuracies)}")
+        return {"accuracies": found, **summary(found), "general": general}
+
+    def _said(self, name: str, found: dict[str, Any], general: float) -> dict[str, Any]:
+        self.say(f"{name}: {shown(found['accuracies'])}")
+        return found | {"general": general}
+
+
+OTHERS: dict[str, Callable[[Course], dict[str, Any]]] = {
+    "none": Course.none,
+    "joint": lambda course: course.joint(1.0, "joint"),
+    "joint less a fifth": lambda course: course.joint(LEARNED, "joint less a fifth"),
+    "naive": Course.naive,
+}
+"""The other arms by their names: accuracies of each batch, their average, and the log-likelihood of the general slice.
+
+`joint` learns everything; `joint less a fifth` has as much of it to learn from as the product, whose gate keeps the
+rest aside.
+"""
 
 
 def items_of(base: Base, rows: Sequence[Row]) -> list[EvaluationItem]:

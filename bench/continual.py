@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from adapters.base import prepare_base
-from bench.arms import measured, others, shown, summary
+from bench.arms import OTHERS, Course, measured, shown, summary
 from bench.domains import Batch, batches
 from bench.figures import Bar
 from bench.instance import instance
@@ -53,17 +53,21 @@ def run(data: Path, preset: Preset, file: Path | None = None, say: Say = lambda 
     Arms: `none`, the base model; `naive`, which tunes the last model on the new batch only; `apprentice`, the product's
     own command over HTTP, with a reservoir of 40 % of the stream; `joint`, one training on everything at the end, which
     has no share of the stream aside to be judged on; and `joint less a fifth`, which has.
-    What is done is written to `file` after each seed, and seeds that stand there are not done again.
+    What is done is written to `file` after each arm of each seed, and arms that stand there are not done again.
 
     Raises: InvalidInput where the data is missing.
     """
     size = SIZES[preset]
     runs = _done_before(file, preset) if file else []
+    runs += [{"seed": seed} for seed in range(len(runs), size.seeds)]
     about = {"machine": describe_machine(), "preset": preset, "reservoir": size.reservoir}
-    while len(runs) < size.seeds:
-        runs.append(_one(data, size, len(runs), say))
-        if file:
-            file.write_text(json.dumps(about | {"runs": runs} | conclusions(runs), indent=2), encoding="utf-8")
+    for one in runs:
+        for arm in [arm for arm in ARMS if arm not in one]:
+            stream = batches(data, size.refreshes, size.domains, size.corrections, size.asked, one["seed"])
+            with tempfile.TemporaryDirectory() as folder:
+                one[arm] = ARMS[arm](Path(folder), stream, size, one["seed"], say)
+            if file:
+                file.write_text(json.dumps(about | {"runs": runs} | conclusions(runs), indent=2), encoding="utf-8")
     return about | {"runs": runs} | conclusions(runs)
 
 
@@ -75,11 +79,15 @@ def _done_before(file: Path, preset: Preset) -> list[dict[str, Any]]:
 
 
 def conclusions(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Means over the seeds beside the bars, with Student's 95 % intervals of paired differences from two seeds on.
+    """Means over the seeds that are complete beside the bars, from two on with Student's 95 % intervals of paired
+    differences.
 
     The backward transfer to joint is what joint training at the end makes of what each refresh had reached: a part of
     it is that there are more labels to choose from than there were then.
     """
+    runs = [one for one in runs if all(arm in one for arm in ARMS)]
+    if not runs:
+        return {}
     ours = [one["apprentice"] for one in runs]
     found = {
         "of joint": [mine["average"] / one["joint"]["average"] for mine, one in zip(ours, runs, strict=True)],
@@ -109,15 +117,7 @@ def conclusions(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _one(data: Path, size: Size, seed: int, say: Say) -> dict[str, Any]:
-    stream = batches(data, size.refreshes, size.domains, size.corrections, size.asked, seed)
-    with tempfile.TemporaryDirectory() as folder:
-        apprentice = _apprentice(Path(folder), stream, size, say)
-        return {"seed": seed, "apprentice": apprentice, **others(Path(folder) / "others", stream, seed, say)}
-
-
-def _apprentice(folder: Path, stream: Sequence[Batch], size: Size, say: Say) -> dict[str, Any]:
-    folder.mkdir(parents=True, exist_ok=True)
+def _apprentice(folder: Path, stream: Sequence[Batch], size: Size, seed: int, say: Say) -> dict[str, Any]:
     accuracies, costs, outcomes, trainings = [], [], [], []
     settings = {
         "APPRENTICE_REFRESH_MIN_ITEMS": "100000",
@@ -151,3 +151,12 @@ def _apprentice(folder: Path, stream: Sequence[Batch], size: Size, say: Say) -> 
         "outcomes": outcomes,
         "trainings": trainings,
     }
+
+
+def _other(arm: str) -> Callable[[Path, Sequence[Batch], Size, int, Say], dict[str, Any]]:
+    return lambda folder, stream, size, seed, say: OTHERS[arm](
+        Course(prepare_base(None, folder), stream, folder, seed, say)
+    )
+
+
+ARMS = {"apprentice": _apprentice} | {arm: _other(arm) for arm in OTHERS}

@@ -56,6 +56,7 @@ def seed_of(average, joint, general):
         "joint": {"average": joint, "accuracies": [0.8, joint]},
         "joint less a fifth": {"average": joint / 2},
         "none": {"general": -2.0},
+        "naive": {"general": -4.0},
     }
 
 
@@ -71,7 +72,12 @@ def test_what_follows_from_several_seeds_stands_beside_the_bars():
     assert low < 0.9689 < high and "intervals" in conclusions([seed_of(0.9, 1.0, -2.0)])
 
 
-def test_seeds_that_were_measured_before_are_not_measured_again(tmp_path):
+def test_a_seed_counts_once_each_of_its_arms_is_measured():
+    whole, begun = seed_of(0.9, 1.0, -2.0), {"seed": 1, "apprentice": seed_of(0.5, 1.0, -2.0)["apprentice"]}
+    assert conclusions([whole, begun]) == conclusions([whole]) and conclusions([begun]) == {}
+
+
+def test_arms_that_were_measured_before_are_not_measured_again(tmp_path):
     file = tmp_path / "learn.json"
     runs = [seed_of(0.9, 1.0, -2.0)] * SIZES["full"].seeds
     file.write_text(json.dumps({"preset": "full", "runs": runs}))

@@ -17,7 +17,7 @@ from feedback.people import People
 from feedback.ratings import Ratings
 from feedback.turns import Turns
 from tests.telegram_api import BOT, Person, buttons, telegram
-from tests.telegram_bot import bot_process, scripted_serving
+from tests.telegram_bot import LONG, bot_process, scripted_serving
 from tests.waiting import until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
@@ -85,32 +85,29 @@ def test_killed_at_random_moments_nothing_is_lost_and_nothing_comes_twice(valkey
                 each.join(60)
             until(lambda: not store.keys(done), "the last thumbs are stored", 60)
             assert "Traceback" not in bot.output()
-    strays = apologies = 0
+    stray = apologies = 0
     for each in asking:
         chat = names.chat(f"telegram:{each.person.id}")
         told = turns.conversation(turns.head(chat))
-        ends = each.ends()
+        strays = _strays(each.person, turns, chat)
+        stray += len(strays)
+        ends = [message for message in each.ends() if message["message_id"] not in strays]
         assert len(ends) == len(each.asked), "each ended once"
         answered = [question for question, end in zip(each.asked, ends, strict=True) if _rateable(end)]
         shown = [turns.posted(chat, end["message_id"]) for end in ends if _rateable(end)]
         assert [turn.messages[-1].content for turn in told] == answered[-len(told) :], "in order, in one conversation"
         assert shown[-len(told) :] == [turn.id for turn in told] and len(set(shown)) == len(shown)
         apologies += len(ends) - len(answered)
-        strays += len(_strays(each.person, turns, chat))
-        liked = [turns.posted(chat, message) for message in each.liked]
+        liked = [turns.posted(chat, message) for message in each.liked - strays]
         assert all(len(Ratings(store, turns).votes(turn)) == 1 for turn in liked) and liked
     assert apologies <= 2, "an answer is given up after five attempts"
-    assert strays <= 1, "between Telegram's taking a message and its being noted there is a moment of milliseconds"
-    print(f"{sum(len(each.asked) for each in asking)} questions, {KILLS} kills, {apologies} apologies, {strays} strays")
+    assert stray <= 2, "between Telegram's taking a message and its being noted there is a moment of milliseconds"
+    print(f"{sum(len(each.asked) for each in asking)} questions, {KILLS} kills, {apologies} apologies, {stray} strays")
 
 
 def _rateable(message: dict) -> bool:
     """Whether an answer ended in a message: a thumb can be given or taken back."""
     return any("👍" in label for label in buttons(message))
-
-
-def _more_edits(api, before: int) -> bool:
-    return len(api.calls("editMessageText")) > before
 
 
 def _state(asking, store, bot) -> str:
@@ -119,11 +116,13 @@ def _state(asking, store, bot) -> str:
     return f"work: {chats}, {store.keys(keys.PREFIX + 'bot:*')}, {bot.output()[-3000:]}"
 
 
-def _strays(person: Person, turns: Turns, chat: str) -> list[dict]:
-    """What stands in the chat and belongs to no answer: a placeholder that nobody knew of."""
+def _strays(person: Person, turns: Turns, chat: str) -> set[int]:
+    """Messages that belong to no answer: a placeholder, or a further piece of a long one, that nobody knew of."""
     found = [m for m in person.seen() if turns.posted(chat, m["message_id"]) is None and m["text"] != texts.BROKEN]
-    assert all(m["text"] == PLACEHOLDER for m in found), found
-    return found
+    for message in found:
+        said = message["text"].removesuffix(PLACEHOLDER).strip()
+        assert said in LONG and not LONG.startswith(said or " "), message
+    return {message["message_id"] for message in found}
 
 
 def _given(api) -> list[int]:
