@@ -10,17 +10,20 @@ from starlette.applications import Starlette
 
 from adapters.base import Base, load_tokenizer
 from adapters.registry import Registry
-from core.errors import StoreUnavailable
+from core.errors import InvalidInput, SettingsError, StoreUnavailable
 from core.identity import Pseudonyms
 from core.prompt import Renderer
 from core.records import new_id
 from core.settings import Settings
 from core.store import connect
 from core.threads import compute_with
+from feedback.observations import Observations
 from feedback.ratings import Ratings
 from feedback.reviews import Reviews
 from feedback.turns import Turns
 from feedback.vectors import QuestionVectors
+from kinds import check_asked
+from kinds.structured import Report, check_schema
 from retrieval.embedder import Embedder
 from retrieval.search import Retriever
 from serving.answer import Answerer
@@ -31,7 +34,9 @@ from serving.follow import Follower
 from serving.knowledge import Knowledge
 from serving.languages import Languages
 from serving.metrics import Metrics
+from serving.observing import Outcomes
 from serving.uploads import Library
+from serving.wire import Defaults
 
 log = logging.getLogger(__name__)
 
@@ -70,10 +75,12 @@ def build(settings: Settings, base: Base, engine: Engine) -> Starlette:
         follower,
         knowledge,
         turns,
+        Outcomes(Observations(store, turns)),
         replica,
         settings.system_prompt,
         settings.reply_tokens,
         settings.temperature,
+        settings.label_min_probability,
     )
     services = Services(
         answerer=answerer,
@@ -94,6 +101,7 @@ def build(settings: Settings, base: Base, engine: Engine) -> Starlette:
         ),
         metrics=metrics,
         refresh_min_items=settings.refresh_min_items,
+        defaults=_defaults(settings),
         api_key=settings.api_key.get_secret_value() if settings.api_key else None,
         hosts=allowed_hosts(settings.serving_host),
     )
@@ -118,3 +126,18 @@ def build(settings: Settings, base: Base, engine: Engine) -> Starlette:
 
     app.router.lifespan_context = lifespan
     return app
+
+
+def _defaults(settings: Settings) -> Defaults:
+    """What the settings say of requests that do not. Raises: SettingsError."""
+    try:
+        kind = check_asked(settings.kind)
+    except InvalidInput as error:
+        raise SettingsError(f"APPRENTICE_KIND={settings.kind} cannot be used: {error}") from None
+    if settings.report_schema is None:
+        return Defaults(kind)
+    try:
+        schema = settings.report_schema.read_text(encoding="utf-8")
+        return Defaults(kind, {Report.name: check_schema(schema)})
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"APPRENTICE_REPORT_SCHEMA={settings.report_schema} cannot be used: {error}") from None
