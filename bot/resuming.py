@@ -37,7 +37,7 @@ async def settled(parts: Parts, arrival: Arrival) -> Answer | None:
     """
     turn = await _closed(parts, arrival.notes.get("turn"))
     if turn is not None and turn.status == "complete":
-        ended = Ended(turn.id, turn.adapter, turn.reply, turn.origin, turn.citations, "stop", None)
+        ended = Ended(turn.id, turn.adapter, turn.reply, turn.origin, turn.citations, "stop", None, turn.confidence)
         return Answer(turn.reply, turn.id, ended)
     if turn is not None and turn.status == "stopped" and arrival.stop.is_set():
         return Answer(turn.reply, turn.id)

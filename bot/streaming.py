@@ -18,6 +18,7 @@ from bot.splitting import visible
 from core.client import Asked, Begun, Ended, Said
 from core.errors import ApprenticeError, StoreUnavailable
 from core.records import Turn
+from core.settings import Settings
 
 PRIVATE_PACE_S, GROUP_PACE_S = 1.0, 3.0
 """Between two edits; Telegram allows about one a second in a chat, and twenty a minute in a group."""
@@ -43,7 +44,7 @@ class Answer:
         """What was said, as Markdown; empty where nothing of it could be seen."""
         return self.text.strip() if visible(shown(self.text)) else ""
 
-    def note(self) -> str:
+    def note(self, settings: Settings) -> str:
         """What stands below it in the chat, or in its place."""
         if self.error:
             return texts.sentence(self.error)
@@ -51,6 +52,7 @@ class Answer:
             return "" if self.words() else texts.STOPPED_UNSAID
         notes = [] if self.words() else [texts.NO_WORDS]
         notes += [texts.CHECKED] if self.ended.origin == "approved" else []
+        notes += [texts.UNSURE] if settings.is_unsure(self.ended.confidence) else []
         notes += [texts.sources(self.ended.citations)] if self.ended.citations else []
         notes += [texts.UNRECORDED] if self.turn_id is None else []
         return "\n\n".join(notes)
@@ -96,7 +98,7 @@ async def finish(parts: Parts, contact: Contact, growing: Growing, answer: Answe
     """Show an answer as it stays, and remember which messages show its turn, before they can be rated if possible."""
     known = list(growing.message_ids)
     await _remember(parts, contact, known, answer)
-    await growing.show(answer.words(), answer.note(), answer.keyboard())
+    await growing.show(answer.words(), answer.note(parts.settings), answer.keyboard())
     if growing.message_ids != known:
         await _remember(parts, contact, growing.message_ids, answer)
 

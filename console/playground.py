@@ -19,6 +19,7 @@ from console.who import needs, visit
 from core.client import Begun, Said
 from core.errors import ApprenticeError, InvalidInput
 from core.records import Citation, Origin, new_id
+from core.settings import Settings
 from feedback.turns import DAY_S, question
 
 COOKIE = "apprentice_chat"
@@ -63,9 +64,10 @@ class Choice(BaseModel):
 class Playground:
     """The page of one installation. A chat is a random id in a cookie of the browser."""
 
-    def __init__(self, chats: Conversations, retention_days: int):
+    def __init__(self, chats: Conversations, settings: Settings):
         self._chats = chats
-        self._retention_days = retention_days
+        self._retention_days = settings.turn_retention_days
+        self._unsure_below = settings.unsure_below
 
     def routes(self) -> list[Route]:
         """The page and what it calls."""
@@ -81,7 +83,11 @@ class Playground:
         ]
 
     async def _page(self, request: Request) -> Response:
-        facts = {"first_contact": first_contact(self._retention_days), "consent_question": CONSENT_QUESTION}
+        facts = {
+            "first_contact": first_contact(self._retention_days),
+            "consent_question": CONSENT_QUESTION,
+            "unsure_below": self._unsure_below,
+        }
         page = show(request, "playground.html", facts)
         chat = request.cookies.get(COOKIE, "")
         if not re.fullmatch("[0-9a-f]{32}", chat):
@@ -178,19 +184,24 @@ def _shown(event: Event) -> dict[str, Any]:
         return {"type": "begun", "turn_id": event.turn_id, "version": _version(event.adapter)}
     if isinstance(event, Said):
         return {"type": "said", "text": event.text}
-    answer = _answer(event.turn_id, event.adapter, event.text, event.origin, event.citations)
+    answer = _answer(event.turn_id, event.adapter, event.text, event.origin, event.citations, event.confidence)
     return {"type": "ended", "progress": event.progress} | answer
 
 
 def _past(past: PastTurn) -> dict[str, Any]:
     turn = past.turn
-    answer = _answer(turn.id, turn.adapter, turn.reply, turn.origin, turn.citations)
+    answer = _answer(turn.id, turn.adapter, turn.reply, turn.origin, turn.citations, turn.confidence)
     feedback = {"rating": past.rating, "correction": past.correction}
     return {"question": question(turn), "stopped": turn.status == "stopped"} | answer | feedback
 
 
 def _answer(
-    turn_id: str | None, adapter: str, text: str, origin: Origin, citations: Sequence[Citation]
+    turn_id: str | None,
+    adapter: str,
+    text: str,
+    origin: Origin,
+    citations: Sequence[Citation],
+    confidence: float | None,
 ) -> dict[str, Any]:
     return {
         "turn_id": turn_id,
@@ -199,6 +210,7 @@ def _answer(
         "draft": draft_correction(text, citations),
         "origin": origin,
         "citations": [asdict(c) for c in citations],
+        "confidence": confidence,
     }
 
 

@@ -65,6 +65,8 @@ class Ended:
     citations: tuple[Citation, ...]
     finish_reason: str
     progress: str | None
+    confidence: float | None = None
+    """The chance in [0, 1] that it works, as its version's outcome head puts it; None where nothing is known."""
     tokens: int = 0
 
 
@@ -155,6 +157,7 @@ def _event(chunk: dict[str, Any]) -> Begun | Said | Ended | None:
             _CITATIONS.validate_python(extra["citations"]),
             choice["finish_reason"],
             extra["progress"],
+            extra.get("confidence"),
         )
     if extra:
         return Begun(extra["turn_id"], extra["adapter"])

@@ -8,11 +8,12 @@ from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from core.errors import InvalidInput, NotFound, StoreUnavailable
+from core.errors import Busy, InvalidInput, NotFound, StoreUnavailable
 from core.privacy import scrub
 from core.prompt import Prompt, Renderer
 from core.records import Citation, Message, Origin, Turn, TurnStatus, new_id, now_ms
 from feedback.turns import Turns, messages, without_personal_data
+from serving.best import candidates, surest
 from serving.engine import Delta, Engine, GenerationRequest, Sampling, TokenLogprob
 from serving.follow import Follower
 from serving.knowledge import Found, Knowledge, Writer
@@ -41,6 +42,8 @@ class Question:
     stop: tuple[str, ...] = ()
     ignore_eos: bool = False
     schema: str | None = None
+    best_of: int | None = None
+    """How many replies are sampled, of which the surest is said; None: as the installation has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,10 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The answer is complete; `text` is all of it. `turn_id` is None where the turn could not be stored after all."""
+    """The answer is complete; `text` is all of it. `turn_id` is None where the turn could not be stored after all.
+
+    `confidence` is the chance that it works, where the model's own words are shown and the version has a head.
+    """
 
     turn_id: str | None
     text: str
@@ -73,6 +79,7 @@ class Finished:
     origin: Origin
     citations: tuple[Citation, ...]
     reply_tokens: int
+    confidence: float | None = None
 
 
 @dataclass(slots=True)
@@ -85,6 +92,7 @@ class _Reply:
     finish_reason: str = "stop"
     origin: Origin = "model"
     citations: tuple[Citation, ...] = ()
+    confidence: float | None = None
     first_token_ms: int | None = None
     started: float = field(default_factory=time.monotonic)
 
@@ -105,6 +113,7 @@ class Answerer:
         system_prompt: str,
         reply_tokens: int,
         temperature: float,
+        best_of: int = 1,
     ):
         self._engine = engine
         self._follower = follower
@@ -114,6 +123,7 @@ class Answerer:
         self._system = Message("system", system_prompt)
         self._reply_tokens = reply_tokens
         self._temperature = temperature
+        self._best_of = best_of
         self._rendering = asyncio.Lock()
         self._closing: set[asyncio.Task[bool]] = set()
 
@@ -130,7 +140,8 @@ class Answerer:
                 prompt = await self._render(renderer, question.messages, found)
                 found = found.limited_to(prompt.passages)
                 if found.approved is None and not found.declined:
-                    generation = self._generate(self._request(question, version, prompt), places)
+                    count = question.best_of or self._best_of
+                    generation = self._generate(self._request(question, version, prompt), count, places)
             turn, stored = await self._open(question, version, found, renderer, prompt)
             started = Started(turn.id if stored else None, version, len(prompt.ids))
             async with aclosing(self._tell(turn, started, found, generation)) as events:
@@ -167,6 +178,7 @@ class Answerer:
                 reply.origin,
                 reply.citations,
                 reply.tokens,
+                reply.confidence,
             )
         except (GeneratorExit, asyncio.CancelledError):
             status = "stopped"
@@ -191,7 +203,26 @@ class Answerer:
             schema=question.schema,
         )
 
-    def _generate(self, request: GenerationRequest, places: AsyncExitStack) -> AsyncIterator[Delta]:
+    def _generate(self, request: GenerationRequest, count: int, places: AsyncExitStack) -> AsyncIterator[Delta]:
+        """A reply, or the surest of `count` of them, or of as many as there are places for.
+
+        Raises: what `Engine.generate` raises.
+        """
+        if count == 1 or not self._engine.is_confident(request.version):
+            return self._one(request, places)
+        replies: list[AsyncIterator[Delta]] = []
+        for candidate in candidates(request, count):
+            try:
+                replies.append(self._one(candidate, places))
+            except Busy:
+                if not replies:
+                    raise
+                break
+        deltas = surest(replies)
+        places.push_async_callback(deltas.aclose)
+        return deltas
+
+    def _one(self, request: GenerationRequest, places: AsyncExitStack) -> AsyncIterator[Delta]:
         """What the engine says, until it goes round in circles; all of it, where its form is prescribed."""
         generation = self._engine.generate(request)
         places.push_async_callback(generation.aclose)
@@ -220,6 +251,7 @@ class Answerer:
                 reply.generated += delta.text
                 reply.tokens += delta.tokens
                 reply.finish_reason = delta.finish_reason or reply.finish_reason
+                reply.confidence = delta.confidence
                 for text in await writer.write(delta.text):
                     yield Piece(text, () if found.passages else delta.logprobs)
                 if writer.stopped:
@@ -228,6 +260,8 @@ class Answerer:
                 yield Piece(text)
         finally:
             reply.origin, reply.citations = writer.origin, writer.citations
+            if reply.origin != "model":
+                reply.confidence = None
 
     def _with_system(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
         return messages if messages[0].role == "system" else (self._system, *messages)
@@ -299,6 +333,7 @@ class Answerer:
             total_ms=reply.elapsed_ms(),
             reply_tokens=reply.tokens,
             cut=reply.finish_reason == "length",
+            confidence=reply.confidence,
         )
         return await asyncio.shield(self._in_background(self._store_end(closed)))
 

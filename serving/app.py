@@ -74,6 +74,7 @@ def build(settings: Settings, base: Base, engine: Engine) -> Starlette:
         settings.system_prompt,
         settings.reply_tokens,
         settings.temperature,
+        settings.best_of,
     )
     services = Services(
         answerer=answerer,

@@ -53,12 +53,16 @@ class TokenLogprob:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """The next piece of a reply: whole characters, how many tokens they took, and why it ended if it did."""
+    """The next piece of a reply: whole characters, how many tokens they took, and why it ended if it did.
+
+    `confidence` comes with the last one, where the version has an outcome head: the chance that the reply works.
+    """
 
     text: str
     tokens: int
     finish_reason: FinishReason | None = None
     logprobs: tuple[TokenLogprob, ...] = ()
+    confidence: float | None = None
 
 
 class Generation(Protocol):
@@ -92,6 +96,9 @@ class Engine(Protocol):
 
     def leases(self) -> dict[str, int]:
         """Generations under way, by version."""
+
+    def is_confident(self, version: str) -> bool:
+        """Whether a version's replies come with a confidence."""
 
     def generate(self, request: GenerationRequest) -> Generation:
         """The reply, on the version it begins with; its place is taken at once.

@@ -77,7 +77,7 @@ def read_in_pieces(runner, rows: dict[int, list[int]]) -> dict[int, torch.Tensor
             if next_ids:
                 spans.append(Span(row, lengths[row], next_ids, BASE, len(next_ids)))
         spans.sort(key=lambda span: len(span.ids) > SHORT)
-        logits = runner.forward(spans).split([len(span.ids) for span in spans])
+        logits = runner.forward(spans).logits.split([len(span.ids) for span in spans])
         for span, found in zip(spans, logits, strict=True):
             told[span.row].append(found)
             lengths[span.row] += len(span.ids)
@@ -136,7 +136,9 @@ def test_versions_are_what_peft_makes_of_them(base, letters):
             slots.fill(letter, slots.read(folder))
         for row, version in enumerate(expected):
             runner.forward([Span(row, 0, ids[:-1], version)])
-        together = runner.forward([Span(n, len(ids) - 1, ids[-1:], version) for n, version in enumerate(expected)])
+        together = runner.forward(
+            [Span(n, len(ids) - 1, ids[-1:], version) for n, version in enumerate(expected)]
+        ).logits
         for found, version in zip(together, expected, strict=True):
             torch.testing.assert_close(found, expected[version][-1], atol=5e-3, rtol=1e-3)
 
@@ -241,7 +243,7 @@ def test_eight_bits_cost_less_than_one_percent_of_perplexity(base):
     plain = perplexity(lambda ids: model(torch.tensor([ids])).logits[0], texts)
     runner = FusedRunner(model, 1, 256, AdapterSlots(1, 1), eight_bit=True)
     runner._head._eight_bits.tokens = math.inf
-    coarse = perplexity(lambda ids: runner.forward([Span(0, 0, ids, BASE, len(ids))]), texts)
+    coarse = perplexity(lambda ids: runner.forward([Span(0, 0, ids, BASE, len(ids))]).logits, texts)
     assert coarse != plain and coarse / plain < 1.01
 
 

@@ -109,6 +109,7 @@ stopped-unsaid = Abgebrochen, bevor ich etwas gesagt habe; bitte frag noch einma
 no-words = Darauf habe ich keine Antwort; bitte frag mit anderen Worten.
 unrecorded = Diese Antwort konnte nicht gespeichert werden, deshalb lässt sie sich nicht bewerten.
 checked = ✓ von einem Menschen geprüft
+unsure = Ich bin mir bei dieser Antwort nicht sicher.
 no-answer-yet = In diesem Gespräch gibt es noch keine Antwort.
 no-sources = Diese Antwort stützt sich auf keine Quellen.
 no-such-passage = Diese Textstelle habe ich nicht mehr gespeichert.

@@ -109,6 +109,7 @@ stopped-unsaid = Stopped before I said anything; please ask again.
 no-words = I have no answer to that; please ask in other words.
 unrecorded = This answer could not be stored, so it cannot be rated.
 checked = ✓ checked by a person
+unsure = I am not sure about this answer.
 no-answer-yet = There is no answer in this conversation yet.
 no-sources = This answer used no sources.
 no-such-passage = This passage is not in my record any more.

@@ -109,6 +109,7 @@ stopped-unsaid = Me detuve antes de decir nada; vuelve a preguntarme.
 no-words = No tengo respuesta para eso; pregúntamelo con otras palabras.
 unrecorded = Esta respuesta no se pudo guardar, así que no se puede valorar.
 checked = ✓ revisada por una persona
+unsure = Puede que esta respuesta no sea correcta.
 no-answer-yet = En esta conversación aún no hay ninguna respuesta.
 no-sources = Esta respuesta no usó ninguna fuente.
 no-such-passage = Ya no tengo guardado este fragmento.

@@ -109,6 +109,7 @@ stopped-unsaid = 我还没开口就停下了，请再问一次。
 no-words = 这个问题我答不上来，请换个说法再问。
 unrecorded = 这条回答没能保存，所以无法评价。
 checked = ✓ 已经人工核对
+unsure = 我对这个回答没有把握。
 no-answer-yet = 这次对话里还没有回答。
 no-sources = 这条回答没有用到任何来源。
 no-such-passage = 我的记录里已经没有这个段落了。
