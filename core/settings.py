@@ -70,10 +70,7 @@ class Settings(BaseModel):
     )
 
     best_of: int = Field(
-        1,
-        ge=1,
-        le=8,
-        description="Replies sampled for a question, of which the surest is said (needs an outcome head).",
+        1, ge=1, le=8, description="Replies sampled for a question; the surest is said (needs an outcome head)."
     )
     unsure_below: float = Field(
         0.35,

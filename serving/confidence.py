@@ -1,4 +1,4 @@
-"""How sure versions are of their replies: their outcome heads, read from the hidden state that a pass has made anyway."""
+"""How sure versions are of their replies: their outcome heads, on the hidden state that a pass has made anyway."""
 
 from pathlib import Path
 

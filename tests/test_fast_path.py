@@ -136,10 +136,8 @@ def test_versions_are_what_peft_makes_of_them(base, letters):
             slots.fill(letter, slots.read(folder))
         for row, version in enumerate(expected):
             runner.forward([Span(row, 0, ids[:-1], version)])
-        together = runner.forward(
-            [Span(n, len(ids) - 1, ids[-1:], version) for n, version in enumerate(expected)]
-        ).logits
-        for found, version in zip(together, expected, strict=True):
+        together = runner.forward([Span(n, len(ids) - 1, ids[-1:], version) for n, version in enumerate(expected)])
+        for found, version in zip(together.logits, expected, strict=True):
             torch.testing.assert_close(found, expected[version][-1], atol=5e-3, rtol=1e-3)
 
 
