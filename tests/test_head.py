@@ -61,10 +61,9 @@ def test_an_interval_holds_the_figure_and_draws_whole_groups():
 
 
 def test_platts_line_makes_logits_chances():
-    """Of 4 + 4 answers the targets are 5/6 and 1/6; where three of four are good their mean is 2/3, a logit of log 2."""
-    slope, intercept = platt(
-        torch.tensor([1.0] * 4 + [-1.0] * 4).double(), torch.tensor([1.0, 1, 1, 0, 1, 0, 0, 0]).double()
-    )
+    """Of 4 + 4 answers the targets are 5/6 and 1/6; where three of four are good their mean is 2/3: log 2 in logits."""
+    logits, values = torch.tensor([1.0] * 4 + [-1.0] * 4), torch.tensor([1.0, 1, 1, 0, 1, 0, 0, 0])
+    slope, intercept = platt(logits.double(), values.double())
     assert (slope, intercept) == (pytest.approx(math.log(2), abs=1e-5), pytest.approx(0, abs=1e-5))
 
 
@@ -99,9 +98,9 @@ def test_without_enough_of_either_sign_or_without_any_signal_there_is_no_head():
 
 def test_a_report_tells_what_is_known():
     assert head_line(HeadReport(30, 25)).endswith("no frozen answers of both signs to judge it by")
-    said = head_line(HeadReport(30, 25, "", 12, 0.8125, 0.0512))
-    assert said.endswith(
-        "from 30 answers that worked and 25 that did not; on 12 frozen answers AUC 0.81, calibration error 0.05"
+    assert head_line(HeadReport(30, 25, "", 12, 0.8125, 0.0512)) == (
+        "outcome head: learned from 30 answers that worked and 25 that did not; "
+        "on 12 frozen answers AUC 0.81, calibration error 0.05"
     )
 
 
