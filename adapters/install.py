@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from adapters.base import Base
-from adapters.manifest import CONFIG, MANIFEST, WEIGHTS, seal
+from adapters.manifest import CONFIG, HEAD, MANIFEST, WEIGHTS, seal
 from adapters.registry import Registry
 from adapters.verify import verify
 from core.errors import AdapterRefused, DiskFull
@@ -20,7 +20,7 @@ def install(registry: Registry, folder: Path, base: Base, prompt_identity: str, 
     """
     draft = registry.draft(f"install-{new_id()}")
     try:
-        for name in (CONFIG, WEIGHTS, MANIFEST):
+        for name in (CONFIG, WEIGHTS, HEAD, MANIFEST):
             if (folder / name).is_file():
                 shutil.copyfile(folder / name, draft / name)
         manifest = verify(draft, base.name, base.hash, base.shapes(), prompt_identity)

@@ -15,6 +15,9 @@ from core.errors import AdapterRefused, DiskFull
 from core.records import BASE, Manifest, from_json, now_ms, to_json
 
 WEIGHTS = "adapter_model.safetensors"
+HEAD = "outcome_head.safetensors"
+HEAD_WEIGHT, HEAD_BIAS = "outcome_head.weight", "outcome_head.bias"
+"""What an outcome head is made of: [1, hidden size] and [1]."""
 CONFIG = "adapter_config.json"
 MANIFEST = "manifest.json"
 MAX_HEADER = 100 * 2**20
@@ -81,6 +84,20 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     if not tensors:
         raise AdapterRefused(f"{path.name} holds no tensors.")
     return tensors
+
+
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """The tensors of a version: its adapter's, and its outcome head's where it has one.
+
+    Raises: AdapterRefused.
+    """
+    adapter = read_tensors(folder / WEIGHTS)
+    if not (folder / HEAD).exists():
+        return adapter
+    head = read_tensors(folder / HEAD)
+    if head.keys() != {HEAD_WEIGHT, HEAD_BIAS} or head.keys() & adapter.keys():
+        raise AdapterRefused(f"{HEAD} must hold {HEAD_WEIGHT} and {HEAD_BIAS}, and nothing else.")
+    return adapter | head
 
 
 def _read_parts(path: Path) -> tuple[dict[str, _Entry], memoryview]:
@@ -184,7 +201,7 @@ def describe(folder: Path, base_model: str, base_hash: str, prompt_identity: str
         targets=tuple(sorted(config["target_modules"])),
         created_at=now_ms(),
     )
-    return replace(draft, id=version_id(draft, read_tensors(folder / WEIGHTS)))
+    return replace(draft, id=version_id(draft, read_weights(folder)))
 
 
 def seal(folder: Path, manifest: Manifest) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from adapters.aliases import MARKED, RETIRED, Aliases, AliasTable, Canary, Entry, Reign
-from adapters.manifest import WEIGHTS, read_config, read_manifest, read_tensors, version_id
+from adapters.manifest import read_config, read_manifest, read_weights, version_id
 from adapters.marks import Marks
 from adapters.retirement import Retirement
 from core import keys
@@ -438,7 +438,7 @@ def _is_whole(folder: Path, version: str) -> bool:
     try:
         read_config(folder)
         manifest = read_manifest(folder)
-        return manifest is not None and version_id(manifest, read_tensors(folder / WEIGHTS)) == version
+        return manifest is not None and version_id(manifest, read_weights(folder)) == version
     except AdapterRefused:
         return False
 

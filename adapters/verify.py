@@ -5,7 +5,16 @@ from pathlib import Path
 
 import numpy as np
 
-from adapters.manifest import WEIGHTS, Tensor, describe, read_config, read_manifest, read_tensors, version_id
+from adapters.manifest import (
+    HEAD_BIAS,
+    HEAD_WEIGHT,
+    Tensor,
+    describe,
+    read_config,
+    read_manifest,
+    read_weights,
+    version_id,
+)
 from core.errors import AdapterRefused
 from core.records import Manifest
 
@@ -32,7 +41,7 @@ def verify(
     Raises: AdapterRefused with the reason.
     """
     config = read_config(folder)
-    tensors = read_tensors(folder / WEIGHTS)
+    tensors = read_weights(folder)
     manifest = read_manifest(folder)
     if manifest and manifest.base_hash != base_hash:
         raise AdapterRefused(
@@ -56,7 +65,12 @@ def verify(
 
 def _check_shapes(tensors: dict[str, Tensor], shapes: Shapes, rank: int) -> None:
     seen: dict[str, set[str]] = {}
+    head = {HEAD_WEIGHT: (1, _hidden_size(shapes)), HEAD_BIAS: (1,)}
     for name, tensor in tensors.items():
+        if name in head:
+            if tensor.shape != head[name]:
+                raise AdapterRefused(f"{name} has shape {list(tensor.shape)}; this model needs {list(head[name])}.")
+            continue
         module, _, factor = name.removeprefix(PEFT_PREFIX).rpartition(".lora_")
         weight = shapes.get(f"{module}.weight")
         if factor not in ("A.weight", "B.weight") or weight is None:
@@ -69,6 +83,11 @@ def _check_shapes(tensors: dict[str, Tensor], shapes: Shapes, rank: int) -> None
     for module, factors in seen.items():
         if len(factors) != 2:
             raise AdapterRefused(f"{module} has only one of its two factors.")
+
+
+def _hidden_size(shapes: Shapes) -> int:
+    """What the output embedding reads: it is the tallest weight, or what is taller reads the same."""
+    return max(shapes.values(), key=lambda shape: shape[0])[1]
 
 
 def _check_values(tensors: dict[str, Tensor]) -> None:

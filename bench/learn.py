@@ -25,7 +25,7 @@ def run(data: Path, say: Callable[[str], None] = lambda line: None) -> dict[str,
 
     Raises: InvalidInput where the data is missing.
     """
-    train, test = _rows(data)
+    train, test = routing_rows(data)
     with (
         tempfile.TemporaryDirectory() as folder,
         instance(Path(folder), APPRENTICE_REFRESH_MIN_ITEMS="100000") as running,
@@ -55,7 +55,11 @@ def run(data: Path, say: Callable[[str], None] = lambda line: None) -> dict[str,
     }
 
 
-def _rows(data: Path) -> tuple[list[Row], list[Row]]:
+def routing_rows(data: Path, learn: int = TRAIN, ask: int = TEST) -> tuple[list[Row], list[Row]]:
+    """Messages of INTENTS of Banking77's intents with their labels, to learn from and unseen ones, of each as many.
+
+    Raises: InvalidInput where the data is missing.
+    """
     found = []
     for name in ("train", "test"):
         path = data / "banking77" / f"{name}.csv"
@@ -65,7 +69,7 @@ def _rows(data: Path) -> tuple[list[Row], list[Row]]:
             found.append([(row["text"].strip(), row["category"]) for row in csv.DictReader(file)])
     order = random.Random(77)
     intents = sorted(order.sample(sorted({label for _, label in found[0]}), INTENTS))
-    return _balanced(found[0], intents, TRAIN, order), _balanced(found[1], intents, TEST, order)
+    return _balanced(found[0], intents, learn, order), _balanced(found[1], intents, ask, order)
 
 
 def _balanced(rows: Sequence[Row], intents: Sequence[str], count: int, order: random.Random) -> list[Row]:

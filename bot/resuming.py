@@ -38,7 +38,7 @@ async def settled(parts: Parts, arrival: Arrival) -> Answer | None:
     turn = await _closed(parts, arrival.notes.get("turn"))
     if turn is not None and turn.status == "complete":
         seen = (await asyncio.to_thread(parts.observations.of, [turn.id])).get(turn.id)
-        said = (turn.id, turn.adapter, turn.reply, turn.origin, turn.citations, "stop", None)
+        said = (turn.id, turn.adapter, turn.reply, turn.origin, turn.citations, "stop", None, turn.confidence)
         ended = Ended(*said, observation=seen, choices=turn.choices)
         return Answer(turn.reply, turn.id, ended)
     if turn is not None and turn.status == "stopped" and arrival.stop.is_set():

@@ -18,6 +18,7 @@ from bot.splitting import visible
 from core.client import Asked, Begun, Ended, Said
 from core.errors import ApprenticeError, StoreUnavailable
 from core.records import Turn
+from core.settings import Settings
 from kinds.kind import UNSURE
 
 PRIVATE_PACE_S, GROUP_PACE_S = 1.0, 3.0
@@ -46,7 +47,7 @@ class Answer:
             return texts.UNSURE
         return self.text.strip() if visible(shown(self.text)) else ""
 
-    def note(self) -> str:
+    def note(self, settings: Settings) -> str:
         """What stands below it in the chat, or in its place."""
         if self.error:
             return texts.sentence(self.error)
@@ -54,6 +55,7 @@ class Answer:
             return "" if self.words() else texts.STOPPED_UNSAID
         notes = [] if self.words() else [texts.NO_WORDS]
         notes += [texts.CHECKED] if self.ended.origin == "approved" else []
+        notes += [texts.NOT_SURE] if settings.is_unsure(self.ended.confidence) else []
         notes += [texts.sources(self.ended.citations)] if self.ended.citations else []
         notes += [texts.outcome(self.ended.observation)] if self.ended.observation else []
         notes += [texts.UNRECORDED] if self.turn_id is None else []
@@ -101,7 +103,7 @@ async def finish(parts: Parts, contact: Contact, growing: Growing, answer: Answe
     """Show an answer as it stays, and remember which messages show its turn, before they can be rated if possible."""
     known = list(growing.message_ids)
     await _remember(parts, contact, known, answer)
-    await growing.show(answer.words(), answer.note(), answer.keyboard())
+    await growing.show(answer.words(), answer.note(parts.settings), answer.keyboard())
     if growing.message_ids != known:
         await _remember(parts, contact, growing.message_ids, answer)
 

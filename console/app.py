@@ -99,7 +99,7 @@ def build(settings: Settings) -> Starlette:
     return Starlette(
         routes=[
             *Login(accounts, sessions, audit).routes(),
-            *Playground(conversations, settings.turn_retention_days).routes(),
+            *Playground(conversations, settings).routes(),
             *(route for pages in REVIEW for route in pages(work).routes()),
             *Versions(archive, registry).routes(),
             *health.routes(),

@@ -20,6 +20,7 @@ from core.client import Begun, Said
 from core.errors import ApprenticeError, InvalidInput
 from core.records import Choice as Label
 from core.records import Citation, Origin, new_id
+from core.settings import Settings
 from feedback.turns import DAY_S, question
 from kinds import asked_kinds
 
@@ -68,9 +69,10 @@ class Choice(BaseModel):
 class Playground:
     """The page of one installation. A chat is a random id in a cookie of the browser."""
 
-    def __init__(self, chats: Conversations, retention_days: int):
+    def __init__(self, chats: Conversations, settings: Settings):
         self._chats = chats
-        self._retention_days = retention_days
+        self._retention_days = settings.turn_retention_days
+        self._unsure_below = settings.unsure_below
 
     def routes(self) -> list[Route]:
         """The page and what it calls."""
@@ -90,6 +92,7 @@ class Playground:
             "first_contact": first_contact(self._retention_days),
             "consent_question": CONSENT_QUESTION,
             "kinds": asked_kinds(),
+            "unsure_below": self._unsure_below,
         }
         page = show(request, "playground.html", facts)
         chat = request.cookies.get(COOKIE, "")
@@ -187,21 +190,26 @@ def _shown(event: Event) -> dict[str, Any]:
         return {"type": "begun", "turn_id": event.turn_id, "version": _version(event.adapter)}
     if isinstance(event, Said):
         return {"type": "said", "text": event.text}
-    answer = _answer(event.turn_id, event.adapter, event.text, event.origin, event.citations)
+    answer = _answer(event.turn_id, event.adapter, event.text, event.origin, event.citations, event.confidence)
     outcome = event.observation and event.observation.said
     return {"type": "ended", "progress": event.progress} | answer | _outcome(outcome, event.choices)
 
 
 def _past(past: PastTurn) -> dict[str, Any]:
     turn = past.turn
-    answer = _answer(turn.id, turn.adapter, turn.reply, turn.origin, turn.citations)
+    answer = _answer(turn.id, turn.adapter, turn.reply, turn.origin, turn.citations, turn.confidence)
     feedback = {"rating": past.rating, "correction": past.correction}
     found = {"question": question(turn), "stopped": turn.status == "stopped"} | answer | feedback
     return found | _outcome(past.outcome, turn.choices)
 
 
 def _answer(
-    turn_id: str | None, adapter: str, text: str, origin: Origin, citations: Sequence[Citation]
+    turn_id: str | None,
+    adapter: str,
+    text: str,
+    origin: Origin,
+    citations: Sequence[Citation],
+    confidence: float | None,
 ) -> dict[str, Any]:
     return {
         "turn_id": turn_id,
@@ -210,6 +218,7 @@ def _answer(
         "draft": draft_correction(text, citations),
         "origin": origin,
         "citations": [asdict(c) for c in citations],
+        "confidence": confidence,
     }
 
 

@@ -19,6 +19,7 @@ from core.errors import InvalidInput
 from core.store import durable
 from feedback.archive import Archive
 from feedback.curves import Point, read_curve
+from feedback.observations import Observations
 from feedback.people import People
 from feedback.progress import read_progress
 from feedback.trust import Trust
@@ -121,7 +122,8 @@ class Refreshes:
     def _look_ahead(self) -> Outlook:
         people = People(self._store)
         trust = Trust(self._store, self._turns, self._ratings, self._reviews, people)
-        record = Record(self._turns, self._reviews, self._ratings, people, trust)
+        observations = Observations(self._store, self._turns)
+        record = Record(self._turns, self._reviews, self._ratings, people, trust, observations)
         return look_ahead(record, self._settings, learned_until(self._registry, self._store))
 
 

@@ -30,14 +30,14 @@ def chat(settings: Settings, console: Console) -> None:
     chats = Conversations.open(settings)
     with asyncio.Runner() as runner:
         try:
-            _Talk(chats, runner, console).run(settings.turn_retention_days)
+            _Talk(chats, runner, console, settings).run(settings.turn_retention_days)
         finally:
             runner.run(chats.close())
 
 
 class _Talk:
-    def __init__(self, chats: Conversations, runner: asyncio.Runner, console: Console):
-        self._chats = chats
+    def __init__(self, chats: Conversations, runner: asyncio.Runner, console: Console, settings: Settings):
+        self._chats, self._settings = chats, settings
         self._runner = runner
         self._console = console
         self._chat = f"playground:{new_id()}"
@@ -111,7 +111,9 @@ class _Talk:
         self._console.print()
         for cited in ended.citations:
             self._note(_printable(f"[{cited.number}] {cited.source} › {cited.title}: {cited.text}"))
-        self._note(ended.adapter[:12] + (" · ✓ checked by a person" if ended.origin == "approved" else ""))
+        checked = " · ✓ checked by a person" if ended.origin == "approved" else ""
+        unsure = " · not sure of this answer" if self._settings.is_unsure(ended.confidence) else ""
+        self._note(ended.adapter[:12] + checked + unsure)
         if ended.progress:
             self._note(ended.progress)
         if ended.turn_id is None:

@@ -69,6 +69,8 @@ class Ended:
     citations: tuple[Citation, ...]
     finish_reason: str
     progress: str | None
+    confidence: float | None = None
+    """The chance in [0, 1] that it works, as its version's outcome head puts it; None where nothing is known."""
     tokens: int = 0
     observation: Observation | None = None
     choices: tuple[Choice, ...] = ()
@@ -162,6 +164,7 @@ def _event(chunk: dict[str, Any]) -> Begun | Said | Ended | None:
             _CITATIONS.validate_python(extra["citations"]),
             choice["finish_reason"],
             extra["progress"],
+            extra.get("confidence"),
             observation=_OBSERVATION.validate_python({"turn": extra["turn_id"] or "", **seen}) if seen else None,
             choices=_CHOICES.validate_python(extra.get("choices", ())),
         )

@@ -329,6 +329,25 @@ class ApprovedAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class HeadReport:
+    """How a version's outcome head tells answers that work from others: `good` and `bad` are how many it learned from.
+
+    The figures are of `items` frozen answers that no version learns from, None where there are too few of either sign.
+    """
+
+    good: int
+    bad: int
+    why: str = ""
+    """Why there is no head; empty where there is one."""
+    items: int = 0
+    auc: float | None = None
+    """The chance that an answer that works is thought surer than one that does not."""
+    ece: float | None = None
+    """The expected calibration error: by how much its chances differ from what came (mean over equal bins)."""
+    v: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """One adapter version. `id` is the hash of what it computes; see `adapters.manifest.version_id`."""
 
@@ -350,6 +369,8 @@ class Manifest:
     created_at: int = 0
     chunks: int = 0
     """How many passages of documents it learned from before anything else."""
+    head: HeadReport | None = None
+    """Of its outcome head; None in manifests of before there were any."""
     v: int = 1
 
 

@@ -78,6 +78,16 @@ class Settings(BaseModel):
         0.0, ge=0.0, le=2.0, description="Sampling temperature where a request names none; 0 is greedy."
     )
 
+    best_of: int = Field(
+        1, ge=1, le=8, description="Replies sampled for a question; the surest is said (needs an outcome head)."
+    )
+    unsure_below: float = Field(
+        0.35,
+        ge=0.0,
+        le=1.0,
+        description="Bot and playground say that they are not sure of replies less likely to work than this; 0: never.",
+    )
+
     serving_host: str = Field("127.0.0.1", description="Address the HTTP API binds to; any other needs an API key.")
     serving_port: Port = Field(8080, description="Port of the HTTP API.")
     serving_url: Annotated[str | None, Empty] = Field(
@@ -263,6 +273,10 @@ class Settings(BaseModel):
     def console_base(self) -> str:
         """Where operators reach the console."""
         return (self.console_url or reachable(self.console_host, self.console_port)).rstrip("/").lower()
+
+    def is_unsure(self, confidence: float | None) -> bool:
+        """Whether an answer of this confidence is told as one that may be wrong."""
+        return confidence is not None and confidence < self.unsure_below
 
     @property
     def languages(self) -> tuple[str, ...]:

@@ -9,6 +9,8 @@ from core.store import Store, durable
 from feedback.events import Events
 from feedback.turns import Turns
 
+BATCH = 500
+
 
 class Observations:
     """Observations in Redis, which live as long as their turns. Every method raises StoreUnavailable."""
@@ -39,6 +41,13 @@ class Observations:
             self._events.note(pipe, observation, keys.observation(turn_id))
             pipe.execute()
         return observation
+
+    def all(self) -> dict[str, Observation]:
+        """The observation of every turn that is kept and has one."""
+        with durable():
+            noted = self._store.zrange(keys.FEEDBACK, 0, -1)
+        parts = (noted[n : n + BATCH] for n in range(0, len(noted), BATCH))
+        return {turn: observation for part in parts for turn, observation in self.of(part).items()}
 
     def of(self, turn_ids: Sequence[str]) -> dict[str, Observation]:
         """The observations of those of the turns that have one, in one round trip."""

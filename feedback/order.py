@@ -1,4 +1,4 @@
-"""In which order operators are asked: what is told in words, disagreement, one of each kind, then the rest."""
+"""In which order operators are asked: what is told in words, disagreement, one of each kind, then the least sure."""
 
 from core import keys
 from core.records import Turn
@@ -17,6 +17,8 @@ KINDS = 256
 """The newest turns that stand for a kind; a question is compared with no more."""
 _SPAN_MS = 10**13
 """Farther apart than any two instants: an earlier rank comes first, whenever its turns came."""
+STEPS = 50
+"""Steps of confidence that are told apart among the rest, each with its turns by age."""
 
 _ENTER = """
 local told = redis.call('HLEN', KEYS[3]) > 0
@@ -35,7 +37,8 @@ elseif ARGV[4] == 'new' then rank = 2 end
 local span = tonumber(ARGV[5])
 local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
 local since = score and tonumber(score) % span or tonumber(ARGV[2])
-redis.call('ZADD', KEYS[1], string.format('%.0f', since - (3 - rank) * span), ARGV[1])
+local place = rank == 3 and tonumber(ARGV[7]) or rank - 3
+redis.call('ZADD', KEYS[1], string.format('%.0f', since + place * span), ARGV[1])
 if rank < 3 then
   redis.call('ZADD', KEYS[4], ARGV[2], ARGV[1])
   redis.call('ZREMRANGEBYRANK', KEYS[4], 0, -tonumber(ARGV[6]) - 1)
@@ -66,9 +69,18 @@ class ReviewOrder:
         """Put a turn where it belongs after what the same pipeline wrote about it. It keeps the age it has there."""
         self._enter(
             keys=[keys.QUEUE, keys.votes(turn.id), keys.corrections(turn.id), keys.QUEUE_KINDS],
-            args=[turn.id, at, "again" if turn.regenerates else "", "new" if new_kind else "", _SPAN_MS, KINDS],
+            args=[
+                *(turn.id, at, "again" if turn.regenerates else "", "new" if new_kind else ""),
+                *(_SPAN_MS, KINDS, _place(turn)),
+            ],
             client=pipe,
         )
+
+
+def _place(turn: Turn) -> int:
+    """How far from the beginning of the rest a turn stands, in spans: what no outcome head looked at, then the least
+    sure."""
+    return 0 if turn.confidence is None else 1 + round(STEPS * turn.confidence)
 
 
 def since(score: float) -> int:
@@ -78,7 +90,7 @@ def since(score: float) -> int:
 
 def reason(score: float) -> str:
     """Why a turn with this score in the queue stands where it does."""
-    return REASONS[len(REASONS) - 1 + int(score // _SPAN_MS)]
+    return REASONS[min(len(REASONS) - 1 + int(score // _SPAN_MS), len(REASONS) - 1)]
 
 
 def rank_borders() -> list[int]:

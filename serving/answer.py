@@ -8,13 +8,14 @@ from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from core.errors import InvalidInput, NotFound, StoreUnavailable
+from core.errors import Busy, InvalidInput, NotFound, StoreUnavailable
 from core.privacy import scrub
 from core.prompt import Prompt, Renderer
 from core.records import Choice, Citation, Message, Observation, Origin, Turn, TurnStatus, new_id, now_ms
 from feedback.turns import Turns, messages, without_personal_data
 from kinds import KINDS
 from kinds.kind import Task
+from serving.best import candidates, surest
 from serving.engine import Delta, Engine, GenerationRequest, Sampling, TokenLogprob
 from serving.follow import Follower
 from serving.forms import decided, in_form, weighed
@@ -51,6 +52,8 @@ class Question:
     stop: tuple[str, ...] = ()
     ignore_eos: bool = False
     schema: str | None = None
+    best_of: int | None = None
+    """How many replies are sampled, of which the surest is said; None: as the installation has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ class Piece:
 class Finished:
     """The answer is complete; `text` is all of it. `turn_id` is None where the turn could not be stored after all.
 
+    `confidence` is the chance that it works, where the model's own words are shown and the version has a head;
     `observation` is what came of it, where its kind can tell; `choices` are what it was chosen from.
     """
 
@@ -86,6 +90,7 @@ class Finished:
     origin: Origin
     citations: tuple[Citation, ...]
     reply_tokens: int
+    confidence: float | None = None
     observation: Observation | None = None
     choices: tuple[Choice, ...] = ()
 
@@ -101,6 +106,7 @@ class _Reply:
     origin: Origin = "model"
     citations: tuple[Citation, ...] = ()
     choices: tuple[Choice, ...] = ()
+    confidence: float | None = None
     first_token_ms: int | None = None
     started: float = field(default_factory=time.monotonic)
 
@@ -123,6 +129,7 @@ class Answerer:
         reply_tokens: int,
         temperature: float,
         sure: float,
+        best_of: int = 1,
     ):
         self._engine = engine
         self._follower = follower
@@ -134,6 +141,7 @@ class Answerer:
         self._reply_tokens = reply_tokens
         self._temperature = temperature
         self._sure = sure
+        self._best_of = best_of
         self._rendering = asyncio.Lock()
         self._background: set[asyncio.Task[Any]] = set()
 
@@ -150,7 +158,8 @@ class Answerer:
                 prompt = await self._render(renderer, question.kind, task, question.messages, found)
                 found = found.limited_to(prompt.passages)
                 if found.approved is None and not found.declined and KINDS[question.kind].choices(task) != ():
-                    generation = self._generate(self._request(question, version, task, renderer, prompt), places)
+                    request = self._request(question, version, task, renderer, prompt)
+                    generation = self._generate(request, question.best_of or self._best_of, places)
             turn, stored = await self._open(question, version, task, found, renderer, prompt)
             started = Started(turn.id if stored else None, version, len(prompt.ids))
             async with aclosing(self._tell(turn, task, started, found, generation)) as events:
@@ -198,6 +207,7 @@ class Answerer:
                 reply.origin,
                 reply.citations,
                 reply.tokens,
+                reply.confidence,
                 observation,
                 reply.choices,
             )
@@ -230,7 +240,26 @@ class Answerer:
         )
         return in_form(request, kind, task, renderer)
 
-    def _generate(self, request: GenerationRequest, places: AsyncExitStack) -> AsyncIterator[Delta]:
+    def _generate(self, request: GenerationRequest, count: int, places: AsyncExitStack) -> AsyncIterator[Delta]:
+        """A reply, or the surest of `count` of them, or of as many as there are places for.
+
+        Raises: what `Engine.generate` raises.
+        """
+        if count == 1 or request.choices or not self._engine.is_confident(request.version):
+            return self._one(request, places)
+        replies: list[AsyncIterator[Delta]] = []
+        for candidate in candidates(request, count):
+            try:
+                replies.append(self._one(candidate, places))
+            except Busy:
+                if not replies:
+                    raise
+                break
+        deltas = surest(replies)
+        places.push_async_callback(deltas.aclose)
+        return deltas
+
+    def _one(self, request: GenerationRequest, places: AsyncExitStack) -> AsyncIterator[Delta]:
         """What the engine says, until it goes round in circles; all of it, where its form is prescribed."""
         generation = self._engine.generate(request)
         places.push_async_callback(generation.aclose)
@@ -263,6 +292,7 @@ class Answerer:
                 reply.generated += delta.text
                 reply.tokens += delta.tokens
                 reply.finish_reason = delta.finish_reason or reply.finish_reason
+                reply.confidence = delta.confidence
                 for text in await writer.write(delta.text):
                     yield Piece(text, () if found.passages else delta.logprobs)
                 if writer.stopped:
@@ -271,6 +301,8 @@ class Answerer:
                 yield Piece(text)
         finally:
             reply.origin, reply.citations = writer.origin, writer.citations
+            if reply.origin != "model":
+                reply.confidence = None
 
     async def _chosen(self, choices: Sequence[str], generation: AsyncIterator[Delta] | None, reply: _Reply) -> str:
         """The likeliest of several replies, or that none is likely enough."""
@@ -385,6 +417,7 @@ def _ended(turn: Turn, reply: _Reply, status: TurnStatus) -> Turn:
         total_ms=reply.elapsed_ms(),
         reply_tokens=reply.tokens,
         cut=reply.finish_reason == "length",
+        confidence=reply.confidence,
     )
 
 

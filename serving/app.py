@@ -81,6 +81,7 @@ def build(settings: Settings, base: Base, engine: Engine) -> Starlette:
         settings.reply_tokens,
         settings.temperature,
         settings.label_min_probability,
+        settings.best_of,
     )
     services = Services(
         answerer=answerer,

@@ -81,6 +81,7 @@ class Completion:
             "adapter": self._started[0].adapter,
             "citations": [asdict(c) for c in finished.citations],
             "origin": finished.origin,
+            "confidence": finished.confidence,
             "progress": await self._progress(),
             "text": finished.text,
             "observation": _seen(finished.observation),

@@ -59,6 +59,7 @@ class TokenLogprob:
 class Delta:
     """The next piece of a reply: whole characters, how many tokens they took, and why it ended if it did.
 
+    `confidence` comes with the last one, where the version has an outcome head: the chance that the reply works.
     `choices` are the log-likelihoods (nats) of the replies that the request gave to choose from, in its order.
     """
 
@@ -67,6 +68,7 @@ class Delta:
     finish_reason: FinishReason | None = None
     logprobs: tuple[TokenLogprob, ...] = ()
     choices: tuple[float, ...] = ()
+    confidence: float | None = None
 
 
 class Generation(Protocol):
@@ -100,6 +102,9 @@ class Engine(Protocol):
 
     def leases(self) -> dict[str, int]:
         """Generations under way, by version."""
+
+    def is_confident(self, version: str) -> bool:
+        """Whether a version's replies come with a confidence."""
 
     def generate(self, request: GenerationRequest) -> Generation:
         """The reply, on the version it begins with; its place is taken at once.

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from adapters.aliases import Aliases
 from adapters.base import Base
-from adapters.manifest import WEIGHTS
+from adapters.manifest import HEAD, WEIGHTS
 from adapters.registry import HEARTBEAT_S, Registry
 from adapters.verify import verify
 from core.errors import AdapterRefused, AliasMoved, Busy, InvalidInput, StoreUnavailable, UnknownModel
@@ -30,10 +30,10 @@ RETRY_S = 5
 
 @dataclass(frozen=True, slots=True)
 class _Refusal:
-    """Why a version is refused, and which file was looked at: another one gets another look."""
+    """Why a version is refused, and which files were looked at: others get another look."""
 
     why: str
-    file: tuple[int, int] | None
+    files: tuple[tuple[int, int] | None, ...]
 
 
 class Follower:
@@ -170,7 +170,7 @@ class Follower:
         """Install what there is room for, and say so; the rest waits until what is being retired has gone."""
         for version in versions:
             refusal = self._refused.get(version)
-            if refusal and refusal.file == _file(self._registry.path(version)):
+            if refusal and refusal.files == _files(self._registry.path(version)):
                 await self._refuse(version, refusal.why)
             elif self._may_be_tried(version) and await self._try_install(version):
                 await asyncio.to_thread(self._heartbeat)
@@ -181,13 +181,13 @@ class Follower:
 
     async def _try_install(self, version: str) -> bool:
         folder = self._registry.path(version)
-        file = _file(folder)
+        files = _files(folder)
         try:
             await self._verified_install(version, folder)
         except Busy:
             return False  # a version that is being retired still has its slot
         except AdapterRefused as error:
-            self._refused[version] = _Refusal(str(error), file)
+            self._refused[version] = _Refusal(str(error), files)
             log.error("version %s is refused: %s", version[:12], error)
             await self._refuse(version, str(error))
             return False
@@ -247,10 +247,14 @@ class Follower:
             log.warning("turn %s was left open by a process that died; closed as failed", turn_id)
 
 
-def _file(folder: Path) -> tuple[int, int] | None:
-    """What tells one weights file from another in its place."""
+def _files(folder: Path) -> tuple[tuple[int, int] | None, ...]:
+    """What tells a version's files from others in their place."""
+    return tuple(_file(folder / name) for name in (WEIGHTS, HEAD))
+
+
+def _file(path: Path) -> tuple[int, int] | None:
     try:
-        found = (folder / WEIGHTS).stat()
+        found = path.stat()
     except OSError:
         return None
     return found.st_ino, found.st_mtime_ns

@@ -11,7 +11,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from serving.kernels import Geometry, Places, make_kernels
 from serving.products import EightBits, Product, choose_eight_bit_tokens, make_eight_bits
-from serving.runner import SHORT, KeyValues, Span
+from serving.runner import SHORT, KeyValues, Passed, Span
 from serving.slots import AdapterSlots, LowRank
 
 log = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ class FusedRunner:
             down=fused("mlp", "down_proj"),
         )
 
-    def forward(self, spans: Sequence[Span]) -> torch.Tensor:
+    def forward(self, spans: Sequence[Span]) -> Passed:
         """See Runner."""
         self.slots.select([span.version for span in spans for _ in span.ids])
         device = self._embedding.device
@@ -122,8 +122,8 @@ class FusedRunner:
             delta = layer.out(self._attended(qkv, places, chunks, keys, values))
             gate_up = layer.gate_up(kernels.add_norm(x, delta, layer.between, epsilon))
             delta = layer.down(kernels.gated(gate_up))
-        normed = kernels.add_norm(x, delta, self._last_norm, epsilon)
-        return self._head(normed[_wanted(spans)])
+        wanted = kernels.add_norm(x, delta, self._last_norm, epsilon)[_wanted(spans)]
+        return Passed(self._head(wanted), wanted)
 
     def _attended(
         self, qkv: torch.Tensor, places: Places, chunks: "Sequence[_Chunk]", keys: torch.Tensor, values: torch.Tensor

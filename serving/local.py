@@ -6,7 +6,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from core.errors import Busy, UnknownModel
 from core.prompt import Tokenizer
 from core.records import BASE
 from core.settings import Settings
+from serving.confidence import OutcomeHead, read_head
 from serving.engine import Delta, FinishReason, Generation, GenerationRequest, TokenLogprob, check_fits, read_deltas
 from serving.fused import FusedRunner, has_fast_path
 from serving.grammar import Constraint, Grammar
@@ -27,7 +28,7 @@ from serving.lookup import Lookup
 from serving.prefixes import Prefixes
 from serving.runner import SHORT, PlainRunner, Runner, Span
 from serving.sampling import Sampler, alternatives
-from serving.slots import AdapterSlots
+from serving.slots import AdapterSlots, Factors
 from serving.spelling import Speller
 
 log = logging.getLogger(__name__)
@@ -135,6 +136,7 @@ class LocalEngine:
         self._prefixes = Prefixes()
         self._reader = ThreadPoolExecutor(1)  # each thread that reads large files keeps the memory they took
         self._versions = {BASE}
+        self._heads: dict[str, OutcomeHead] = {}
         self._leases: Counter[str] = Counter()
         self._drained: dict[str, asyncio.Event] = {}
         self._closing = False
@@ -171,10 +173,16 @@ class LocalEngine:
         """
         if version in self._versions:
             return
-        factors = await asyncio.get_running_loop().run_in_executor(self._reader, self._slots.read, folder)
+
+        def read() -> tuple[Factors, OutcomeHead | None]:
+            return self._slots.read(folder), read_head(folder, self._hidden_size, self._device)
+
+        factors, head = await asyncio.get_running_loop().run_in_executor(self._reader, read)
 
         def fill() -> None:
             self._slots.fill(version, factors)
+            if head is not None:
+                self._heads[version] = head
             self._versions.add(version)
 
         await asyncio.wrap_future(self._between_steps(fill))
@@ -193,6 +201,7 @@ class LocalEngine:
 
         def clear() -> None:
             self._slots.empty(version)
+            self._heads.pop(version, None)
             self._prefixes.forget(version)
 
         await asyncio.wrap_future(self._between_steps(clear))
@@ -206,6 +215,10 @@ class LocalEngine:
         """Generations under way or waiting, by version."""
         with self._condition:
             return dict(self._leases)
+
+    def is_confident(self, version: str) -> bool:
+        """Whether a version has an outcome head."""
+        return version in self._heads
 
     def generate(self, request: GenerationRequest) -> Generation:
         """The reply, piece by piece; its place is taken at once.
@@ -250,7 +263,9 @@ class LocalEngine:
         """In the engine's own thread, so that no other thread has helpers that compete with those of the steps."""
         model = AutoModelForCausalLM.from_pretrained(self._base.folder, dtype=self._dtype, local_files_only=True)
         model = model.to(self._device).eval()
-        self._context = min(self._context, model.config.get_text_config().max_position_embeddings)
+        config = model.config.get_text_config()
+        self._context = min(self._context, config.max_position_embeddings)
+        self._hidden_size = config.hidden_size
         self._slots = AdapterSlots(self._slot_count, self._rank)
         self._tokenizer: Tokenizer = load_tokenizer(self._base)
         self._grammar = Grammar(self._tokenizer)
@@ -301,7 +316,7 @@ class LocalEngine:
         if not rows:
             return
         try:
-            logits = self._runner.forward(spans)
+            logits, hidden = self._runner.forward(spans)
         except Exception as error:
             log.exception("a step of the engine failed")
             for row in rows:
@@ -315,7 +330,7 @@ class LocalEngine:
             if row.request.choices:
                 self._weigh(row, logits[at:end])
             else:
-                self._accept(row, best[at:end], logits[at:end])
+                self._accept(row, best[at:end], logits[at:end], hidden[at:end])
             at = end
 
     def _admit(self) -> None:
@@ -346,15 +361,15 @@ class LocalEngine:
         planned.sort(key=lambda each: len(each[1].ids) > SHORT)
         return [row for row, _ in planned], [span for _, span in planned]
 
-    def _accept(self, row: _Row, best: list[int], logits: torch.Tensor) -> None:
+    def _accept(self, row: _Row, best: list[int], logits: torch.Tensor, hidden: torch.Tensor) -> None:
         """Choose a row's next token, and those after it for as long as they were guessed; send what can be read.
 
-        `best` and `logits` [1 + guesses, vocabulary] follow its last token and each guess; none follow a prompt that
-        is not read to its end.
+        `best`, `logits` [1 + guesses, vocabulary] and `hidden` [1 + guesses, hidden size] follow its last token and
+        each guess; none follow a prompt that is not read to its end.
         """
         guesses = [*row.draft, None] if best else []
         row.draft = ()
-        for guess, likeliest, scores in zip(guesses, best, logits, strict=True):
+        for guess, likeliest, scores, state in zip(guesses, best, logits, hidden, strict=True):
             try:
                 delta = self._next(row, likeliest, scores)
             except Exception as error:
@@ -363,6 +378,8 @@ class LocalEngine:
                 row.send(error)
                 return
             if delta.finish_reason:
+                if head := self._heads.get(row.version):
+                    delta = replace(delta, confidence=head.confidence(state))
                 self._leave(row)
             if delta.text or delta.finish_reason:
                 row.send(delta)
@@ -440,7 +457,7 @@ class LocalEngine:
             in_prompt = at < len(prompt) - 1
             end = min(at + PREFILL_TOKENS, len(prompt) - 1) if in_prompt else min(at + SHORT, len(ids) - 1)
             span = Span(self._streams, at, ids[at:end], version, 0 if in_prompt else end - at)
-            logits = self._runner.forward([span])
+            logits = self._runner.forward([span]).logits
             if not in_prompt:
                 said = torch.tensor(ids[at + 1 : end + 1], device=self._device)
                 scores.append(logits.float().log_softmax(-1).gather(1, said[:, None]))

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
+from torch import nn
 from transformers import Cache, PretrainedConfig, PreTrainedModel
 
 from serving.slots import AdapterSlots, make_switchable
@@ -27,14 +28,24 @@ class Span:
     wanted: int = 1
 
 
+class Passed(NamedTuple):
+    """What a pass finds for the wanted tokens: logits [tokens, vocabulary], and what they were made from.
+
+    `hidden` [tokens, hidden size] are the last hidden states, normalised as the output embedding reads them.
+    """
+
+    logits: torch.Tensor
+    hidden: torch.Tensor
+
+
 class Runner(Protocol):
     """A model with a cache of rows, and adapter versions in slots."""
 
     slots: AdapterSlots
     cache: "KeyValues"
 
-    def forward(self, spans: Sequence[Span]) -> torch.Tensor:
-        """Logits [wanted tokens, vocabulary], span by span. No row comes twice, and short spans come first."""
+    def forward(self, spans: Sequence[Span]) -> Passed:
+        """What is found for the wanted tokens, span by span. No row comes twice, and short spans come first."""
         ...
 
     def largest(self, logits: torch.Tensor) -> list[int]:
@@ -93,22 +104,28 @@ class PlainRunner:
         self._model = model
         self.cache = KeyValues(model.config.get_text_config(), rows, columns, next(model.parameters()).detach())
         make_switchable(model, slots)
+        self._read: torch.Tensor | None = None
+        model.get_output_embeddings().register_forward_pre_hook(self._note)
 
-    def forward(self, spans: Sequence[Span]) -> torch.Tensor:
+    def _note(self, module: nn.Module, given: tuple[torch.Tensor, ...]) -> None:
+        self._read = given[0]
+
+    def forward(self, spans: Sequence[Span]) -> Passed:
         """See Runner."""
         single = [n for n, span in enumerate(spans) if len(span.ids) == 1]
-        found: dict[int, torch.Tensor] = {}
+        found: dict[int, Passed] = {}
         if single:
-            logits = self._pass([spans[n] for n in single], 1)
-            found.update((n, logits[at, : spans[n].wanted]) for at, n in enumerate(single))
+            passed = self._pass([spans[n] for n in single], 1)
+            found.update((n, Passed(*(part[at, : spans[n].wanted] for part in passed))) for at, n in enumerate(single))
         for n, span in enumerate(spans):
             if len(span.ids) > 1:
-                logits = self._pass([span], max(span.wanted, 1))[0]
-                found[n] = logits[len(logits) - span.wanted :]
-        return torch.cat([found[n] for n in range(len(spans))])
+                passed = self._pass([span], max(span.wanted, 1))
+                found[n] = Passed(*(part[0, part.shape[1] - span.wanted :] for part in passed))
+        parts = zip(*(found[n] for n in range(len(spans))), strict=True)
+        return Passed(*(torch.cat(part) for part in parts))
 
-    def _pass(self, spans: Sequence[Span], kept: int) -> torch.Tensor:
-        """Logits [spans, kept, vocabulary] of the last tokens of spans of one length."""
+    def _pass(self, spans: Sequence[Span], kept: int) -> Passed:
+        """What is found [spans, kept, ...] for the last tokens of spans of one length."""
         device = self.cache.memory.device
         length = len(spans[0].ids)
         ids = torch.tensor([list(span.ids) for span in spans], device=device)
@@ -116,7 +133,7 @@ class PlainRunner:
         positions = starts[:, None] + torch.arange(length, device=device)
         columns = torch.arange(int(positions.max()) + 1, device=device)
         self.slots.select([span.version for span in spans for _ in range(length)])
-        return self._model(
+        logits = self._model(
             input_ids=ids,
             attention_mask=(columns <= positions[:, :, None])[:, None],
             position_ids=positions,
@@ -124,6 +141,8 @@ class PlainRunner:
             use_cache=True,
             logits_to_keep=kept,
         ).logits
+        assert self._read is not None
+        return Passed(logits, self._read[:, -kept:])
 
     def largest(self, logits: torch.Tensor) -> list[int]:
         """See Runner."""

@@ -122,6 +122,10 @@ class VllmEngine:
         """Generations under way or waiting, by version."""
         return dict(+self._leases)
 
+    def is_confident(self, version: str) -> bool:
+        """No: vLLM gives no hidden states, which an outcome head reads."""
+        return False
+
     def generate(self, request: GenerationRequest) -> Generation:
         """The reply, piece by piece; its place is taken at once.
 

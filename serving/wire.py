@@ -51,6 +51,7 @@ class Extra(BaseModel):
     regenerates: str | None = None
     retrieval: bool = True
     record: bool = True
+    best_of: int | None = Field(None, ge=1, le=8)
 
 
 class PlainText(BaseModel):
@@ -170,7 +171,8 @@ class Defaults:
 def to_question(body: ChatRequest, pseudonyms: Pseudonyms, defaults: Defaults) -> Question:
     """The request in our own words, with ids turned into pseudonyms. JSON rests on nothing that could be quoted.
 
-    Raises: InvalidInput where the last message is not a user's, or is empty, or there is no such kind of task.
+    Raises: InvalidInput where the last message is not a user's, or is empty, there is no such kind of task, or `n` and
+    `best_of` are both given.
     """
     roles = {"developer": "system"}
     messages = tuple(Message(roles.get(m.role, m.role), m.content) for m in body.messages)  # type: ignore[arg-type]
@@ -181,6 +183,9 @@ def to_question(body: ChatRequest, pseudonyms: Pseudonyms, defaults: Defaults) -
     extra = body.apprentice
     chat, author = extra.chat or body.user, extra.author or body.user
     kind = check_asked(defaults.kind if extra.kind is None else extra.kind)
+    several = (body.n or 1) > 1
+    if several and (extra.best_of or 1) > 1:
+        raise InvalidInput("`n` asks for every choice and `best_of` for the best of them; give one of the two.")
     schema = _schema(body.response_format) or defaults.schemas.get(kind)
     stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
     return Question(
@@ -209,6 +214,7 @@ def to_question(body: ChatRequest, pseudonyms: Pseudonyms, defaults: Defaults) -
         stop=stop,
         ignore_eos=body.ignore_eos,
         schema=schema,
+        best_of=1 if several or body.ignore_eos else extra.best_of,
     )
 
 

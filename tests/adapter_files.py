@@ -8,7 +8,7 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from adapters.base import Base
-from adapters.manifest import CONFIG, WEIGHTS, describe, seal
+from adapters.manifest import CONFIG, HEAD, HEAD_BIAS, HEAD_WEIGHT, WEIGHTS, describe, seal
 from adapters.registry import Registry
 
 SHAPES = {f"model.layers.{n}.self_attn.{p}.weight": (8, 6) for n in range(2) for p in ("q_proj", "v_proj")}
@@ -27,6 +27,13 @@ def write_peft(folder: Path, seed=0, rank=2, scale=0.1, targets=("v_proj", "q_pr
     save_file(tensors, folder / WEIGHTS)
     config = {"peft_type": "LORA", "r": rank, "lora_alpha": 4, "target_modules": list(targets), "bias": "none"}
     (folder / CONFIG).write_text(json.dumps(config | {"base_model_name_or_path": "/home/somebody/model"}))
+    return folder
+
+
+def write_head(folder: Path, weight: np.ndarray, bias: float) -> Path:
+    """An outcome head beside an adapter."""
+    tensors = {HEAD_WEIGHT: weight[None].astype("float32"), HEAD_BIAS: np.array([bias], "float32")}
+    save_file(tensors, folder / HEAD)
     return folder
 
 

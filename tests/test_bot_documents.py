@@ -16,7 +16,6 @@ from tests.telegram_world import ids
 from tests.waiting import until
 from training.hyperparameters import Hyperparameters
 from training.snapshot import Recipe, build
-from training.sources import Record
 
 FERRY = "# Ferry\n\nThe ferry to Norderney takes 55 minutes and costs 14 euros.\n"
 QUESTION = "How long does the ferry to Norderney take?"
@@ -243,13 +242,7 @@ def test_a_person_reads_what_is_stored_and_takes_it_along(world):
 
 def test_who_opts_out_in_the_chat_is_not_learned_from(world, base):
     ann, bob = world.member(), world.member("Bob")
-    record = Record(
-        world.context.turns,
-        world.context.reviews,
-        world.context.ratings,
-        world.context.people,
-        world.context.trust,
-    )
+    record = world.context.record
     taught = {}
     for person, choice in ((ann, "No, only answer"), (bob, "Yes, learn from my words")):
         person.press(person.wait_text("90 days", person.send("/privacy")), choice)

@@ -1,11 +1,19 @@
-"""The local engine does what every engine does."""
+"""The local engine does what every engine does, and says how sure a version with an outcome head is."""
 
+import shutil
+
+import numpy as np
 import pytest
 import pytest_asyncio
 import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
 
+from core.records import BASE
+from serving.engine import Sampling
 from serving.local import LocalEngine
-from tests.engine_contract import EngineContract
+from tests.adapter_files import write_head
+from tests.engine_contract import EngineContract, deltas_of
 
 
 @pytest.fixture(scope="module")
@@ -21,5 +29,31 @@ async def engine(base, places):
     await engine.close()
 
 
+@pytest.mark.asyncio(loop_scope="module")
 class TestLocalEngine(EngineContract):
-    pass
+    async def test_the_last_delta_says_how_sure_a_version_with_a_head_is(
+        self, engine, ask, installed, letters, base, tmp_path
+    ):
+        weight = np.random.default_rng(0).standard_normal(576) / 24
+        folder = write_head(shutil.copytree(letters["a"], tmp_path / "a"), weight, 0.25)
+        version = "e" * 64
+        await engine.install(version, folder)
+        assert engine.is_confident(version)
+        assert not any(engine.is_confident(other) for other in (BASE, *installed.values()))
+        by_itself = ask("What is the capital of France?", version=version, sampling=Sampling(temperature=1.5, seed=3))
+        told = [await deltas_of(engine, request) for request in (by_itself, ask(version=version, ignore_eos=True))]
+        model = AutoModelForCausalLM.from_pretrained(base.folder, dtype=torch.float32, local_files_only=True)
+        tuned = PeftModel.from_pretrained(model, letters["a"]).eval()
+        for request, deltas in zip((by_itself, ask(version=version, ignore_eos=True)), told, strict=True):
+            text = "".join(delta.text for delta in deltas)
+            read = [*request.prompt_ids, *engine._tokenizer.encode(text, add_special_tokens=False)]
+            if deltas[-1].finish_reason == "length":
+                read.pop()  # nothing was read after the last token
+            with torch.inference_mode():
+                state = tuned(torch.tensor([read]), output_hidden_states=True).hidden_states[-1][0, -1].numpy()
+            expected = 1 / (1 + np.exp(-(state @ weight + 0.25)))
+            assert deltas[-1].confidence == pytest.approx(expected, abs=2e-3)
+            assert {delta.confidence for delta in deltas[:-1]} <= {None}
+        assert (await deltas_of(engine, ask()))[-1].confidence is None
+        await engine.retire(version)
+        assert not engine.is_confident(version)

@@ -14,7 +14,6 @@ from feedback.reviews import NewDecision
 from feedback.rows import import_rows
 from training.hyperparameters import Hyperparameters
 from training.snapshot import Recipe, build
-from training.sources import Record
 from workers.context import open_context
 
 SYSTEM = "Be brief."
@@ -62,7 +61,7 @@ def served(context, renderer, question, reply="An answer.", **fields) -> Turn:
 
 
 def snapshot(context, renderer, system=SYSTEM, how=HOW, **recipe):
-    record = Record(context.turns, context.reviews, context.ratings, context.people, context.trust)
+    record = context.record
     return build(record, renderer, Recipe(system, "base", how, **recipe))
 
 

@@ -17,7 +17,7 @@ from feedback.turns import DAY_S
 from retrieval import memory as remembering
 from retrieval.memory import Memory
 from tests.knowledge import embedder
-from training.sources import Record, decided
+from training.sources import decided
 from workers.tasks import tick
 
 QUESTION, TEXT = "When does the pool open?", "At seven, until the works begin."
@@ -118,7 +118,7 @@ def test_memory_says_nothing_that_has_ended_even_where_nobody_sweeps(clock):
 
 
 def test_training_learns_from_it_until_then_and_nothing_of_it_afterwards(context, renderer, clock):  # noqa: F811
-    record = Record(context.turns, context.reviews, context.ratings, context.people, context.trust)
+    record = context.record
     turn = served(context, renderer, QUESTION)
     context.ratings.correct(turn.id, "zoe", TEXT)
     context.reviews.decide(turn.id, "edit", "ann", "everyone", TEXT, until=in_days(1))

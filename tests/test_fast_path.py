@@ -66,8 +66,11 @@ def model_of(config, dtype=torch.float32):
     return model
 
 
-def read_in_pieces(runner, rows: dict[int, list[int]]) -> dict[int, torch.Tensor]:
-    """The logits after every token of rows that are read side by side: pieces first, then single tokens."""
+Told = dict[int, tuple[torch.Tensor, torch.Tensor]]
+
+
+def read_in_pieces(runner, rows: dict[int, list[int]]) -> Told:
+    """What is found at every token of rows that are read side by side: pieces first, then single tokens."""
     told = {row: [] for row in rows}
     lengths = dict.fromkeys(rows, 0)
     for pieces in ((1, 10, 3), (4, 1, 9), (10, 1, 1), (2, 2, 2)):
@@ -77,11 +80,24 @@ def read_in_pieces(runner, rows: dict[int, list[int]]) -> dict[int, torch.Tensor
             if next_ids:
                 spans.append(Span(row, lengths[row], next_ids, BASE, len(next_ids)))
         spans.sort(key=lambda span: len(span.ids) > SHORT)
-        logits = runner.forward(spans).split([len(span.ids) for span in spans])
-        for span, found in zip(spans, logits, strict=True):
+        parts = (part.split([len(span.ids) for span in spans]) for part in runner.forward(spans))
+        for span, *found in zip(spans, *parts, strict=True):
             told[span.row].append(found)
             lengths[span.row] += len(span.ids)
-    return {row: torch.cat(found) for row, found in told.items()}
+    return {row: tuple(torch.cat(part) for part in zip(*found, strict=True)) for row, found in told.items()}
+
+
+def expected_of(model, rows: dict[int, list[int]]) -> Told:
+    """The same from the model's own modules: logits, and the last hidden states that they are made from."""
+    passed = {row: model(torch.tensor([ids]), output_hidden_states=True) for row, ids in rows.items()}
+    return {row: (each.logits[0], each.hidden_states[-1][0]) for row, each in passed.items()}
+
+
+def check(found: Told, expected: Told) -> None:
+    for row, parts in found.items():
+        assert len(parts[0]) >= 11
+        for part, wanted in zip(parts, expected[row], strict=True):
+            torch.testing.assert_close(part, wanted[: len(part)], atol=2e-4, rtol=2e-3)
 
 
 ROWS = {2: list(range(1, 20)), 0: list(range(40, 61)), 3: [7, 7, 9, 250, 3, 1, 4, 1, 5, 9, 2]}
@@ -97,21 +113,17 @@ def test_a_fast_path_says_what_the_models_own_modules_say(name, kernels, monkeyp
         pytest.skip("no C++ compiler is installed")
     assert has_fast_path(FAST[name])
     model = model_of(FAST[name])
-    expected = {row: model(torch.tensor([ids])).logits[0] for row, ids in ROWS.items()}
     fast = read_in_pieces(FusedRunner(model, 4, 64, AdapterSlots(2, 4), eight_bit=False), ROWS)
-    for row, found in fast.items():
-        assert len(found) >= 11
-        torch.testing.assert_close(found, expected[row][: len(found)], atol=2e-4, rtol=2e-3)
+    check(fast, expected_of(model, ROWS))
 
 
 def test_other_architectures_are_served_by_their_own_modules():
     config = Qwen3Config(**SMALL, head_dim=64)
     assert not has_fast_path(config) and not has_fast_path(MistralConfig(**SMALL, sliding_window=32))
     model = model_of(config)
-    expected = {row: model(torch.tensor([ids])).logits[0] for row, ids in ROWS.items()}
+    expected = expected_of(model, ROWS)
     plain = read_in_pieces(PlainRunner(model, 4, 64, AdapterSlots(2, 4)), ROWS)
-    for row, found in plain.items():
-        torch.testing.assert_close(found, expected[row][: len(found)], atol=2e-4, rtol=2e-3)
+    check(plain, expected)
 
 
 def test_versions_are_what_peft_makes_of_them(base, letters):
@@ -137,7 +149,7 @@ def test_versions_are_what_peft_makes_of_them(base, letters):
         for row, version in enumerate(expected):
             runner.forward([Span(row, 0, ids[:-1], version)])
         together = runner.forward([Span(n, len(ids) - 1, ids[-1:], version) for n, version in enumerate(expected)])
-        for found, version in zip(together, expected, strict=True):
+        for found, version in zip(together.logits, expected, strict=True):
             torch.testing.assert_close(found, expected[version][-1], atol=5e-3, rtol=1e-3)
 
 
@@ -241,7 +253,7 @@ def test_eight_bits_cost_less_than_one_percent_of_perplexity(base):
     plain = perplexity(lambda ids: model(torch.tensor([ids])).logits[0], texts)
     runner = FusedRunner(model, 1, 256, AdapterSlots(1, 1), eight_bit=True)
     runner._head._eight_bits.tokens = math.inf
-    coarse = perplexity(lambda ids: runner.forward([Span(0, 0, ids, BASE, len(ids))]), texts)
+    coarse = perplexity(lambda ids: runner.forward([Span(0, 0, ids, BASE, len(ids))]).logits, texts)
     assert coarse != plain and coarse / plain < 1.01
 
 

@@ -17,7 +17,6 @@ from tests.serving_process import publish, serving
 from tests.waiting import until
 from training.hyperparameters import Hyperparameters
 from training.snapshot import Recipe, build
-from training.sources import Record
 
 FERRY = "# Ferry\n\nThe ferry to Norderney leaves at 9:40 and takes 55 minutes.\n\nA ticket costs 14 euros.\n"
 SECRET = "ZEPHYR-7741"
@@ -174,7 +173,7 @@ def test_a_secret_of_one_chat_appears_nowhere_else(ask, documents, context, sett
     for person in context.store.smembers("apprentice:people"):
         context.people.set_consent(person, "yes")
     renderer = Renderer(load_tokenizer(base), base.tokenizer_hash, settings.prompt_tokens)
-    record = Record(context.turns, context.reviews, context.ratings, context.people, context.trust)
+    record = context.record
     snapshot = build(record, renderer, Recipe(settings.system_prompt, base.hash, Hyperparameters()))
     assert snapshot.train == () and snapshot.evaluation == (), "nothing was approved for everyone"
 

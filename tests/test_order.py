@@ -98,6 +98,28 @@ def test_entries_of_before_there_was_an_order_stand_among_the_rest(store, turns,
     assert queue(reviews)[0] == ("an old one", TOLD)
 
 
+def test_of_the_rest_what_nobody_looked_at_comes_first_then_the_least_sure_by_age(turns, ratings, reviews):
+    ratings.rate(answered(turns, "How do I return a broken parcel?").id, "ann", 1)
+    asked = {
+        "Return my broken parcel how?": 0.95,
+        "Broken parcel, how to return it?": 0.10,
+        "Return a broken parcel, how?": None,
+        "A broken parcel, return how?": 0.101,
+        "How is a broken parcel returned?": 0.4,
+    }
+    entered = {q: answered(turns, q, confidence=confidence) for q, confidence in asked.items()}
+    for turn in entered.values():
+        ratings.rate(turn.id, "ann", -1)
+    rest = [
+        *("Return a broken parcel, how?", "Broken parcel, how to return it?", "A broken parcel, return how?"),
+        *("How is a broken parcel returned?", "Return my broken parcel how?"),
+    ]
+    assert queue(reviews)[1:] == [(question, REST) for question in rest]
+    ratings.rate(entered[rest[1]].id, "bob", -1)
+    assert [q for q, _ in queue(reviews)][1:] == rest, "more of the same moves nothing"
+    assert reviews.oldest() <= now_ms()
+
+
 def test_an_operator_reads_why_a_turn_comes_now(turns, ratings, reviews, amends):
     class Operator(Console):
         def input(self, *asked, **how):

@@ -13,7 +13,6 @@ from feedback.wishes import ask_for_refresh, ask_to_cancel, refresh_wish
 from tests.adapter_files import publish_peft
 from training import train
 from training.outlook import look_ahead
-from training.sources import Record
 from workers import refresh, tasks
 from workers.context import open_context
 from workers.due import refresh_due
@@ -183,7 +182,7 @@ def test_what_the_next_refresh_would_contain_is_what_its_snapshot_contains(conte
     turn = Turn(new_id(), (Message("user", "How?"),), reply="So.", origin="import", status="complete", created_at=1)
     context.turns.add_closed([turn])
     context.reviews.decide_many([NewDecision(turn, "edit", "everyone", "Like this.")], "operator")
-    record = Record(context.turns, context.reviews, context.ratings, context.people, context.trust)
+    record = context.record
     outlook = look_ahead(record, context.settings, ())
     renderer = Renderer(load_tokenizer(base), base.tokenizer_hash, 512)
     snapshot = take_snapshot(context, base, renderer, hyperparameters(context.settings))

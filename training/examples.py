@@ -33,6 +33,18 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
+class Outcome:
+    """An answer that the model wrote, and what came of it: `value` in [0, 1], a mark where it is `graded`."""
+
+    prompt_ids: tuple[int, ...]
+    reply_ids: tuple[int, ...]
+    source: str
+    author: str
+    value: float
+    graded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class EvaluationItem:
     """One frozen prompt that no version was ever trained on, with the approved answer.
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from core.privacy import scrub
-from core.records import GateReport, Manifest, SliceScore
+from core.records import GateReport, HeadReport, Manifest, SliceScore
 from feedback.reviews import Reviews
 from feedback.turns import Turns, question
 from training.shipped import shipped_row
@@ -62,6 +62,18 @@ def made_of(manifest: Manifest) -> Iterator[str]:
     documents = f" and {manifest.chunks} passages of documents" if manifest.chunks else ""
     yield f"made {made:%Y-%m-%d %H:%M} UTC from {len(manifest.sources)} approved answers{documents}"
     yield f"{manifest.method} of rank {manifest.rank} on {manifest.base_model}"
+    if manifest.head is not None:
+        yield head_line(manifest.head)
+
+
+def head_line(head: HeadReport) -> str:
+    """What is known of a version's outcome head, in a line."""
+    if head.why:
+        return f"no outcome head: {head.why}"
+    said = f"outcome head: learned from {head.good} answers that worked and {head.bad} that did not"
+    if not head.items or head.auc is None or head.ece is None:
+        return f"{said}; no frozen answers of both signs to judge it by"
+    return f"{said}; on {head.items} frozen answers AUC {head.auc:.2f}, calibration error {head.ece:.2f}"
 
 
 def as_text(report: GateReport, shown: list[Shown] | None = None) -> str:

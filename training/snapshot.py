@@ -3,19 +3,21 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from core.errors import PromptTooLong
 from core.privacy import scrub
 from core.prompt import Renderer
-from core.records import APPROVED_PASSAGE, BASE, Message, ReviewPolicy
+from core.records import APPROVED_PASSAGE, BASE, Message, ReviewPolicy, Split
 from feedback.likeness import normalised
 from feedback.turns import messages, question
 from kinds import KINDS
 from kinds.kind import Task
 from training.domain import NO_DOCUMENTS, Domain
-from training.examples import EvaluationItem, Example
+from training.effects import Effect, effects
+from training.examples import EvaluationItem, Example, Outcome
 from training.hyperparameters import Hyperparameters
 from training.reservoir import Embed, Item, samples, slice_of
 from training.sources import Record, Source, allowed, everything, exempt, has_answer, opinion, weigh
@@ -48,7 +50,7 @@ class Snapshot:
     """Everything one refresh learns from and is judged on. `until` is the newest feedback in it (ms).
 
     `passes` are the sources that each pass of a training reads. `domain` is of documents, and what is held out of them
-    judges beside `evaluation`.
+    judges beside `evaluation`. The outcome head learns from `outcomes`, and is judged by `frozen_outcomes`.
     """
 
     hash: str
@@ -58,6 +60,8 @@ class Snapshot:
     passes: tuple[frozenset[str], ...] = ()
     counts: dict[str, int] = field(default_factory=dict)
     domain: Domain = NO_DOCUMENTS
+    outcomes: tuple[Outcome, ...] = ()
+    frozen_outcomes: tuple[Outcome, ...] = ()
 
     def __str__(self) -> str:
         told = ", ".join(f"{count} {what}" for what, count in sorted(self.counts.items())) or "nothing left out"
@@ -103,14 +107,18 @@ def build(
         counts["beyond the reservoir"] += len(rendered) - len(kept)
         used += [source for source, _ in kept]
         items += [item for _, item in kept]
+    known = effects(record, recipe.review_policy)
+    came = {split: _outcomes(known, split, record, renderer, recipe) for split in ("train", "evaluation")}
     return Snapshot(
-        hash=snapshot_hash(used, passes, renderer.identity, recipe, domain.hashes),
+        hash=snapshot_hash(used, passes, renderer.identity, recipe, domain.hashes, came),
         train=tuple(sorted((i for i in items if isinstance(i, Example)), key=lambda e: e.source)),
         evaluation=tuple(sorted((i for i in items if isinstance(i, EvaluationItem)), key=lambda e: e.id)),
         until=until,
         passes=tuple(passes),
         counts={what: count for what, count in counts.items() if count},
         domain=domain,
+        outcomes=came["train"],
+        frozen_outcomes=came["evaluation"],
     )
 
 
@@ -120,6 +128,7 @@ def snapshot_hash(
     identity: str,
     recipe: Recipe,
     passages: Sequence[str] = (),
+    came: Mapping[str, Sequence[Outcome]] = MappingProxyType({}),
 ) -> str:
     """The name of a refresh: what it learns from, rendered how, on which base, trained how. Holds nobody's text."""
     said = sorted((s.turn.id, s.at, s.split, s.objective, s.weight) for s in used)
@@ -129,7 +138,26 @@ def snapshot_hash(
         facts.append(recipe.rebuilds)
     if passages:
         facts.append(sorted(passages))
+    if any(came.values()):
+        facts.append({split: [(o.source, o.value, o.graded) for o in those] for split, those in came.items()})
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _outcomes(
+    known: Sequence[Effect], split: Split, record: Record, renderer: Renderer, recipe: Recipe
+) -> tuple[Outcome, ...]:
+    """What came of answers on a side that may be learned from; of more than the reservoir holds, the newest."""
+    found = {effect.source.turn.id: effect for effect in known if effect.source.split == split}
+    usable = allowed([e.source for e in found.values()], record, Counter())
+    weighed, _ = weigh(usable, recipe.author_share, exempt(record))
+    outcomes = []
+    for source in sorted(weighed, key=lambda s: (-s.at, s.turn.id))[: recipe.reservoir_max_items]:
+        prompt_ids, reply_ids = _prompt_ids(source, renderer, recipe, Counter()), renderer.reply_ids(source.reply)
+        if prompt_ids is not None and len(reply_ids) <= MAX_REPLY_TOKENS:
+            effect, turn = found[source.turn.id], source.turn
+            outcome = Outcome(prompt_ids, tuple(reply_ids), turn.id, turn.author or "", effect.value, effect.graded)
+            outcomes.append(outcome)
+    return tuple(sorted(outcomes, key=lambda outcome: outcome.source))
 
 
 def _rendered(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from core.records import Review, ReviewPolicy, Split, Turn
+from feedback.observations import Observations
 from feedback.people import People
 from feedback.ratings import Ratings
 from feedback.reviews import Reviews
@@ -20,12 +21,21 @@ WEAK = 0.5
 class Record:
     """The parts of the record that a snapshot reads."""
 
-    def __init__(self, turns: Turns, reviews: Reviews, ratings: Ratings, people: People, trust: Trust):
+    def __init__(
+        self,
+        turns: Turns,
+        reviews: Reviews,
+        ratings: Ratings,
+        people: People,
+        trust: Trust,
+        observations: Observations,
+    ):
         self.turns = turns
         self.reviews = reviews
         self.ratings = ratings
         self.people = people
         self.trust = trust
+        self.observations = observations
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import accumulate, islice
 from pathlib import Path
@@ -16,10 +16,12 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM
 
 from core.errors import DiskFull
+from core.records import HeadReport
 from training.checkpoints import Checkpoints
 from training.divergence import Budget, Gradients
-from training.examples import Example
+from training.examples import Example, Outcome
 from training.hands import Hands, useful_hands
+from training.head import learn_head
 from training.hyperparameters import Hyperparameters
 from training.journal import Journal
 from training.objectives import example_rows, log_probabilities, references, rows_of, token_logits, total_loss
@@ -40,7 +42,8 @@ class Material:
     """What a training reads: examples to learn, some to watch and not to learn, general rows to stay near base on,
     passages of documents that are learned before anything else, and general examples to `replay`, each in one pass.
 
-    `passes` are the sources of `learn` that each pass reads; without them each reads all, as often as is usual."""
+    `passes` are the sources of `learn` that each pass reads; without them each reads all, as often as is usual. The
+    outcome head learns from `outcomes` once the model is tuned, and is judged by `frozen_outcomes`."""
 
     learn: Sequence[Example]
     watch: Sequence[Example] = ()
@@ -48,6 +51,8 @@ class Material:
     domain: Sequence[Example] = ()
     replay: Sequence[Example] = ()
     passes: Sequence[frozenset[str]] = ()
+    outcomes: Sequence[Outcome] = ()
+    frozen_outcomes: Sequence[Outcome] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,7 @@ class Means:
 class Trained:
     """What a training did: mean loss of each optimiser step, the divergence from base (nats a token) where it was
     looked at, its cost, why it ended early, if it did, `divergence` on all general rows in the end, and the share of
-    the weights that was `kept` for its budget."""
+    the weights that was `kept` for its budget. `head` tells of its outcome head, or why it has none."""
 
     losses: tuple[float, ...]
     divergences: tuple[float, ...]
@@ -76,6 +81,7 @@ class Trained:
     ended_early: str | None = None
     divergence: float | None = None
     kept: float = 1.0
+    head: HeadReport | None = None
 
 
 def train(model_folder: Path, material: Material, how: Hyperparameters, means: Means, progress: Progress) -> Trained:
@@ -100,13 +106,17 @@ def train(model_folder: Path, material: Material, how: Hyperparameters, means: M
         tuned = get_peft_model(model.to(means.device), config, autocast_adapter_dtype=False)
         tuned.train()
         trained = _Run(tuned, material, how, means, limit, hands).to_its_end(progress)
+        outcomes = material.outcomes, material.frozen_outcomes
+        head, report = learn_head(tuned.eval(), *outcomes, means.device, hands, how.batch_tokens)
     try:
         tuned.save_pretrained(means.draft, safe_serialization=True)
+        if head is not None:
+            head.save(means.draft)
     except (OSError, SafetensorError) as error:
         raise DiskFull(f"the adapter could not be written to {means.draft}: {error}.") from error
     (means.draft / "README.md").unlink(missing_ok=True)
     means.checkpoints.clear()
-    return trained
+    return replace(trained, head=report)
 
 
 class _Run:
@@ -163,6 +173,8 @@ class _Run:
             elif self._spent_s - saved_at >= SAVE_S:
                 self._save()
                 saved_at = self._spent_s
+        if self._material.outcomes and why is None:
+            self._save()
         self._watch.take_best(self._model)
         targets = tuple(sorted(self._model.peft_config["default"].target_modules))
         losses, divergences = tuple(self._losses), tuple(self._divergences)

@@ -8,12 +8,14 @@ from core.store import Store
 from feedback.amends import Amends
 from feedback.archive import Archive
 from feedback.forget import Forgetting
+from feedback.observations import Observations
 from feedback.outcomes import Outcomes
 from feedback.people import People
 from feedback.ratings import Ratings
 from feedback.reviews import Reviews
 from feedback.trust import Trust
 from feedback.turns import Turns
+from training.sources import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,12 @@ class Context:
     registry: Registry
     outcomes: Outcomes
     forgetting: Forgetting
+    observations: Observations
+
+    @property
+    def record(self) -> Record:
+        """What a snapshot reads."""
+        return Record(self.turns, self.reviews, self.ratings, self.people, self.trust, self.observations)
 
 
 def open_context(settings: Settings) -> Context:
@@ -43,4 +51,8 @@ def open_context(settings: Settings) -> Context:
     outcomes = Outcomes(store, turns, ratings)
     forgetting = Forgetting(store, turns, reviews, archive.pseudonyms, registry.marks, settings.data_dir)
     amends = Amends(store, turns, ratings, reviews)
-    return Context(settings, store, turns, ratings, reviews, amends, people, trust, registry, outcomes, forgetting)
+    observations = Observations(store, turns)
+    return Context(
+        *(settings, store, turns, ratings, reviews, amends, people, trust, registry, outcomes, forgetting),
+        observations,
+    )

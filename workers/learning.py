@@ -24,7 +24,6 @@ from training.hyperparameters import Hyperparameters
 from training.journal import Also, Journal
 from training.outlook import learned_until
 from training.snapshot import Recipe, Snapshot, build
-from training.sources import Record
 from training.train import Material, Means, Trained, train
 from workers.context import Context
 
@@ -54,9 +53,10 @@ def take_snapshot(
         learned_until(context.registry, context.store),
         marked[0] if marked else None,
     )
-    record = Record(context.turns, context.reviews, context.ratings, context.people, context.trust)
     embedder = cache(lambda: Embedder.load(settings.embedder))
-    return build(record, renderer, recipe, divide(chunks, renderer), lambda questions: embedder().embed(questions))
+    return build(
+        context.record, renderer, recipe, divide(chunks, renderer), lambda questions: embedder().embed(questions)
+    )
 
 
 def _knows_documents(context: Context) -> bool:
@@ -87,7 +87,10 @@ def tune(
     resumes = checkpoints.load() is not None
     with Journal(folder, snapshot.hash, settings, resumes, _curve(context, snapshot.hash, resumes)) as journal:
         means = Means(device, dtype, draft, checkpoints, journal, settings.train_max_s)
-        material = Material(learn, watch, apart, snapshot.domain.learn, replay, snapshot.passes)
+        material = Material(
+            *(learn, watch, apart, snapshot.domain.learn, replay, snapshot.passes),
+            *(snapshot.outcomes, snapshot.frozen_outcomes),
+        )
         return train(base.folder, material, how, means, progress)
 
 
@@ -126,14 +129,16 @@ def manifest_of(
         found["kept"] = round(trained.kept, 4)
     if trained.ended_early:
         found["ended_early"] = trained.ended_early
+    authors = {each.source: each.author for each in (*snapshot.train, *snapshot.outcomes)}
     return replace(
         describe(draft, base.name, base.hash, identity),
         parent=BASE,
-        sources=tuple(e.source for e in snapshot.train),
-        source_digests=tuple(e.author for e in snapshot.train),
+        sources=tuple(authors),
+        source_digests=tuple(authors.values()),
         snapshot=snapshot.hash,
         hyperparameters=how.as_dict() | found,
         chunks=len(snapshot.domain.learn),
+        head=trained.head,
     )
 
 

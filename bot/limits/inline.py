@@ -24,6 +24,7 @@ from bot.streaming import Answer, tokens_of
 from core.client import Asked, Begun, Ended, Said
 from core.errors import ApprenticeError, StoreUnavailable
 from core.records import Message, now_ms
+from core.settings import Settings
 
 ANSWER_S = 8.0
 """Telegram forgets a query after some ten seconds: what was said by then is the answer."""
@@ -50,7 +51,8 @@ async def asked(query: InlineQuery, parts: Parts, arrival: Arrival) -> None:
     answer = await _answer(parts, contact, text)
     try:
         if answer.error is None and answer.words():
-            await query.answer([await asyncio.to_thread(_result, text, answer)], cache_time=KEPT_S, is_personal=True)
+            result = await asyncio.to_thread(_result, text, answer, parts.settings)
+            await query.answer([result], cache_time=KEPT_S, is_personal=True)
         else:
             await _say(query, texts.INLINE_FAILED)
     finally:
@@ -92,10 +94,10 @@ async def _answer(parts: Parts, contact: Contact, text: str) -> Answer:
     return answer
 
 
-def _result(text: str, answer: Answer) -> InlineQueryResultArticle:
+def _result(text: str, answer: Answer, settings: Settings) -> InlineQueryResultArticle:
     """The answer, as the one result to choose."""
     markdown = answer.words() if answer.ended else f"{answer.words()} …"
-    note = shown(answer.note())
+    note = shown(answer.note(settings))
     said = pieces(formatted(markdown) + Formatted(f"\n\n{note}" if note else ""))[0]
     return InlineQueryResultArticle(
         id="answer",

@@ -131,6 +131,7 @@ outcome-misfit = Der Bericht passt bei { $field } nicht zu seiner Form.
 outcome-all-sections = ✓ Alle Abschnitte sind da.
 outcome-sections-missing = Fehlt oder ist leer: { $sections }.
 checked = ✓ von einem Menschen geprüft
+not-sure = Ich bin mir bei dieser Antwort nicht sicher.
 no-answer-yet = In diesem Gespräch gibt es noch keine Antwort.
 no-sources = Diese Antwort stützt sich auf keine Quellen.
 no-such-passage = Diese Textstelle habe ich nicht mehr gespeichert.

@@ -131,6 +131,7 @@ outcome-misfit = The report does not fit its form at { $field }.
 outcome-all-sections = ✓ Every section is there.
 outcome-sections-missing = Missing or empty: { $sections }.
 checked = ✓ checked by a person
+not-sure = I am not sure about this answer.
 no-answer-yet = There is no answer in this conversation yet.
 no-sources = This answer used no sources.
 no-such-passage = This passage is not in my record any more.

@@ -131,6 +131,7 @@ outcome-misfit = El informe no se ajusta a su forma en { $field }.
 outcome-all-sections = ✓ Están todas las secciones.
 outcome-sections-missing = Falta o está vacío: { $sections }.
 checked = ✓ revisada por una persona
+not-sure = Puede que esta respuesta no sea correcta.
 no-answer-yet = En esta conversación aún no hay ninguna respuesta.
 no-sources = Esta respuesta no usó ninguna fuente.
 no-such-passage = Ya no tengo guardado este fragmento.

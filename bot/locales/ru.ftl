@@ -131,6 +131,7 @@ outcome-misfit = Отчёт не соответствует форме: { $field
 outcome-all-sections = ✓ Все разделы на месте.
 outcome-sections-missing = Нет или пусто: { $sections }.
 checked = ✓ проверено человеком
+not-sure = Я не уверен в этом ответе.
 no-answer-yet = В этом разговоре ещё нет ответов.
 no-sources = Этот ответ дан без источников.
 no-such-passage = Этого фрагмента больше нет в моих записях.

@@ -131,6 +131,7 @@ outcome-misfit = 报告在 { $field } 处不符合格式。
 outcome-all-sections = ✓ 各部分齐全。
 outcome-sections-missing = 缺少或为空：{ $sections }。
 checked = ✓ 已经人工核对
+not-sure = 我对这个回答没有把握。
 no-answer-yet = 这次对话里还没有回答。
 no-sources = 这条回答没有用到任何来源。
 no-such-passage = 我的记录里已经没有这个段落了。

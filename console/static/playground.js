@@ -264,6 +264,9 @@ function facts(answer) {
   const shown = [];
   if (answer.origin === "approved") shown.push(element("span", "✓ checked by a person", "checked"));
   if (answer.origin === "quote") shown.push(element("span", "“ ” quoted from the sources", "quoted"));
+  if (answer.confidence !== null && answer.confidence < Number(one("#log").dataset.unsureBelow)) {
+    shown.push(element("span", "not sure of this answer", "unsure"));
+  }
   if (answer.stopped) shown.push(element("span", "stopped"));
   if (answer.outcome) shown.push(element("span", answer.outcome, "outcome"));
   shown.push(element("span", "answered by "));
