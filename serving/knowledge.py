@@ -69,6 +69,18 @@ class Knowledge:
         """
         return await asyncio.to_thread(self._find, messages, chat, learned)
 
+    async def find_again(self, messages: Sequence[Message], chat: str | None, passages: tuple[Passage, ...]) -> Found:
+        """What the last message of a conversation was answered from before: these passages, and no approved words."""
+
+        def again() -> Found:
+            asked = [m.content for m in messages if m.role == "user"]
+            if is_small_talk(asked[-1]):
+                return Found(asked[-1])
+            notice = UNCHECKED if not passages and self._retriever.has_documents(chat) else ""
+            return Found(_searched(asked), passages, notice=notice)
+
+        return await asyncio.to_thread(again)
+
     async def look(self, question: str, chat: str | None, learned: Collection[str]) -> tuple[Found, list[Passage]]:
         """What a question by itself finds, as `find`, and which passages were the best search results, relevant or not.
 
@@ -102,7 +114,7 @@ class Knowledge:
 
     def _find(self, messages: Sequence[Message], chat: str | None, learned: Collection[str]) -> Found:
         asked = [m.content for m in messages if m.role == "user"]
-        question, alone = asked[-1], len(asked) == 1 or stands_alone(asked[-1])
+        question, alone = asked[-1], _stands_alone(asked)
         if is_small_talk(question):
             return Found(question)
         self._catch_up()
@@ -112,7 +124,7 @@ class Knowledge:
             return Found(question, (match.passage(),), match.entry.answer)
         if declined := self._languages.decline(question):
             return Found(question, declined=declined)
-        searched = question if alone else f"{asked[-2]}\n{question}"
+        searched = _searched(asked)
         passages = self._retriever.relevant(self._retriever.search(searched, chat))
         has_documents = self._retriever.has_documents(chat)
         if match is not None and (has_documents or not match.learned):
@@ -195,3 +207,13 @@ class Writer:
                 pieces.append(self._separator + marked)
                 self._separator = " "
         return pieces
+
+
+def _stands_alone(asked: Sequence[str]) -> bool:
+    """Whether the last of a person's messages is understood without those before it."""
+    return len(asked) == 1 or stands_alone(asked[-1])
+
+
+def _searched(asked: Sequence[str]) -> str:
+    """What is searched for: the last message, with the one before where it leans on that."""
+    return asked[-1] if _stands_alone(asked) else f"{asked[-2]}\n{asked[-1]}"

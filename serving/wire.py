@@ -46,6 +46,7 @@ class Extra(BaseModel):
     topic: str | None = Field(None, max_length=64, pattern="^[^:]+$")
     parent: str | None = None
     regenerates: str | None = None
+    beside: str | None = None
     retrieval: bool = True
     record: bool = True
 
@@ -179,6 +180,7 @@ def to_question(body: ChatRequest, pseudonyms: Pseudonyms) -> Question:
         topic=extra.topic,
         parent=extra.parent,
         regenerates=extra.regenerates,
+        beside=extra.beside,
         retrieval=extra.retrieval and schema is None,
         record=extra.record,
         max_tokens=body.max_completion_tokens or body.max_tokens,
