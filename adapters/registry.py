@@ -28,6 +28,7 @@ HEARTBEAT_S = 2
 DEAD_AFTER_MS = 3 * HEARTBEAT_S * 1000
 FORGOTTEN_AFTER_MS = 3_600_000
 BY_HAND = "a promotion by hand ended the trial"
+LENT_MS = 15 * 60 * 1000
 ABANDONED_S = 7 * 24 * 3600
 """A draft this old belongs to nobody any more."""
 
@@ -164,15 +165,38 @@ class Registry:
         return self._table.reigns()
 
     def wanted(self, most: int) -> list[str]:
-        """The versions that serving should hold, most needed first: live, what comes, previous, the newest others."""
+        """The versions that serving should hold, most needed first: live, what comes, previous, what operators try, the
+        newest others.
+        """
         aliases = self.aliases()
         coming = aliases.canary.version if aliases.canary else aliases.incoming
         named = [v for v in (aliases.live, coming, aliases.previous) if v and v != BASE]
         with durable():
+            guests = self._store.zrevrangebyscore(keys.GUESTS, "+inf", now_ms())
             newest = self._store.zrevrange(keys.VERSIONS, 0, most)
+            guests = [v for v in guests if not any(self._store.hmget(keys.version(v), "marked", "retired"))]
             out = {v for v in newest if any(self._store.hmget(keys.version(v), "rejected", "marked", "retired"))}
         spare = [v for v in newest if v not in out]
-        return list(dict.fromkeys([*named, *spare]))[:most]
+        return list(dict.fromkeys([*named, *guests, *spare]))[:most]
+
+    def lend(self, versions: Sequence[str]) -> None:
+        """Have serving hold versions for a quarter of an hour, where live and what may take its place leave it room.
+
+        Raises: NotFound; InvalidInput where one may never answer again, or serving cannot use it.
+        """
+        found = [self.get(version) for version in versions]
+        for version in found:
+            if version.marked:
+                raise InvalidInput(MARKED)
+            if version.status == "retired":
+                raise InvalidInput(RETIRED)
+            if version.refused:
+                raise InvalidInput(f"version {version.id[:12]} cannot answer: serving refused it, as {version.refused}")
+        with durable(), self._store.pipeline() as pipe:
+            pipe.zremrangebyscore(keys.GUESTS, "-inf", now_ms())
+            for version in found:
+                pipe.zadd(keys.GUESTS, {version.id: now_ms() + LENT_MS})
+            pipe.execute()
 
     def promote(
         self,

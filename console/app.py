@@ -19,6 +19,7 @@ from console.activity import Activity
 from console.approvals import Approvals
 from console.bulk import BulkPages
 from console.collection import Collection
+from console.compare import Compare
 from console.conversation import Conversations
 from console.guard import Guard
 from console.health import Health
@@ -30,6 +31,7 @@ from console.pages import failure, sorry
 from console.playground import Playground
 from console.queue import QueuePages
 from console.reception import Reception
+from console.replay import Replay
 from console.second import SecondPages
 from console.sessions import Sessions
 from console.staff import Staff
@@ -100,6 +102,8 @@ def build(settings: Settings) -> Starlette:
         routes=[
             *Login(accounts, sessions, audit).routes(),
             *Playground(conversations, settings).routes(),
+            *Compare(archive, registry, serving, conversations, audit).routes(),
+            *Replay(archive, registry, serving).routes(),
             *(route for pages in REVIEW for route in pages(work).routes()),
             *Versions(archive, registry).routes(),
             *health.routes(),

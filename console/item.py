@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from console.details import of_turn
 from console.pages import show
 from console.queue import form, go_on
 from console.selection import Selection, carried, selection
@@ -15,6 +16,7 @@ from console.worklist import Worklist
 from core.errors import InvalidInput
 from core.records import Review, Scope
 from feedback.changes import changes
+from feedback.ratings import preferred_to
 from feedback.reviews import QueueItem
 from feedback.shown import approvable
 from feedback.turns import question, stays_in_chat
@@ -58,7 +60,10 @@ class ItemPages:
         waits = bool(item.why)
         mine = me.may("reviewer") and (not waits or work.claims.first_free(me.name, [turn_id]) is not None)
         notes = work.notebook.of(turn_id, me.name)
+        other = preferred_to(item.votes)
         return about(item) | {
+            "preferred_to": work.turns.get_many([other]).get(other) if other else None,
+            "details": of_turn(item.turn),
             "selected": selection(request.query_params),
             "may_decide": mine,
             "taken": me.may("reviewer") and not mine,

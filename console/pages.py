@@ -18,6 +18,7 @@ from core.errors import AliasMoved, Busy, DocumentRefused, InvalidInput, NotAllo
 PAGES = (
     ("/today", "Today"),
     ("/", "Playground"),
+    ("/compare", "Compare"),
     ("/review", "Review"),
     ("/adapters", "Adapters"),
     ("/refresh", "Refresh"),

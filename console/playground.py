@@ -1,23 +1,24 @@
 """The playground: one page to chat, and the endpoints that it calls."""
 
 import asyncio
-import json
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import asdict
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from console.conversation import CONSENT_QUESTION, Conversations, Event, PastTurn, draft_correction, first_contact
+from console.details import of_answer, of_turn
 from console.pages import show
+from console.scripts import Line, sent, streamed
 from console.who import needs, visit
 from core.client import Begun, Said
-from core.errors import ApprenticeError, InvalidInput
+from core.errors import InvalidInput
 from core.records import Choice as Label
 from core.records import Citation, Origin, new_id
 from core.settings import Settings
@@ -25,11 +26,8 @@ from feedback.turns import DAY_S, question
 from kinds import asked_kinds
 
 COOKIE = "apprentice_chat"
-MAX_BODY = 2**20
 MAX_CHOICES = 3
 """Labels that are shown under an answer."""
-
-T = TypeVar("T", bound=BaseModel)
 
 
 class Question(BaseModel):
@@ -112,25 +110,25 @@ class Playground:
         return JSONResponse(await asyncio.to_thread(read))
 
     async def _ask(self, request: Request) -> Response:
-        body = await _body(request, Question)
-        return await _streamed(self._chats.ask(_chat(request), body.text, body.kind))
+        body = await sent(request, Question)
+        return await streamed(_lines(self._chats.ask(_chat(request), body.text, body.kind)))
 
     async def _again(self, request: Request) -> Response:
-        body = await _body(request, Again)
-        return await _streamed(self._chats.ask_again(_chat(request), body.turn_id))
+        body = await sent(request, Again)
+        return await streamed(_lines(self._chats.ask_again(_chat(request), body.turn_id)))
 
     async def _rate(self, request: Request) -> Response:
-        body = await _body(request, Thumb)
+        body = await sent(request, Thumb)
         await asyncio.to_thread(self._chats.rate, body.turn_id, body.value, body.reason)
         return await self._stored()
 
     async def _correct(self, request: Request) -> Response:
-        body = await _body(request, Fix)
+        body = await sent(request, Fix)
         await asyncio.to_thread(self._chats.correct, body.turn_id, body.text)
         return await self._stored()
 
     async def _consent(self, request: Request) -> Response:
-        body = await _body(request, Choice)
+        body = await sent(request, Choice)
         await asyncio.to_thread(self._chats.set_consent, body.consent)
         return await self._stored()
 
@@ -149,40 +147,10 @@ def _chat(request: Request) -> str:
     return f"playground:{chat}"
 
 
-async def _body(request: Request, model: type[T]) -> T:
-    raw = b""
-    async for part in request.stream():
-        raw += part
-        if len(raw) > MAX_BODY:
-            raise InvalidInput("the message is too long; send it in parts.")
-    try:
-        return model.model_validate_json(raw)
-    except ValidationError:
-        raise InvalidInput("the console did not understand this page; load it again.") from None
-
-
-async def _streamed(events: AsyncIterator[Event]) -> Response:
-    """One JSON object a line, from the moment the answer begins.
-
-    Raises: what the first event raises.
-    """
-    first = await anext(events)
-    headers = {"X-Accel-Buffering": "no"}
-    return StreamingResponse(_lines(first, events), media_type="application/x-ndjson", headers=headers)
-
-
-async def _lines(first: Event, events: AsyncIterator[Event]) -> AsyncIterator[str]:
+async def _lines(events: AsyncIterator[Event]) -> AsyncIterator[Line]:
     async with aclosing(events):
-        yield _line(_shown(first))
-        try:
-            async for event in events:
-                yield _line(_shown(event))
-        except ApprenticeError as error:
-            yield _line({"type": "failed", "error": str(error)})
-
-
-def _line(body: dict[str, Any]) -> str:
-    return json.dumps(body, ensure_ascii=False) + "\n"
+        async for event in events:
+            yield _shown(event)
 
 
 def _shown(event: Event) -> dict[str, Any]:
@@ -192,15 +160,16 @@ def _shown(event: Event) -> dict[str, Any]:
         return {"type": "said", "text": event.text}
     answer = _answer(event.turn_id, event.adapter, event.text, event.origin, event.citations, event.confidence)
     outcome = event.observation and event.observation.said
-    return {"type": "ended", "progress": event.progress} | answer | _outcome(outcome, event.choices)
+    told = {"type": "ended", "progress": event.progress, "details": of_answer(event)}
+    return told | answer | _outcome(outcome, event.choices)
 
 
 def _past(past: PastTurn) -> dict[str, Any]:
     turn = past.turn
     answer = _answer(turn.id, turn.adapter, turn.reply, turn.origin, turn.citations, turn.confidence)
     feedback = {"rating": past.rating, "correction": past.correction}
-    found = {"question": question(turn), "stopped": turn.status == "stopped"} | answer | feedback
-    return found | _outcome(past.outcome, turn.choices)
+    told = {"question": question(turn), "stopped": turn.status == "stopped", "details": of_turn(turn)}
+    return told | answer | feedback | _outcome(past.outcome, turn.choices)
 
 
 def _answer(

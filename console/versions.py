@@ -14,12 +14,14 @@ from starlette.routing import Route
 
 from adapters.aliases import Reign
 from adapters.registry import Registry, Version
+from console.compare import score
 from console.moves import Moves
 from console.pages import show
 from console.plots import Dot, Line, plot
 from console.refreshes import Refreshes, drawn
 from core.errors import NotFound
 from feedback.archive import Archive
+from feedback.comparisons import Comparisons
 from feedback.curves import read_curve
 from feedback.evidence import summary
 from feedback.outcomes import Outcomes
@@ -52,6 +54,7 @@ class Versions:
         self._store, self._turns, self._reviews = archive.store, archive.turns, archive.reviews
         self._registry = registry
         self._outcomes = Outcomes(archive.store, archive.turns, archive.ratings)
+        self._comparisons = Comparisons(archive.store, archive.ratings)
         self._moves = Moves(registry)
         self._refreshes = Refreshes(archive, registry)
 
@@ -99,6 +102,11 @@ class Versions:
             "kinds": {kind: len(ids) for kind, ids in by_kind(manifest.sources, self._turns, self._reviews).items()},
             "curves": drawn(read_curve(self._store, manifest.snapshot)) if manifest.snapshot else [],
             "trial": self._trial(version),
+            "scores": [
+                score(row.seen_from(version.id))
+                for row in self._comparisons.preferences()
+                if version.id in (row.version, row.other)
+            ],
         }
         if version.report:
             shown = examples(version.report, self._turns, self._reviews, SHOWN)

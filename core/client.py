@@ -28,16 +28,44 @@ _TIMEOUT = httpx.Timeout(10, read=300)
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question with its history, and who asks. `chat` and `author` are outside ids (`telegram:42`)."""
+    """A question with its history, and who asks. `chat` and `author` are outside ids (`telegram:42`).
+
+    `model` pins a version. With `beside` a turn's question is answered once more, from what the record has of it.
+    """
 
     messages: Sequence[Message]
-    chat: str
+    chat: str | None
     author: str
     topic: str | None = None
     parent: str | None = None
     regenerates: str | None = None
     temperature: float | None = None
     kind: str | None = None
+    model: str = "apprentice"
+    beside: str | None = None
+    record: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Consulted:
+    """A passage that an answer could rest on, and how near it was to the question."""
+
+    id: str
+    source: str
+    title: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What an answer took, from when its turn was opened (ms), and what was in its prompt."""
+
+    prompt_tokens: int | None
+    reply_tokens: int
+    first_token_ms: int | None
+    total_ms: int | None
+    prompt_identity: str
+    passages: tuple[Consulted, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +102,10 @@ class Ended:
     tokens: int = 0
     observation: Observation | None = None
     choices: tuple[Choice, ...] = ()
+    details: Details | None = None
+
+
+_DETAILS = TypeAdapter(Details)
 
 
 class ServingClient:
@@ -139,9 +171,10 @@ class ServingClient:
 
 
 def _body(asked: Asked) -> dict[str, Any]:
-    fields = ("chat", "author", "topic", "parent", "regenerates", "kind")
+    fields = ("chat", "author", "topic", "parent", "regenerates", "kind", "beside", "record")
     extra = {name: getattr(asked, name) for name in fields}
     return {
+        "model": asked.model,
         "messages": [{k: v for k, v in asdict(m).items() if k != "author"} for m in asked.messages],
         "stream": True,
         "stream_options": {"include_usage": True},
@@ -167,6 +200,7 @@ def _event(chunk: dict[str, Any]) -> Begun | Said | Ended | None:
             extra.get("confidence"),
             observation=_OBSERVATION.validate_python({"turn": extra["turn_id"] or "", **seen}) if seen else None,
             choices=_CHOICES.validate_python(extra.get("choices", ())),
+            details=_DETAILS.validate_python(extra["details"]) if "details" in extra else None,
         )
     if extra:
         return Begun(extra["turn_id"], extra["adapter"])

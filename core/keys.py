@@ -29,6 +29,8 @@ ALIASES = (
 ALIAS_HISTORY = PREFIX + "aliases:history"  # list of versions that were live before, newest first
 REIGNS = PREFIX + "aliases:reigns"  # stream {live, was, who, why}: each time another version became live; no lifetime
 AUDIT = PREFIX + "audit"  # stream {who, what, subject, why}: nobody's words; a person who is forgotten is named no more
+GUESTS = PREFIX + "versions:guests"  # zset version -> until (ms): serving holds it for an operator, where it has room
+PREFERENCES = PREFIX + "versions:preferences"  # hash version:version:pick -> how often, blind; no ids, no lifetime
 REPLICAS = PREFIX + "replicas"  # zset replica -> last heartbeat (ms)
 REFRESH_LOCK = PREFIX + "refresh:lock"  # string holder:fence, lives REFRESH lock seconds, renewed
 REFRESH_FENCE = PREFIX + "refresh:fence"  # counter: the newest fencing token handed out
@@ -242,6 +244,11 @@ def version(version_id: str) -> str:
 def evidence(version_id: str) -> str:
     """hash trial, windows, evidence: what a version's newest trial as a canary has shown; lives as long as turns."""
     return f"{PREFIX}version:{version_id}:evidence"
+
+
+def comparison(comparison_id: str) -> str:
+    """string: a Comparison as JSON that waits for a pick; lives a day."""
+    return f"{PREFIX}comparison:{comparison_id}"
 
 
 def replica(replica_id: str) -> str:

@@ -18,6 +18,8 @@ Origin = Literal["model", "quote", "approved", "declined", "import", "operator"]
 Decision = Literal["approve", "edit", "reject"]
 Verdict = Literal["as suggested", "rewritten", "rejected"]
 """What became of what was suggested to an operator."""
+Pick = Literal["a", "b", "both", "neither"]
+"""Which of two answers is better, or that both are good, or neither."""
 Split = Literal["train", "evaluation", "excluded"]
 ReviewPolicy = Literal["all", "flagged", "none"]
 Outcome = Literal["promote", "reject", "not enough evidence"]
@@ -150,6 +152,10 @@ class Turn:
     """The JSON schema, as JSON, that the reply was to fit."""
     choices: tuple[Choice, ...] = ()
     """Where the reply was chosen: what it was chosen from, the likeliest first."""
+    prompt_tokens: int | None = None
+    """None in records of before it was kept, and where no prompt was made."""
+    beside: str | None = None
+    """The turn whose question it answers once more for an operator; the chat does not go on from it."""
     v: int = 1
 
 
@@ -179,6 +185,19 @@ class Rating:
     author: str
     value: Literal[-1, 0, 1]
     reason: str | None = None
+    created_at: int = 0
+    against: str | None = None
+    """The turn that this one was preferred to, where both answered the same prompt."""
+    v: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two versions' answers to one prompt, as turns, in the order in which an operator sees them, blind."""
+
+    id: str
+    turns: tuple[str, str]
+    versions: tuple[str, str]
     created_at: int = 0
     v: int = 1
 

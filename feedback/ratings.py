@@ -1,6 +1,6 @@
 """Feedback events about turns: thumbs, corrections, regenerations. One vote per author and turn; the last wins."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -15,6 +15,8 @@ from feedback.turns import Turns
 
 T = TypeVar("T", Rating, Correction, Regeneration)
 PENDING_S = 3600
+AT_ONCE = 500
+"""Turns that are read in one round trip."""
 MAX_CORRECTION = 8000
 """Characters; a longer text is a document, not an answer."""
 
@@ -37,13 +39,20 @@ class Ratings:
         self._order = ReviewOrder(store, turns)
         self._events = Events(store, turns)
 
-    def rate(self, turn_id: str, author: str, value: Literal[-1, 0, 1], reason: str | None = None) -> None:
-        """Set an author's thumb about a turn (0 takes it back).
+    def rate(
+        self,
+        turn_id: str,
+        author: str,
+        value: Literal[-1, 0, 1],
+        reason: str | None = None,
+        against: str | None = None,
+    ) -> None:
+        """Set an author's thumb about a turn (0 takes it back), which was preferred to another one, if that is named.
 
         Raises: NotFound, StoreUnavailable.
         """
         turn = self._turns.get(turn_id)
-        rating = Rating(turn_id, author, value, reason and scrub(reason), now_ms())
+        rating = Rating(turn_id, author, value, reason and scrub(reason), now_ms(), against)
         self._store_event(turn, rating, keys.votes(turn_id))
 
     def correct(self, turn_id: str, author: str, text: str) -> None:
@@ -96,6 +105,19 @@ class Ratings:
         """Every author's present thumb about a turn."""
         with durable():
             return [from_json(Rating, text) for text in self._store.hvals(keys.votes(turn_id))]
+
+    def preferred_to(self, turn_ids: Sequence[str]) -> dict[str, str]:
+        """Of these turns, those that somebody preferred to another, with that other one; the newest pick counts."""
+        found: dict[str, str] = {}
+        for at in range(0, len(turn_ids), AT_ONCE):
+            ids = turn_ids[at : at + AT_ONCE]
+            with durable(), self._store.pipeline(transaction=False) as pipe:
+                for turn_id in ids:
+                    pipe.hvals(keys.votes(turn_id))
+                votes = [_newest_first(Rating, texts) for texts in pipe.execute()]
+            others = {turn_id: preferred_to(said) for turn_id, said in zip(ids, votes, strict=True)}
+            found |= {turn_id: other for turn_id, other in others.items() if other}
+        return found
 
     def corrections(self, turn_id: str) -> list[Correction]:
         """Every author's present correction of a turn, newest first."""
@@ -161,6 +183,11 @@ class Ratings:
             self._events.note(pipe, event, record)
             self._order.enter(pipe, turn, event.created_at, new_kind)
             pipe.execute()
+
+
+def preferred_to(votes: Iterable[Rating]) -> str | None:
+    """The turn to which the one that these votes are about was preferred, by the first of them that says so."""
+    return next((vote.against for vote in votes if vote.value == 1 and vote.against), None)
 
 
 def correction_text(text: str) -> str:

@@ -72,7 +72,7 @@ class Sides:
             source = self._turns.conversation(passage.removeprefix(APPROVED_PASSAGE))
             if source:
                 return source[0].id
-        return conversation[0].id if len(conversation) > 1 else turn.regenerates or turn.id
+        return conversation[0].id if len(conversation) > 1 else turn.regenerates or turn.beside or turn.id
 
 
 def _text(turn: Turn) -> str:

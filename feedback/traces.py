@@ -51,7 +51,7 @@ class _Graph:
     """Turns that were answered with a document in the prompt that the person had sent."""
 
     def add(self, turn: Turn, author: str) -> None:
-        for before in (turn.parent, turn.regenerates):
+        for before in (turn.parent, turn.regenerates, turn.beside):
             if before:
                 self.after[before].append(turn.id)
         for passage in turn.passages:

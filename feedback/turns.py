@@ -34,7 +34,7 @@ class Turns:
             pipe.execute()
 
     def close(self, turn: Turn) -> None:
-        """Store a turn's end. A chat's conversation continues from its newest turn that said something.
+        """Store a turn's end. A chat's conversation continues from its newest turn that said something in it.
 
         A turn that was forgotten while it was open does not come back.
 
@@ -43,10 +43,10 @@ class Turns:
         with durable(), self._store.pipeline() as pipe:
             pipe.set(keys.turn(turn.id), to_json(without_personal_data(turn)), ex=self.retention_s, xx=True)
             pipe.zrem(keys.OPEN_TURNS, turn.id)
-            if turn.chat:
+            if turn.chat and not turn.beside:
                 pipe.zadd(keys.RECENT_TURNS, {turn.id: turn.created_at})
                 pipe.zremrangebyscore(keys.RECENT_TURNS, "-inf", now_ms() - RECENT_MS)
-            if turn.chat and turn.reply and turn.status in ("complete", "stopped"):
+            if turn.chat and not turn.beside and turn.reply and turn.status in ("complete", "stopped"):
                 pipe.set(keys.head(turn.chat, turn.topic), turn.id, ex=self.retention_s)
             pipe.execute()
 

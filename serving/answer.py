@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from core.errors import Busy, InvalidInput, NotFound, StoreUnavailable
 from core.privacy import scrub
 from core.prompt import Prompt, Renderer
-from core.records import Choice, Citation, Message, Observation, Origin, Turn, TurnStatus, new_id, now_ms
+from core.records import Choice, Citation, Message, Observation, Origin, Passage, Turn, TurnStatus, new_id, now_ms
 from feedback.turns import Turns, messages, without_personal_data
 from kinds import KINDS
 from kinds.kind import Task
@@ -44,6 +44,12 @@ class Question:
     topic: str | None = None
     parent: str | None = None
     regenerates: str | None = None
+    beside: str | None = None
+    """A turn whose question is answered once more: what the record has of it stands in for what the client sent."""
+    system: str | None = None
+    """The system text where the messages have none; None: the installation's."""
+    passages: tuple[Passage, ...] | None = None
+    """What it may rest on; None: what is found."""
     retrieval: bool = True
     record: bool = True
     max_tokens: int | None = None
@@ -63,6 +69,8 @@ class Started:
     turn_id: str | None
     adapter: str
     prompt_tokens: int
+    prompt_identity: str = ""
+    passages: tuple[Passage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +98,8 @@ class Finished:
     origin: Origin
     citations: tuple[Citation, ...]
     reply_tokens: int
+    first_token_ms: int | None = None
+    total_ms: int = 0
     confidence: float | None = None
     observation: Observation | None = None
     choices: tuple[Choice, ...] = ()
@@ -150,26 +160,57 @@ class Answerer:
 
         Raises: UnknownModel, PromptTooLong, Busy, InvalidInput before Started; what the engine raises, after it.
         """
+        question = await asyncio.to_thread(self._from_record, question)
         async with AsyncExitStack() as places:
             generation = None
             async with self._follower.routed(question.model, question.chat) as version:
                 found = await self._find(question, version)
                 renderer, task = self._follower.renderer(version), await self._task(question)
-                prompt = await self._render(renderer, question.kind, task, question.messages, found)
+                prompt = await self._render(renderer, task, question, found)
                 found = found.limited_to(prompt.passages)
                 if found.approved is None and not found.declined and KINDS[question.kind].choices(task) != ():
                     request = self._request(question, version, task, renderer, prompt)
                     generation = self._generate(request, question.best_of or self._best_of, places)
             turn, stored = await self._open(question, version, task, found, renderer, prompt)
-            started = Started(turn.id if stored else None, version, len(prompt.ids))
+            turn_id = turn.id if stored else None
+            started = Started(turn_id, version, len(prompt.ids), renderer.identity, turn.passages)
             async with aclosing(self._tell(turn, task, started, found, generation)) as events:
                 async for event in events:
                     yield event
 
+    def _from_record(self, question: Question) -> Question:
+        """A question that is asked beside a turn: as it was asked then, in the same chat, from the same passages.
+
+        Where an approved answer was said, the version is asked without it.
+        """
+        if question.beside is None:
+            return question
+        try:
+            turn = self._turns.get(question.beside)
+        except NotFound:
+            raise InvalidInput("`beside` names a turn that does not exist (any more); leave it out.") from None
+        past = self._turns.conversation(turn.parent)
+        return replace(
+            question,
+            messages=(*messages(past), *turn.messages),
+            parent=past[-1].id if past else None,
+            regenerates=None,
+            chat=turn.chat,
+            topic=turn.topic,
+            kind=turn.kind,
+            labels=turn.labels,
+            schema=turn.schema,
+            system=turn.system or None,
+            passages=() if turn.origin == "approved" else turn.passages,
+        )
+
     async def _find(self, question: Question, version: str) -> Found:
+        kind = KINDS[question.kind]
+        if question.passages is not None:
+            return await self._knowledge.find_again(question.messages, question.chat, question.passages, kind)
         if not question.retrieval:
             return Found()
-        kind, learned = KINDS[question.kind], self._follower.learned(version)
+        learned = self._follower.learned(version)
         return await self._knowledge.find(kind.heard(question.messages), question.chat, learned, kind)
 
     async def _task(self, question: Question) -> Task:
@@ -207,6 +248,8 @@ class Answerer:
                 reply.origin,
                 reply.citations,
                 reply.tokens,
+                reply.first_token_ms,
+                reply.elapsed_ms(),
                 reply.confidence,
                 observation,
                 reply.choices,
@@ -218,11 +261,9 @@ class Answerer:
             if stored and not closed:
                 await self._close(_ended(turn, reply, status))
 
-    async def _render(
-        self, renderer: Renderer, kind: str, task: Task, messages: tuple[Message, ...], found: Found
-    ) -> Prompt:
+    async def _render(self, renderer: Renderer, task: Task, question: Question, found: Found) -> Prompt:
         """The prompt, made beside the event loop: a long history takes a while. One at a time, as tokenizers ask."""
-        render, said = KINDS[kind].render, self._with_system(messages)
+        render, said = KINDS[question.kind].render, self._with_system(question.messages, question.system)
         async with self._rendering:
             return await asyncio.to_thread(render, renderer, said, found.passages, task)
 
@@ -313,8 +354,9 @@ class Answerer:
         reply.generated = reply.choices[0].text if reply.choices else ""
         return decided(reply.choices, self._sure)
 
-    def _with_system(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
-        return messages if messages[0].role == "system" else (self._system, *messages)
+    def _with_system(self, messages: tuple[Message, ...], system: str | None) -> tuple[Message, ...]:
+        ours = self._system if system is None else Message("system", system)
+        return messages if messages[0].role == "system" else (ours, *messages)
 
     async def _open(
         self, question: Question, version: str, task: Task, found: Found, renderer: Renderer, prompt: Prompt
@@ -330,13 +372,15 @@ class Answerer:
             kind=question.kind,
             labels=tuple(task.labels),
             schema=task.schema,
-            system="" if question.messages[0].role == "system" else self._system.content,
+            system="" if question.messages[0].role == "system" else question.system or self._system.content,
             passages=found.passages,
             adapter=version,
             prompt_identity=renderer.identity,
             prompt_hash=prompt.hash,
             replica=self._replica,
             created_at=now_ms(),
+            prompt_tokens=len(prompt.ids),
+            beside=question.beside,
         )
         if not question.record:
             return turn, False
@@ -351,17 +395,20 @@ class Answerer:
         return turn, True
 
     def _checked(self, turn: Turn) -> Turn:
-        """A turn as it is stored. One that answers another again keeps that one's messages, with who wrote them."""
+        """A turn as it is stored. One that answers another's question keeps its messages, with who wrote them."""
         if turn.parent:
             self._of_this_chat(turn.chat, turn.parent, "parent")
         if turn.regenerates:
             turn = replace(turn, messages=self._of_this_chat(turn.chat, turn.regenerates, "regenerates").messages)
+        if turn.beside:
+            turn = replace(turn, messages=self._of_this_chat(turn.chat, turn.beside, "beside").messages)
         return without_personal_data(turn)
 
     async def _hash_of_record(self, turn: Turn, renderer: Renderer) -> str:
         """The hash of the prompt that the record tells of: the one that was answered, without personal data."""
         said = [*messages(await asyncio.to_thread(self._turns.conversation, turn.parent)), *turn.messages]
-        render, conversation = KINDS[turn.kind].render, self._with_system(tuple(said))
+        render = KINDS[turn.kind].render
+        conversation = self._with_system(tuple(said), turn.system or None)
         async with self._rendering:
             recorded = await asyncio.to_thread(render, renderer, conversation, turn.passages, Task.of(turn))
         return recorded.hash

@@ -42,7 +42,8 @@ class Completion:
                         yield self._chunk(index, {"content": event.text}, logprobs=event.logprobs)
                     elif isinstance(event, Finished):
                         finished.append(event)
-                        yield self._chunk(index, {}, event.finish_reason, extra=await self._extra(event))
+                        extra = await self._extra(index, event)
+                        yield self._chunk(index, {}, event.finish_reason, extra=extra)
             if self._with_usage:
                 yield _sse(self._head("chat.completion.chunk") | {"choices": [], "usage": self._usage(finished)})
         except Exception as error:
@@ -61,7 +62,7 @@ class Completion:
                 elif isinstance(event, Finished):
                     finished[index] = event
         ended = [answer for answer in finished if answer is not None]
-        extras = [await self._extra(answer) for answer in ended]
+        extras = [await self._extra(index, answer) for index, answer in enumerate(ended)]
         choices = [
             {
                 "index": index,
@@ -75,7 +76,7 @@ class Completion:
         body = self._head("chat.completion") | {"choices": choices, "usage": self._usage(ended)}
         return body | {"apprentice": extras[0]}
 
-    async def _extra(self, finished: Finished) -> dict[str, Any]:
+    async def _extra(self, index: int, finished: Finished) -> dict[str, Any]:
         return {
             "turn_id": finished.turn_id,
             "adapter": self._started[0].adapter,
@@ -86,6 +87,7 @@ class Completion:
             "text": finished.text,
             "observation": _seen(finished.observation),
             "choices": [asdict(choice) for choice in finished.choices],
+            "details": _details(self._started[index], finished),
         }
 
     def _chunk(
@@ -121,6 +123,19 @@ class Completion:
 def _seen(observation: Observation | None) -> dict[str, Any] | None:
     """What came of an answer, as it is told: not what the record notes beside it."""
     return observation and {k: v for k, v in asdict(observation).items() if k not in ("turn", "created_at", "v")}
+
+
+def _details(started: Started, finished: Finished) -> dict[str, Any]:
+    """What an answer took, and what was in its prompt."""
+    shown = ("id", "source", "title", "score")
+    return {
+        "prompt_tokens": started.prompt_tokens,
+        "reply_tokens": finished.reply_tokens,
+        "first_token_ms": finished.first_token_ms,
+        "total_ms": finished.total_ms,
+        "prompt_identity": started.prompt_identity,
+        "passages": [{name: getattr(passage, name) for name in shown} for passage in started.passages],
+    }
 
 
 def _token(token: str, logprob: float) -> dict[str, Any]:

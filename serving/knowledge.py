@@ -88,6 +88,20 @@ class Knowledge:
 
         return await asyncio.to_thread(look)
 
+    async def find_again(
+        self, messages: Sequence[Message], chat: str | None, passages: tuple[Passage, ...], kind: Kind
+    ) -> Found:
+        """What the last message of a conversation was answered from before: these passages, and no approved words."""
+
+        def again() -> Found:
+            asked = [m.content for m in messages if m.role == "user"]
+            if not kind.grounded or is_small_talk(asked[-1]):
+                return Found(asked[-1])
+            notice = UNCHECKED if not passages and self._retriever.has_documents(chat) else ""
+            return Found(_searched(asked), passages, notice=notice)
+
+        return await asyncio.to_thread(again)
+
     async def look(self, question: str, chat: str | None, learned: Collection[str]) -> tuple[Found, list[Passage]]:
         """What a question by itself finds, as `find`, and which passages were the best search results, relevant or not.
 
@@ -121,7 +135,7 @@ class Knowledge:
 
     def _find(self, messages: Sequence[Message], chat: str | None, learned: Collection[str], kind: Kind) -> Found:
         asked = [m.content for m in messages if m.role == "user"]
-        question, alone = asked[-1], len(asked) == 1 or stands_alone(asked[-1])
+        question, alone = asked[-1], _stands_alone(asked)
         if kind.grounded and is_small_talk(question):
             return Found(question)
         self._catch_up()
@@ -133,7 +147,7 @@ class Knowledge:
             return Found(question, declined=declined)
         if not kind.grounded:
             return Found(question)
-        searched = question if alone else f"{asked[-2]}\n{question}"
+        searched = _searched(asked)
         passages = self._retriever.relevant(self._retriever.search(searched, chat))
         has_documents = self._retriever.has_documents(chat)
         if match is not None and (has_documents or not match.learned):
@@ -222,3 +236,13 @@ class Writer:
 
 def _system(messages: Sequence[Message]) -> str:
     return next((m.content for m in messages if m.role == "system"), "")
+
+
+def _stands_alone(asked: Sequence[str]) -> bool:
+    """Whether the last of a person's messages is understood without those before it."""
+    return len(asked) == 1 or stands_alone(asked[-1])
+
+
+def _searched(asked: Sequence[str]) -> str:
+    """What is searched for: the last message, with the one before where it leans on that."""
+    return asked[-1] if _stands_alone(asked) else f"{asked[-2]}\n{asked[-1]}"

@@ -49,6 +49,7 @@ class Extra(BaseModel):
     labels: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field([], max_length=200)
     parent: str | None = None
     regenerates: str | None = None
+    beside: str | None = None
     retrieval: bool = True
     record: bool = True
     best_of: int | None = Field(None, ge=1, le=8)
@@ -198,6 +199,7 @@ def to_question(body: ChatRequest, pseudonyms: Pseudonyms, defaults: Defaults) -
         topic=extra.topic,
         parent=extra.parent,
         regenerates=extra.regenerates,
+        beside=extra.beside,
         retrieval=extra.retrieval and not (schema and KINDS[kind].grounded),
         record=extra.record,
         max_tokens=body.max_completion_tokens or body.max_tokens,

@@ -132,5 +132,5 @@ def test_the_bot_says_that_it_is_not_sure_in_the_persons_language(language):
             Answer("So.", "t", Ended("t", "v", "So.", "model", (), "stop", None, confidence)).note(settings)
             for confidence in (0.29, 0.3, None)
         )
-        assert unsure == texts.UNSURE and sure == unknown == ""
+        assert unsure == texts.NOT_SURE and sure == unknown == ""
     assert not Settings(unsure_below=0.0).is_unsure(0.0)

@@ -262,6 +262,40 @@ def test_a_second_answer_that_was_approved_is_preferred_to_the_first(context, re
     assert said(renderer, item.rejected_ids) == "At noon."
 
 
+@pytest.mark.parametrize("preferred", [0, 1])
+@pytest.mark.parametrize("policy", ["all", "none"])
+def test_of_two_answers_that_were_compared_the_better_is_preferred_in_either_direction(
+    context, renderer, preferred, policy
+):
+    context.people.grant("ann", "member")
+    first = on_the_training_side(context, renderer, "When do you open?", reply="At noon.")
+    second = served(context, renderer, first.messages[0].content, reply="At nine.", beside=first.id)
+    chosen, other = (first, second) if preferred == 0 else (second, first)
+    context.ratings.rate(chosen.id, "ann", 1, against=other.id)
+    if policy == "all":
+        assert snapshot(context, renderer).train == ()
+        context.reviews.decide(chosen.id, "approve", "o", scope="everyone")
+    item = only(snapshot(context, renderer, review_policy=policy))
+    assert (item.objective, item.source) == ("pair", chosen.id)
+    assert (said(renderer, item.reply_ids), said(renderer, item.rejected_ids)) == (chosen.reply, other.reply)
+    context.people.set_consent("zoe", "no")
+    assert snapshot(context, renderer, review_policy=policy).train == ()
+    context.people.set_consent("zoe", "yes")
+    context.ratings.rate(chosen.id, "ann", 1)
+    assert "pair" not in {item.objective for item in snapshot(context, renderer, review_policy=policy).train}
+
+
+def test_a_frozen_pick_judges_and_trains_nobody(context, renderer):
+    context.people.grant("ann", "member")
+    questions = (f"What is matter {n}?" for n in range(60))
+    frozen = (served(context, renderer, question, reply="At noon.") for question in questions)
+    first = next(turn for turn in frozen if context.reviews.splits([turn]) == ["evaluation"])
+    second = served(context, renderer, first.messages[0].content, reply="At nine.", beside=first.id)
+    context.ratings.rate(second.id, "ann", 1, against=first.id)
+    found = snapshot(context, renderer, review_policy="none")
+    assert found.train == () and [(item.id, item.sign) for item in found.evaluation] == [(second.id, 1)]
+
+
 def test_a_rejection_for_everyone_says_how_not_to_answer_until_it_is_taken_back(context, renderer):
     turn = on_the_training_side(context, renderer, "When do you open?", reply="Never.")
     context.reviews.decide(turn.id, "reject", "o")

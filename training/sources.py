@@ -1,13 +1,13 @@
 """Feedback that may become examples: what operators decided, and what is vouched for without them."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from core.records import Review, ReviewPolicy, Split, Turn
 from feedback.observations import Observations
 from feedback.people import People
-from feedback.ratings import Ratings
+from feedback.ratings import Ratings, preferred_to
 from feedback.reviews import Reviews
 from feedback.rows import IMPORTER
 from feedback.trust import Candidate, Trust, Vouched, cap, collapse
@@ -65,7 +65,7 @@ def decided(record: Record) -> Iterator[Source]:
     reviews = [*record.reviews.approved(), *record.reviews.rejected()]
     reviews = sorted((r for r in reviews if r.scope == "everyone"), key=lambda r: (r.created_at, r.turn))
     turns = record.turns.get_many([r.turn for r in reviews])
-    first = record.turns.get_many([t.regenerates for t in turns.values() if t.regenerates])
+    other = _other_answers(record, turns, record.ratings.preferred_to(list(turns)))
     for review in reviews:
         turn = turns.get(review.turn)
         if turn is None:
@@ -76,13 +76,14 @@ def decided(record: Record) -> Iterator[Source]:
         elif review.decision == "edit":
             yield preferred(source, _own_words(turn))
         else:
-            yield preferred(source, _own_words(first[turn.regenerates]) if turn.regenerates in first else "")
+            yield preferred(source, other.get(turn.id, ""))
 
 
 def vouched_for(record: Record, vouched: Sequence[Vouched]) -> Iterator[Source]:
     """What feedback says that no operator decided on."""
     accepted = {v.turn.id for v in vouched if _thumbs(v) > 0}
-    first = record.turns.get_many([v.turn.regenerates for v in vouched if v.turn.regenerates])
+    picks = {v.turn.id: preferred_to(v.said.votes) for v in vouched}
+    other = _other_answers(record, {v.turn.id: v.turn for v in vouched}, picks)
     for each in vouched:
         turn, said = each.turn, each.said
         words = _own_words(turn)
@@ -91,8 +92,8 @@ def vouched_for(record: Record, vouched: Sequence[Vouched]) -> Iterator[Source]:
         if said.corrections:
             newest = max(said.corrections, key=lambda c: c.created_at)
             yield preferred(replace(source, reply=newest.text, correctors=(newest.author,)), words)
-        elif _thumbs(each) > 0 and turn.regenerates in first:
-            yield preferred(source, _own_words(first[turn.regenerates]))
+        elif _thumbs(each) > 0 and turn.id in other:
+            yield preferred(source, other[turn.id])
         elif _thumbs(each):
             yield replace(source, objective="desirable" if _thumbs(each) > 0 else "undesirable")
         elif said.regenerations and not accepted & {r.replacement for r in said.regenerations}:
@@ -184,6 +185,13 @@ def weigh(
 
 def _speaker(source: Source) -> str:
     return (source.correctors or (source.turn.author or "",))[0]
+
+
+def _other_answers(record: Record, turns: Mapping[str, Turn], picks: Mapping[str, str | None]) -> dict[str, str]:
+    """Of turns, the words that each is preferred to if it is liked: what it was picked over, or was made instead of."""
+    wanted = {turn_id: picks.get(turn_id) or turn.regenerates for turn_id, turn in turns.items()}
+    found = record.turns.get_many([other for other in wanted.values() if other])
+    return {turn_id: _own_words(found[other]) for turn_id, other in wanted.items() if other in found}
 
 
 def _own_words(turn: Turn) -> str:

@@ -1,61 +1,9 @@
-"use strict";
+import { all, BROKEN, call, details, element, events, grow, one, openSource, rendered, sentence, source } from "./talk.js";
 
-const AWAY = "The console cannot be reached; is it still running?";
-const BROKEN = "The answer broke off; please ask again.";
-
-const one = (selector, root = document) => root.querySelector(selector);
-const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const box = one("#box");
 const log = one("#log");
 
 let running = null;
-
-async function call(path, body, signal) {
-  const headers = { Accept: "application/json", "X-CSRF-Token": one("meta[name=csrf]").content };
-  const sent = { method: "POST", body: JSON.stringify(body), signal };
-  const options = body
-    ? { headers: { ...headers, "Content-Type": "application/json" }, ...sent }
-    : { headers };
-  let response;
-  try {
-    response = await fetch(path, options);
-  } catch (error) {
-    throw error.name === "AbortError" ? error : new Error(AWAY);
-  }
-  if (!response.ok) {
-    const told = await response.json().catch(() => ({ error: "Something went wrong here; the console's log says what." }));
-    throw new Error(sentence(told.error));
-  }
-  return response;
-}
-
-async function* events(response) {
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = "";
-  for (;;) {
-    let part;
-    try {
-      part = await reader.read();
-    } catch (error) {
-      throw error.name === "AbortError" ? error : new Error(BROKEN);
-    }
-    if (part.done) return;
-    const lines = (rest + part.value).split("\n");
-    rest = lines.pop();
-    for (const line of lines) yield JSON.parse(line);
-  }
-}
-
-function sentence(text) {
-  return text.charAt(0).toUpperCase() + text.slice(1);
-}
-
-function element(name, text, className = "") {
-  const made = document.createElement(name);
-  made.textContent = text;
-  made.className = className;
-  return made;
-}
 
 function tell(text) {
   one("#notice").textContent = text;
@@ -104,7 +52,7 @@ class Turn {
       if (event.key === "Escape") this.closeEditor();
     });
     this.part(".text").addEventListener("click", (event) => {
-      if (event.target.dataset.source) this.openSource(event.target.dataset.source);
+      if (event.target.dataset.source) openSource(this.element, event.target.dataset.source);
     });
   }
 
@@ -133,6 +81,7 @@ class Turn {
     this.part(".facts").replaceChildren(...facts(answer));
     this.part(".choices").replaceChildren(...(answer.choices ?? []).map((choice) => this.choice(choice)));
     this.part(".sources").replaceChildren(...this.answer.citations.map(source));
+    this.part(".details").replaceChildren(...details(answer.details));
     this.part(".actions").hidden = Boolean(answer.unfinished) || !answer.turn_id;
     this.closeEditor();
     this.showFeedback();
@@ -155,12 +104,6 @@ class Turn {
     const correction = this.part(".correction");
     correction.hidden = !this.answer.correction;
     one("p", correction).textContent = this.answer.correction ?? "";
-  }
-
-  openSource(number) {
-    const details = this.part(`[data-number="${number}"]`);
-    details.open = true;
-    one("summary", details).focus();
   }
 
   async rate(value) {
@@ -225,41 +168,6 @@ class Turn {
   }
 }
 
-function rendered(text, citations) {
-  return text
-    .split(/\n{2,}/)
-    .filter((block) => block.trim())
-    .flatMap((block) => paragraphs(block.trim(), citations));
-}
-
-function paragraphs(block, citations) {
-  const found = [];
-  for (const line of block.split("\n")) {
-    const quoted = /^“.*”( ?\[\d+\])+$/.test(line);
-    if (!quoted && found.length && found.at(-1).tagName === "P") found.at(-1).append("\n");
-    else found.push(element(quoted ? "blockquote" : "p", ""));
-    found.at(-1).append(...spans(line, citations));
-  }
-  return found;
-}
-
-function spans(line, citations) {
-  return line.split(/(\*\*[^*]+\*\*|`[^`]+`|\[\d+\])/).map((span) => {
-    if (/^\*\*[^*]+\*\*$/.test(span)) return element("strong", span.slice(2, -2));
-    if (/^`[^`]+`$/.test(span)) return element("code", span.slice(1, -1));
-    const number = /^\[(\d+)\]$/.exec(span)?.[1];
-    return citations.some((c) => String(c.number) === number) ? mark(number) : span;
-  });
-}
-
-function mark(number) {
-  const made = element("button", number, "mark");
-  made.type = "button";
-  made.dataset.source = number;
-  made.setAttribute("aria-label", `Source ${number}`);
-  return made;
-}
-
 function facts(answer) {
   const shown = [];
   if (answer.origin === "approved") shown.push(element("span", "✓ checked by a person", "checked"));
@@ -272,16 +180,6 @@ function facts(answer) {
   shown.push(element("span", "answered by "));
   shown.at(-1).append(element("code", answer.version));
   return shown;
-}
-
-function source(citation) {
-  const made = one("#source").content.firstElementChild.cloneNode(true);
-  const details = one("details", made);
-  details.dataset.number = citation.number;
-  const where = [citation.source, citation.title].filter(Boolean).join(" › ");
-  one("summary", made).append(element("span", citation.number, "number"), where);
-  one("blockquote", made).textContent = citation.text;
-  return made;
 }
 
 async function receive(path, body, turn) {
@@ -345,11 +243,6 @@ function answerAgain(turn) {
 function setBox(text) {
   box.value = text;
   grow(box);
-}
-
-function grow(area) {
-  area.style.height = "auto";
-  area.style.height = `${area.scrollHeight + 2}px`;
 }
 
 function showWelcome() {
