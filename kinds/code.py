@@ -29,6 +29,11 @@ class Code(Kind):
 
     name = "code"
     measure = "share that runs"
+    runs = True
+    whys = (
+        *("ran", "passed", "no_code", "syntax", "failed", "test_failed"),
+        *("timeout", "memory", "output", "processes", "refused", "not_run"),
+    )
 
     def __init__(self, limits: Limits | None = None):
         self._limits = limits or Limits()
@@ -61,7 +66,7 @@ class Code(Kind):
         """The failure, as the model is told it; what ran needs no repair."""
         if finding.value or not finding.observed:
             return None
-        return f"This does not work: {finding.said}. Correct it. {self.ending(Task(''))}"
+        return f"This does not work: {finding.said}. Write the whole program again, without this mistake."
 
     def score(self, reply: str, reference: str) -> float:
         """Overlap of the words with those of a program that is known to work, which is all that can be said unrun."""
@@ -74,15 +79,16 @@ class Code(Kind):
 
     def _finding(self, run: Run) -> Finding:
         said = {
-            "ran": f"ran in {run.took_ms / 1000:.1f} s",
-            "passed": f"ran in {run.took_ms / 1000:.1f} s and passed the tests",
+            "ran": f"ran in {run.took_ms / 1000:.2f} s",
+            "passed": f"ran in {run.took_ms / 1000:.2f} s and passed the tests",
             "timeout": f"still ran after {self._limits.wall_s:.0f} s",
             "memory": f"needed more than {self._limits.memory // _MIB} MB of memory",
             "output": f"wrote more than is kept ({self._limits.output // 1024} kB shown, "
             f"{self._limits.scratch // _MIB} MB in files)",
             "processes": f"wanted another process, or more than {self._limits.threads} threads",
         }.get(run.why, run.said)
-        return Finding(float(run.why in ("ran", "passed")), run.why, said, run.took_ms)
+        values = {"seconds": f"{run.took_ms / 1000:.2f}", "error": run.said, "limit": f"{self._limits.wall_s:.0f}"}
+        return Finding(float(run.why in ("ran", "passed")), run.why, said, run.took_ms, values)
 
 
 _NO_CODE = Finding(0.0, "no_code", "the answer holds no Python program")

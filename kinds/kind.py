@@ -70,6 +70,8 @@ class Kind(ABC):
     """Whether a reply rests on passages that are searched, and only what they support is shown of it."""
     alone: bool = False
     """Whether an instruction is carried out without the conversation before it."""
+    runs: bool = False
+    """Whether a check runs what the reply says: a few at a time, and only for whom that is on (`Task.may_run`)."""
     learns_labels: bool = False
     """Whether the labels of a request that names none are those that were approved as answers of this kind."""
     max_tokens: int | None = None
