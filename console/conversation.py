@@ -8,7 +8,7 @@ from typing import Literal
 
 from core.client import Asked, Begun, Ended, Said, ServingClient
 from core.errors import NotFound
-from core.identity import Pseudonyms
+from core.identity import PLAYGROUND, Pseudonyms
 from core.records import Citation, Message, Observation, Turn
 from core.settings import Settings
 from core.store import Store, connect
@@ -18,7 +18,7 @@ from feedback.progress import read_progress
 from feedback.ratings import Ratings
 from feedback.turns import Turns, messages
 
-OPERATOR = "playground:operator"
+OPERATOR = PLAYGROUND
 """Page and terminal listen on this machine alone, so whoever speaks there is its one operator."""
 AGAIN_TEMPERATURE = 0.8
 """Greedy decoding would give the same answer again."""

@@ -70,7 +70,10 @@ class Details:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """The answer begins. `turn_id` is None where the turn could not be stored."""
+    """The answer begins. `turn_id` is None where the turn could not be stored.
+
+    It may begin once more: a second attempt, after an answer that failed, is a turn of its own.
+    """
 
     turn_id: str | None
     adapter: str

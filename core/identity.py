@@ -7,6 +7,8 @@ import secrets
 from pathlib import Path
 
 KEY_FILE = "installation.key"
+PLAYGROUND = "playground:operator"
+"""The outside id of whoever speaks at the console's playground or in its terminal."""
 
 
 class Pseudonyms:

@@ -19,6 +19,8 @@ WILDCARDS = ("0.0.0.0", "::", "")
 TRAINING_FOLDER, CHECKPOINT_FILE = "training", "checkpoint.pt"
 """Where, in the data folder, a training that was killed goes on."""
 
+RunCode = Literal["owner", "everyone", "nobody"]
+
 DEFAULT_SYSTEM = "You are a helpful AI assistant named Apprentice."
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -73,6 +75,9 @@ class Settings(BaseModel):
     )
     report_schema: Annotated[Path | None, Empty] = Field(
         None, description="File with the JSON schema of reports where a request brings none. Empty: they are free text."
+    )
+    run_code: RunCode = Field(
+        "owner", description="For whom programs in answers are run, in a sandbox: owner, everyone or nobody."
     )
     temperature: float = Field(
         0.0, ge=0.0, le=2.0, description="Sampling temperature where a request names none; 0 is greedy."

@@ -1,5 +1,6 @@
 """What a kind of task declares; serving and training execute it."""
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,6 +28,10 @@ class Task:
     schema: str | None = None
     sources: Sequence[str] = ()
     shown: str | None = None
+    may_run: bool = False
+    """Whether programs may be run for whoever asked."""
+    stop: threading.Event | None = field(default=None, compare=False)
+    """Set when nobody waits any more for what is found."""
 
     @classmethod
     def of(cls, turn: Turn) -> "Task":
@@ -47,6 +52,8 @@ class Finding:
     said: str = ""
     took_ms: int | None = None
     values: Mapping[str, str | int] = field(default_factory=dict)
+    observed: bool = True
+    """Whether it says something of the reply; False: the person is told, and nothing is recorded."""
 
 
 class Kind(ABC):
@@ -63,6 +70,8 @@ class Kind(ABC):
     """Whether a reply rests on passages that are searched, and only what they support is shown of it."""
     alone: bool = False
     """Whether an instruction is carried out without the conversation before it."""
+    runs: bool = False
+    """Whether a check runs what the reply says: a few at a time, and only for whom that is on (`Task.may_run`)."""
     learns_labels: bool = False
     """Whether the labels of a request that names none are those that were approved as answers of this kind."""
     max_tokens: int | None = None
@@ -97,6 +106,10 @@ class Kind(ABC):
 
         May take seconds: call it beside an event loop.
         """
+        return None
+
+    def repair(self, finding: Finding) -> str | None:
+        """What the model is told of an attempt, so that it tries once more; None: that attempt stands."""
         return None
 
     @abstractmethod

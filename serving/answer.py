@@ -2,26 +2,27 @@
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from core.errors import Busy, InvalidInput, NotFound, StoreUnavailable
+from core.errors import Busy, InvalidInput, NotFound, PromptTooLong, StoreUnavailable, UnknownModel
 from core.privacy import scrub
 from core.prompt import Prompt, Renderer
 from core.records import Choice, Citation, Message, Observation, Origin, Passage, Turn, TurnStatus, new_id, now_ms
 from feedback.turns import Turns, messages, without_personal_data
 from kinds import KINDS
-from kinds.kind import Task
+from kinds.kind import Finding, Task
 from serving.best import candidates, surest
 from serving.engine import Delta, Engine, GenerationRequest, Sampling, TokenLogprob
 from serving.follow import Follower
 from serving.forms import decided, in_form, weighed
 from serving.knowledge import Found, Knowledge, Writer
 from serving.loops import without_loops
-from serving.observing import Outcomes
+from serving.observing import Outcomes, repaired, told
 
 log = logging.getLogger(__name__)
 RETRY_S = 2
@@ -60,11 +61,16 @@ class Question:
     schema: str | None = None
     best_of: int | None = None
     """How many replies are sampled, of which the surest is said; None: as the installation has it."""
+    attempt: tuple[Message, ...] = ()
+    """An answer that failed, and what is said of it: the model reads them, and the record has them at that answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The answer begins. `turn_id` is None where the turn could not be stored, or was not to be."""
+    """The answer begins. `turn_id` is None where the turn could not be stored, or was not to be.
+
+    A second attempt begins too, and takes the place of the first.
+    """
 
     turn_id: str | None
     adapter: str
@@ -103,6 +109,8 @@ class Finished:
     confidence: float | None = None
     observation: Observation | None = None
     choices: tuple[Choice, ...] = ()
+    repair: str | None = None
+    """What the model is to be told of an answer that failed, for another attempt; None: this one stands."""
 
 
 @dataclass(slots=True)
@@ -158,9 +166,46 @@ class Answerer:
     async def answer(self, question: Question) -> AsyncGenerator[Started | Piece | Finished, None]:
         """Started, then pieces, then Finished. Closing the iterator stops the generation and keeps what was said.
 
+        An answer that failed its check may be followed by a second attempt, from Started on, which is then finished.
+
         Raises: UnknownModel, PromptTooLong, Busy, InvalidInput before Started; what the engine raises, after it.
         """
         question = await asyncio.to_thread(self._from_record, question)
+        async with aclosing(self._attempt(question)) as events:
+            async for event in events:
+                if not isinstance(event, Finished) or event.repair is None:
+                    yield event
+                    continue
+                async with aclosing(self._repaired(question, event)) as second:
+                    async for event in second:
+                        yield event
+
+    async def _repaired(self, question: Question, first: Finished) -> AsyncGenerator[Started | Piece | Finished, None]:
+        """The events of a second attempt; the first one stands where there can be none."""
+        attempt = (Message("assistant", first.text), Message("user", first.repair or ""))
+        again = replace(
+            question,
+            attempt=attempt,
+            regenerates=first.turn_id,
+            record=question.record and first.turn_id is not None,
+            retrieval=False,
+        )
+        async with aclosing(self._attempt(again)) as events:
+            try:
+                started = await anext(events)
+            except (PromptTooLong, Busy, UnknownModel) as error:
+                log.info("no second attempt at turn %s: %s", first.turn_id, error)
+                yield first
+                return
+            yield Piece(f"\n\n⚠ {first.observation.said if first.observation else ''}\n\n")
+            yield started
+            async for event in events:
+                if isinstance(event, Finished):
+                    event = replace(event, reply_tokens=first.reply_tokens + event.reply_tokens)
+                yield event
+
+    async def _attempt(self, question: Question) -> AsyncGenerator[Started | Piece | Finished, None]:
+        """The events of one attempt, which is a turn."""
         async with AsyncExitStack() as places:
             generation = None
             async with self._follower.routed(question.model, question.chat) as version:
@@ -174,7 +219,8 @@ class Answerer:
             turn, stored = await self._open(question, version, task, found, renderer, prompt)
             turn_id = turn.id if stored else None
             started = Started(turn_id, version, len(prompt.ids), renderer.identity, turn.passages)
-            async with aclosing(self._tell(turn, task, started, found, generation)) as events:
+            may_repair = not question.attempt
+            async with aclosing(self._tell(turn, task, started, found, generation, may_repair)) as events:
                 async for event in events:
                     yield event
 
@@ -221,7 +267,13 @@ class Answerer:
         return Task(question.messages[-1].content, labels, question.schema)
 
     async def _tell(
-        self, turn: Turn, task: Task, started: Started, found: Found, generation: AsyncIterator[Delta] | None
+        self,
+        turn: Turn,
+        task: Task,
+        started: Started,
+        found: Found,
+        generation: AsyncIterator[Delta] | None,
+        may_repair: bool,
     ) -> AsyncGenerator[Started | Piece | Finished, None]:
         """The events of an opened turn, which is closed whatever happens."""
         reply = _Reply()
@@ -240,7 +292,7 @@ class Answerer:
             if stored:
                 stored = await self._close(turn)
             task = replace(task, sources=tuple(p.text for p in turn.passages), shown=reply.shown)
-            observation = await self._in_background(self._outcomes.observe(turn, task, stored))
+            finding = await self._observed(turn, task, stored)
             yield Finished(
                 turn.id if stored else None,
                 reply.shown,
@@ -251,8 +303,9 @@ class Answerer:
                 reply.first_token_ms,
                 reply.elapsed_ms(),
                 reply.confidence,
-                observation,
+                told(turn.id, finding) if finding else None,
                 reply.choices,
+                repaired(turn.kind, finding) if may_repair else None,
             )
         except (GeneratorExit, asyncio.CancelledError):
             status = "stopped"
@@ -261,9 +314,18 @@ class Answerer:
             if stored and not closed:
                 await self._close(_ended(turn, reply, status))
 
+    async def _observed(self, turn: Turn, task: Task, stored: bool) -> Finding | None:
+        """What came of an answer. Where nobody waits for it any more, what runs is stopped."""
+        stop = threading.Event()
+        try:
+            return await self._in_background(self._outcomes.observe(turn, task, stored, stop))
+        finally:
+            stop.set()
+
     async def _render(self, renderer: Renderer, task: Task, question: Question, found: Found) -> Prompt:
         """The prompt, made beside the event loop: a long history takes a while. One at a time, as tokenizers ask."""
-        render, said = KINDS[question.kind].render, self._with_system(question.messages, question.system)
+        render = KINDS[question.kind].render
+        said = self._with_system((*question.messages, *question.attempt), question.system)
         async with self._rendering:
             return await asyncio.to_thread(render, renderer, said, found.passages, task)
 
@@ -386,7 +448,7 @@ class Answerer:
             return turn, False
         try:
             turn = await asyncio.to_thread(self._checked, turn)
-            if await asyncio.to_thread(_hold_personal_data, question.messages):
+            if question.attempt or await asyncio.to_thread(_hold_personal_data, question.messages):
                 turn = replace(turn, prompt_hash=await self._hash_of_record(turn, renderer))
             await asyncio.to_thread(self._turns.open, turn)
         except StoreUnavailable as error:

@@ -153,7 +153,7 @@ class _Api:
         try:
             async with aclosing(events):
                 async for event in events:
-                    if isinstance(event, Started):
+                    if isinstance(event, Started) and not started:
                         started = True
                         metrics.running.inc()
                     elif isinstance(event, Piece) and first:

@@ -18,6 +18,8 @@ from core.settings import Settings
 from core.store import connect
 from core.threads import compute_with
 from feedback.observations import Observations
+from feedback.people import People
+from feedback.permission import Permission
 from feedback.ratings import Ratings
 from feedback.reviews import Reviews
 from feedback.turns import Turns
@@ -70,12 +72,13 @@ def build(settings: Settings, base: Base, engine: Engine) -> Starlette:
     retriever, metrics = Retriever(settings, embedder), Metrics()
     metrics.chunks.set_function(lambda: len(retriever))
     knowledge = Knowledge(retriever, embedder, reviews, QuestionVectors(store), Languages(settings.languages))
+    outcomes = Outcomes(Observations(store, turns), Permission(People(store), pseudonyms, settings.run_code))
     answerer = Answerer(
         engine,
         follower,
         knowledge,
         turns,
-        Outcomes(Observations(store, turns)),
+        outcomes,
         replica,
         settings.system_prompt,
         settings.reply_tokens,
@@ -122,6 +125,7 @@ def build(settings: Settings, base: Base, engine: Engine) -> Starlette:
                 await asyncio.to_thread(registry.depart, replica)
             except StoreUnavailable as error:
                 log.warning("this process is missed only when its heartbeat is: %s", error)
+            outcomes.close()
             await engine.close()
             store.close()
 

@@ -28,17 +28,20 @@ class Completion:
         self._progress = progress
         self._id = f"chatcmpl-{started[0].turn_id or 'unrecorded'}"
         self._created = int(time.time())
+        self._prompt_tokens = started[0].prompt_tokens
 
     async def stream(self, answers: Sequence[Events]) -> AsyncIterator[str]:
         """Server-sent events: chunks, then usage if asked for, then [DONE]."""
         for index, started in enumerate(self._started):
-            extra = {"turn_id": started.turn_id, "adapter": started.adapter}
-            yield self._chunk(index, {"role": "assistant", "content": ""}, extra=extra)
+            yield self._chunk(index, {"role": "assistant", "content": ""}, extra=_begun(started))
         finished: list[Finished] = []
         try:
             async with aclosing(_merged(answers)) as events:
                 async for index, event in events:
-                    if isinstance(event, Piece):
+                    if isinstance(event, Started):
+                        self._began_again(event)
+                        yield self._chunk(index, {}, extra=_begun(event))
+                    elif isinstance(event, Piece):
                         yield self._chunk(index, {"content": event.text}, logprobs=event.logprobs)
                     elif isinstance(event, Finished):
                         finished.append(event)
@@ -57,7 +60,10 @@ class Completion:
         logprobs: list[list[TokenLogprob]] = [[] for _ in answers]
         async with aclosing(_merged(answers)) as events:
             async for index, event in events:
-                if isinstance(event, Piece):
+                if isinstance(event, Started):
+                    self._began_again(event)
+                    logprobs[index].clear()
+                elif isinstance(event, Piece):
                     logprobs[index] += event.logprobs
                 elif isinstance(event, Finished):
                     finished[index] = event
@@ -107,8 +113,12 @@ class Completion:
         return {"id": self._id, "object": kind, "created": self._created, "model": self._started[0].adapter}
 
     def _usage(self, finished: Sequence[Finished]) -> dict[str, int]:
-        prompt, reply = self._started[0].prompt_tokens, sum(answer.reply_tokens for answer in finished)
+        prompt, reply = self._prompt_tokens, sum(answer.reply_tokens for answer in finished)
         return {"prompt_tokens": prompt, "completion_tokens": reply, "total_tokens": prompt + reply}
+
+    def _began_again(self, started: Started) -> None:
+        """A second attempt reads a prompt too."""
+        self._prompt_tokens += started.prompt_tokens
 
     def _explained(self, logprobs: Sequence[TokenLogprob]) -> dict[str, Any] | None:
         if not self._with_logprobs:
@@ -118,6 +128,10 @@ class Completion:
             for each in logprobs
         ]
         return {"content": tokens, "refusal": None}
+
+
+def _begun(started: Started) -> dict[str, Any]:
+    return {"turn_id": started.turn_id, "adapter": started.adapter}
 
 
 def _seen(observation: Observation | None) -> dict[str, Any] | None:

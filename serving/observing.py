@@ -2,43 +2,65 @@
 
 import asyncio
 import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from core.errors import NotFound, StoreUnavailable
 from core.records import Observation, Turn
 from feedback.observations import Observations
+from feedback.permission import Permission
 from kinds import KINDS
 from kinds.kind import Finding, Task
 
+RUNS_AT_ONCE = 2
 log = logging.getLogger(__name__)
 
 
 class Outcomes:
     """Observes the model's own answers; what people approved needs no check."""
 
-    def __init__(self, observations: Observations):
+    def __init__(self, observations: Observations, permission: Permission):
         self._observations = observations
+        self._permission = permission
+        self._running = ThreadPoolExecutor(RUNS_AT_ONCE, "run")
+        """Runs wait here for one another, and not in the threads that other answers need."""
 
-    async def observe(self, turn: Turn, task: Task, stored: bool) -> Observation | None:
+    async def observe(self, turn: Turn, task: Task, stored: bool, stop: threading.Event) -> Finding | None:
         """What came of the answer of a turn that has ended; None where that cannot be observed.
 
-        It is part of the record where the turn is.
+        It is part of the record where the turn is. `stop` is set when nobody waits for it any more.
         """
         if turn.origin not in ("model", "quote"):
             return None
-        finding = await asyncio.to_thread(_checked, turn, task)
-        if finding is None:
-            return None
-        observation = Observation(
-            turn.id, finding.value, finding.why, finding.said, finding.took_ms, values=dict(finding.values)
-        )
-        return await asyncio.to_thread(self._record, observation) if stored else observation
+        threads = None
+        if KINDS[turn.kind].runs:
+            may_run = await asyncio.to_thread(self._permission.may_run, turn.author)
+            task, threads = replace(task, may_run=may_run, stop=stop), self._running
+        finding = await asyncio.get_running_loop().run_in_executor(threads, _checked, turn, task)
+        if finding is not None and finding.observed and stored:
+            await asyncio.to_thread(self._record, turn.id, finding)
+        return finding
 
-    def _record(self, seen: Observation) -> Observation:
+    def _record(self, turn_id: str, found: Finding) -> None:
         try:
-            return self._observations.record(seen.turn, seen.value, seen.why, seen.said, seen.took_ms, seen.values)
+            self._observations.record(turn_id, found.value, found.why, found.said, found.took_ms, found.values)
         except (NotFound, StoreUnavailable) as error:
-            log.warning("what came of turn %s could not be stored: %s", seen.turn, error)
-            return seen
+            log.warning("what came of turn %s could not be stored: %s", turn_id, error)
+
+    def close(self) -> None:
+        """Let no run begin any more."""
+        self._running.shutdown(wait=False, cancel_futures=True)
+
+
+def repaired(kind: str, finding: Finding | None) -> str | None:
+    """What the model is told of an answer that failed, so that it tries once more; None: the answer stands."""
+    return KINDS[kind].repair(finding) if finding is not None else None
+
+
+def told(turn_id: str, finding: Finding) -> Observation:
+    """A finding as the person is told of it."""
+    return Observation(turn_id, finding.value, finding.why, finding.said, finding.took_ms, values=dict(finding.values))
 
 
 def _checked(turn: Turn, task: Task) -> Finding | None:
