@@ -410,9 +410,11 @@ def review_feedback() -> None:
 @feedback.command("send")
 def send_feedback(turn: Annotated[str, typer.Argument(help="A turn's id.")]) -> None:
     """Have the bot send an edited answer to whoever asked and did not like the first, once."""
+    from getpass import getuser
+
     from workers.context import open_context
 
-    open_context(_settings()).amends.ask(turn)
+    open_context(_settings()).amends.ask(turn, getuser())
     _say("The bot sends it, once.")
 
 

@@ -16,6 +16,7 @@ from feedback.erasure import erase
 from feedback.errands import Errands
 from feedback.handovers import Case, Handovers
 from feedback.notes import Notebook
+from feedback.opinions import forget_first_operator
 from feedback.order import ReviewOrder
 from feedback.outcomes import forget_chats
 from feedback.reviews import Reviews
@@ -52,6 +53,8 @@ INDICES = (
     keys.AMENDS,
 )
 """Where turns are found by when something happened."""
+SOMEBODY = "operator"
+"""Whose decisions those of an operator are who is forgotten."""
 
 
 class Lineage(Protocol):
@@ -140,6 +143,8 @@ class Forgetting:
             withdrawn = {*own, *derived, *traces.edited}
             decided = self._decided(withdrawn)
             self._reviews.withdraw(pipe, [t for t in (own | derived | others).values() if t.id in decided])
+            self._reviews.forget_reviewer(pipe, author, SOMEBODY, decided)
+            forget_first_operator(self._store, pipe, author, SOMEBODY)
             self._sides.forget(pipe, own.values(), self._on_sides(withdrawn) if own else ())
             for turn in derived.values():
                 pipe.set(keys.turn(turn.id), to_json(_without_answer(turn, author)), keepttl=True)
@@ -165,7 +170,7 @@ class Forgetting:
             feedback = len(traces.rated) + len(traces.corrected)
             forgotten = Forgotten(new_id(), len(own), len(derived), feedback, len(decided), marked)
             pipe.set(keys.ERASURE, now_ms())
-            self._audit.rename(pipe, author, forgotten.id)
+            self._audit.rename(pipe, [author, *own, *traces.open], forgotten.id)
             pipe.xadd(keys.AUDIT, {"who": who, "what": "forget", "subject": forgotten.id, "why": str(forgotten)})
             pipe.execute()
         return forgotten

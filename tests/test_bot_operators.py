@@ -12,6 +12,7 @@ from PIL import Image
 from bot.operators import phrases
 from core import keys
 from core.records import BASE, GateReport, Message, Passage, Turn, new_id, now_ms, to_json
+from feedback.audit import AuditLog
 from feedback.tallies import tally
 from launch.up import as_environment
 from tests.adapter_files import write_lora
@@ -37,7 +38,7 @@ def world(valkey_url, base, tmp_path_factory):
 def nothing_waits(world):
     """Nothing is approved, and nothing waits."""
     for review in world.context.reviews.approved():
-        world.context.reviews.undo(review.turn, review.created_at)
+        world.context.reviews.undo(review.turn, review.created_at, "operator")
     world.context.store.delete(keys.QUEUE, keys.QUEUE_KINDS)
 
 
@@ -167,6 +168,12 @@ def test_an_operator_walks_the_queue(world):
     assert "waits again" in olaf.press(card, "❌ rejected for this chat ↩️ undo")["text"]
     until(lambda: buttons(world.now(card)) == CHOICES, "its buttons")
     assert reviews.get(turns[1].id) is None and reviews.waiting() == 2
+    told = [e for e in reversed(AuditLog(world.context.store).page()) if e.who == world.author(olaf)]
+    assert [(e.what, e.subject, e.why) for e in told] == [
+        ("approve", turns[0].id, "for everyone"),
+        ("reject", turns[1].id, "for chat"),
+        ("undo", turns[1].id, ""),
+    ]
     olaf.press(card, "✅ Approve")
     until(lambda: "✅ For everyone" in buttons(world.now(card)), "for whom?")
     olaf.press(card, "✅ For everyone")
