@@ -17,8 +17,8 @@ from console.who import visit
 from core.errors import AliasMoved, Busy, DocumentRefused, InvalidInput, NotAllowed, NotFound
 
 PAGES = (
-    ("/today", "Today"),
-    ("/", "Playground"),
+    ("/", "Today"),
+    ("/playground", "Playground"),
     ("/review", "Review"),
     ("/adapters", "Adapters"),
     ("/refresh", "Refresh"),

@@ -48,8 +48,8 @@ class Today:
         self._handovers, self._visits = Handovers(archive.store, archive.turns), Visits(archive.store)
 
     def routes(self) -> list[Route]:
-        """The page."""
-        return [Route("/today", needs("viewer", self._page), methods=["GET"])]
+        """The page, which is the front page."""
+        return [Route("/", needs("viewer", self._page), methods=["GET"])]
 
     async def _page(self, request: Request) -> Response:
         return show(request, "today.html", await asyncio.to_thread(self._facts, operator(request).name))
@@ -59,6 +59,7 @@ class Today:
         entries = [e for e in self._audit.page(count=LOOKED_AT) if e.at > since and e.who != name]
         return {
             "since": since,
+            "asked": self._turns.has_any(),
             "waiting": self._reviews.waiting(),
             "oldest": ago(now_ms() - oldest) if oldest is not None else "",
             "unclaimed": sum(case.holder is None for case in self._handovers.inbox()),
