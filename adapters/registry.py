@@ -153,6 +153,13 @@ class Registry:
             raise NotFound(f"{found} with {prefix}; `apprentice adapters list` shows them.")
         return self._read(matches[0], self.aliases())
 
+    def learned(self, version: str) -> frozenset[str]:
+        """The turns that a version learned from; base, and one that is not known any more, have none."""
+        try:
+            return frozenset() if version == BASE else frozenset(self.get(version).manifest.sources)
+        except NotFound:
+            return frozenset()
+
     def been_live(self) -> list[str]:
         """The version that is live and those before it that nothing was rolled back from, newest first; no base."""
         with durable():

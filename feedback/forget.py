@@ -1,7 +1,7 @@
 """Forgetting a person: what is theirs, and what holds their words, leaves the record in one transaction."""
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -226,18 +226,21 @@ class Forgetting:
         if self._store.get(keys.OWNER) == author:
             pipe.delete(keys.OWNER, keys.OWNER_ADDRESS)
         for where in (keys.ACCESS_REQUESTS, keys.OPERATORS):
-            for address in self._addresses(where, author):
+            for address in self._addresses(self._store.hkeys(where), author):
                 pipe.hdel(where, address)
+        for address in self._addresses(self._store.smembers(keys.DIGEST_OFF), author):
+            pipe.srem(keys.DIGEST_OFF, address)
         for key in self._store.scan_iter(keys.alerted("*"), count=1000):
             pipe.srem(key, author)
 
     def _is_known(self, author: str) -> bool:
         stored = self._store.exists(keys.person(author), keys.approved_of(author))
-        return bool(self._store.get(keys.OWNER) == author or stored or self._addresses(keys.ACCESS_REQUESTS, author))
+        requests = self._store.hkeys(keys.ACCESS_REQUESTS)
+        return bool(self._store.get(keys.OWNER) == author or stored or self._addresses(requests, author))
 
-    def _addresses(self, where: str, author: str) -> list[str]:
-        """Outside ids under which a hash knows an author."""
-        return [address for address in self._store.hkeys(where) if self._pseudonyms.author(address) == author]
+    def _addresses(self, among: Iterable[str], author: str) -> list[str]:
+        """Those of some outside ids that are an author's."""
+        return [address for address in among if self._pseudonyms.author(address) == author]
 
     def _notes(self, author: str, gone: set[str], derived: set[str]) -> list[str]:
         """What chats remember of turns: where they go on, messages about one, corrections that are awaited."""

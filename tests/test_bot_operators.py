@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from io import BytesIO
 
 import pytest
@@ -387,6 +388,35 @@ def test_operators_hear_once_of_a_long_queue(world):
     for _ in range(3):
         waiting_turn(world)
     until(lambda: len([m for m in olaf.seen() if "⚠️ 3 answers wait" in m["text"]]) == 2, "a second time")
+
+
+def test_each_operator_gets_one_digest_a_day_whatever_bots_run_and_may_end_it(world, versions, tmp_path):
+    dismiss_all(world)
+    olaf, bob = operator(world), operator(world, "Bob")
+    world.context.people.note_language(world.author(bob), "de")
+    ann, store, hour = world.member(), world.context.store, datetime.now(UTC).hour
+    ann.press(ann.wait_answer(ann.send("script:short")), "👍")
+    until(lambda: world.context.reviews.waiting() == 1, "it waits")
+
+    def digests(person: Person) -> list[dict]:
+        return [m for m in person.seen() if m["text"].startswith("🗓")]
+
+    with (
+        bot_process(world.settings, world.api, tmp_path, digest_hour=hour),
+        bot_process(world.settings, world.api, tmp_path, digest_hour=hour),
+    ):
+        shown = until(lambda: digests(olaf), "the digest", 60)[0]
+        german = until(lambda: digests(bob), "the digest", 60)[0]
+        assert "Waiting for review: 1, the oldest since 0 h." in shown["text"] and "👍" in shown["text"]
+        assert german["text"].startswith("🗓 Die letzten 24 Stunden\nWarten auf Durchsicht: 1,")
+        assert buttons(shown) == ["🔕 No daily digest"]
+        assert olaf.press(shown, "🔕 No daily digest")["text"] == "You get no daily digest."
+        until(lambda: buttons(world.now(shown)) == ["🗓 A daily digest"], "it can be asked for again")
+    assert store.smembers(keys.DIGEST_OFF) == {f"telegram:{olaf.id}"}
+    carl = operator(world, "Carl")
+    with bot_process(world.settings, world.api, tmp_path, digest_hour=hour):
+        until(lambda: digests(carl), "who is new hears of today", 60)
+        assert len(digests(olaf)) == len(digests(bob)) == 1, "a restart tells nobody twice"
 
 
 def test_figures_come_with_a_picture(world):
