@@ -348,6 +348,19 @@ def promote_adapter(version: Version, why: Why = "") -> None:
     _say(f"{aliases.live[:12]} is live." if aliases.incoming is None else f"{aliases.incoming[:12]} will be live soon.")
 
 
+@adapters.command("share")
+def share_adapter(
+    share: Annotated[float, typer.Argument(help="Such as 0.2: a fifth of the chats.")], why: Why = ""
+) -> None:
+    """Try the version on trial with another share of the chats."""
+    from workers.context import open_context
+
+    registry = open_context(_settings()).registry
+    registry.share_canary(share, "operator", why)
+    canary = registry.aliases().canary
+    _say(f"{canary.version[:12]} is tried with {canary.share:.0%} of the chats." if canary else "The trial has ended.")
+
+
 @adapters.command("rollback")
 def rollback_adapter(why: Why = "") -> None:
     """Take back what came last: a version on trial, or the one that is live, for the one before."""
@@ -410,9 +423,11 @@ def review_feedback() -> None:
 @feedback.command("send")
 def send_feedback(turn: Annotated[str, typer.Argument(help="A turn's id.")]) -> None:
     """Have the bot send an edited answer to whoever asked and did not like the first, once."""
+    from getpass import getuser
+
     from workers.context import open_context
 
-    open_context(_settings()).amends.ask(turn)
+    open_context(_settings()).amends.ask(turn, getuser())
     _say("The bot sends it, once.")
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from core import keys
 from core.errors import AliasMoved, FenceLost, InvalidInput
@@ -25,7 +25,7 @@ local incoming = redis.call('HGET', KEYS[1], 'incoming') or ''
 local function trial(text)
   if not text or text == '' then return '' end
   local canary = cjson.decode(text)
-  return cjson.encode({canary.version, canary.set_at, canary.started_at})
+  return cjson.encode({canary.version, canary.set_at, canary.share, canary.started_at})
 end
 local canary = trial(redis.call('HGET', KEYS[1], 'canary'))
 if live ~= ARGV[1] or incoming ~= ARGV[2] or canary ~= trial(ARGV[3]) then return 'moved' end
@@ -64,12 +64,36 @@ class Canary:
     set_at: int
     started_at: int | None = None
     """When every living serving process had it (ms); no chat is routed to it before."""
+    earlier: tuple[tuple[int, float], ...] = ()
+    """Shares that it was tried with before, oldest first, each with the instant (ms) until which."""
     v: int = 1
 
     def takes(self, chat: str) -> bool:
         """Whether a chat is among those that the version is tried with: always the same ones."""
-        lot = hashlib.sha256(f"{self.version}:{chat}".encode()).digest()
-        return int.from_bytes(lot[:8], "big") < self.share * 2**64
+        return _is_within(self.share, self._lot(chat))
+
+    def took(self, chat: str, since: int, until: int) -> bool | None:
+        """Whether a chat was among those from an instant (ms) to before another; None where it moved in between."""
+        shares, lot = self._shares(since, until), self._lot(chat)
+        found = {_is_within(share, lot) for share in shares}
+        return found.pop() if len(found) == 1 else None
+
+    def with_share(self, share: float, at: int) -> "Canary":
+        """The trial with another share from an instant (ms) on: a larger one adds chats, a smaller one removes some."""
+        was = ((at, self.share),) if self.started_at is not None else ()
+        return replace(self, share=share, earlier=(*self.earlier, *was))
+
+    def _shares(self, since: int, until: int) -> set[float]:
+        """The shares that held at any time from an instant to before another."""
+        found, began = set(), 0
+        for ended, share in (*self.earlier, (until, self.share)):
+            if began < until and ended > since:
+                found.add(share)
+            began = ended
+        return found
+
+    def _lot(self, chat: str) -> int:
+        return int.from_bytes(hashlib.sha256(f"{self.version}:{chat}".encode()).digest()[:8], "big")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +193,10 @@ class AliasTable:
             raise InvalidInput(MARKED)
         if answer == "retired":
             raise InvalidInput(RETIRED)
+
+
+def _is_within(share: float, lot: int) -> bool:
+    return lot < share * 2**64
 
 
 def _values(aliases: Aliases) -> tuple[str, str, str]:

@@ -154,6 +154,13 @@ class Registry:
             raise NotFound(f"{found} with {prefix}; `apprentice adapters list` shows them.")
         return self._read(matches[0], self.aliases())
 
+    def learned(self, version: str) -> frozenset[str]:
+        """The turns that a version learned from; base, and one that is not known any more, have none."""
+        try:
+            return frozenset() if version == BASE else frozenset(self.get(version).manifest.sources)
+        except NotFound:
+            return frozenset()
+
     def been_live(self) -> list[str]:
         """The version that is live and those before it that nothing was rolled back from, newest first; no base."""
         with durable():
@@ -245,6 +252,25 @@ class Registry:
         at = now_ms()
         canary = Canary(version, share, aliases.live, at, at if self._everywhere(version) else None)
         self._table.move(aliases, replace(aliases, canary=canary), [Entry("canary", version, who, why)], fence)
+
+    def share_canary(self, share: float, who: str, why: str, seen: Aliases | None = None) -> None:
+        """Try the version on trial with another share of the chats in (0, 1), at once; its trial goes on.
+
+        Where the names were `seen` before, they must still point there.
+
+        Raises: InvalidInput where none is on trial, or the share is none or is it already; AliasMoved.
+        """
+        aliases = seen or self.aliases()
+        canary = aliases.canary
+        if canary is None:
+            raise InvalidInput("no version is on trial; `apprentice adapters list` shows which there are.")
+        if not 0 < share < 1:
+            raise InvalidInput("the share must be more than 0 and less than 1; 0.2 is a fifth of the chats.")
+        if share == canary.share:
+            raise InvalidInput(f"{canary.version[:12]} is tried with {share:.0%} of the chats already.")
+        entry = Entry("canary share", canary.version, who, f"from {canary.share:.0%} to {share:.0%}. {why}".rstrip())
+        to = replace(aliases, canary=canary.with_share(share, now_ms()))
+        self._table.move(aliases, to, [entry])
 
     def end_canary(self, canary: Canary, outcome: Literal["promote", "rollback", "expire"], who: str, why: str) -> None:
         """End a canary: its version becomes live, is marked rejected, or is left a candidate without a verdict.

@@ -29,6 +29,8 @@ DRIFT = 0.5
 """Log odds by which rates rise and fall over 24 windows; a tenth of it is the step of a random walk beside that."""
 AT_MARGIN, WORSE_DOWN = 0.297, 0.35
 """The canary's rate of thumbs down that gives complaints the odds ratio MARGIN; and a rate to be detected."""
+CHANGES = ((8, 0.5), (24, 0.1), (30, 0.5))
+"""The share becomes a half within the eighth window, and so on."""
 Arm = Literal["canary", "live"]
 
 
@@ -43,6 +45,8 @@ class World:
     drift: float = DRIFT
     brigading: Arm | None = None
     active: float = 0.1
+    shares: tuple[tuple[int, float], ...] = ()
+    """Windows within which the share becomes another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,9 @@ class Chats:
 
     canary: Bools
     rates: dict[str, Floats]
+    lots: Floats
+    of_the_other: Floats
+    """How often a thumb down would be theirs in the other arm."""
 
 
 @dataclass(slots=True)
@@ -77,6 +84,8 @@ def run(say: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
         "the same, half of 300 chats": replace(voter, share=0.5),
         "worse by the margin": World(down=AT_MARGIN, share=0.5),
         "the same and a voter brigading live": World(down=AT_MARGIN, share=0.5, brigading="live"),
+        "no difference, the share raised and lowered": World(shares=CHANGES),
+        "worse by the margin, the share raised and lowered": World(down=AT_MARGIN, shares=CHANGES),
     }
     sizes = [(chats, share) for chats in (100, 300, 1000) for share in (0.1, 0.2, 0.5)]
     delays = {
@@ -116,6 +125,10 @@ def simulate(world: World, runs: int, seed: int) -> dict[str, Any]:
         walk += world.drift / 10 * draw.standard_normal(runs)
         drift = walk + world.drift * np.sin(2 * np.pi * window / 24)
         active, bad = _window(world, chats, drift, draw)
+        for at, share in world.shares:
+            if at == window:
+                chats, moved = _with_share(chats, share)
+                active &= ~moved
         learn(known, chats.canary, active, bad)
         running = (ends["rolled_back"] == 0) & (ends["promoted"] == 0)
         outcomes += running * (active & chats.canary).sum(axis=1)
@@ -167,7 +180,8 @@ def _nothing(shape: tuple[int, int]) -> Known:
 def _chats(world: World, runs: int, draw: np.random.Generator) -> Chats:
     """Each chat's own rates are beta distributed, which gives its outcomes the intra-class correlation."""
     shape = runs, world.chats
-    canary = draw.random(shape) < world.share
+    lots = draw.random(shape)
+    canary = lots < world.share
     if world.brigading:
         canary[:, 0] = world.brigading == "canary"
     rates = {}
@@ -177,7 +191,19 @@ def _chats(world: World, runs: int, draw: np.random.Generator) -> Chats:
             spread = 1 / world.correlation - 1
             mean = draw.beta(mean * spread, (1 - mean) * spread)
         rates[name] = mean
-    return Chats(canary, rates)
+    of_the_other = rates["down"]
+    if world.shares and world.down != RATES["down"]:
+        mean, spread = np.where(canary, RATES["down"], world.down), 1 / world.correlation - 1
+        of_the_other = draw.beta(mean * spread, (1 - mean) * spread)
+    return Chats(canary, rates, lots, of_the_other)
+
+
+def _with_share(chats: Chats, share: float) -> tuple[Chats, Bools]:
+    """The chats under another share, and which of them change over."""
+    canary = chats.lots < share
+    moved, down = canary != chats.canary, chats.rates["down"]
+    rates = chats.rates | {"down": np.where(moved, chats.of_the_other, down)}
+    return Chats(canary, rates, chats.lots, np.where(moved, down, chats.of_the_other)), moved
 
 
 def _window(world: World, chats: Chats, drift: Floats, draw: np.random.Generator) -> tuple[Bools, dict[str, Bools]]:

@@ -27,6 +27,7 @@ from bot.intake import WRONG_TOKEN, Poller, insist, webhook
 from bot.ledger import Ledger
 from bot.limits.entrance import Entrance
 from bot.once import Once
+from bot.operators.digest import keep_digesting
 from bot.operators.menus import keep_menus
 from bot.operators.watching import keep_alerting
 from bot.outgoing import Outgoing
@@ -56,7 +57,7 @@ from feedback.thanks import Thanks
 from feedback.walks import Walks
 
 STORE_WAIT_S = 5
-BESIDE = (keep_thanking, keep_rounds, keep_alerting, keep_menus, keep_signing)
+BESIDE = (keep_thanking, keep_rounds, keep_alerting, keep_digesting, keep_menus, keep_signing)
 
 log = logging.getLogger(__name__)
 

@@ -110,7 +110,7 @@ def build(settings: Settings) -> Starlette:
             *Today(archive, registry, audit).routes(),
             *Members(archive, audit).routes(),
             *Collection(library, audit, settings).routes(),
-            *Approvals(archive, library, audit).routes(),
+            *Approvals(archive, library).routes(),
             *Reception(archive, audit).routes(),
             *Staff(accounts, People(store), audit, public).routes(),
             *Activity(audit).routes(),

@@ -15,7 +15,6 @@ from core.errors import InvalidInput, NotFound
 from core.library import LibraryClient, Pair
 from core.records import Review, Turn
 from feedback.archive import Archive
-from feedback.audit import AuditLog
 from feedback.ratings import MAX_CORRECTION
 from feedback.turns import question, stays_in_chat
 
@@ -49,9 +48,8 @@ class Approved:
 class Approvals:
     """Pages over the decisions in force; every change is a new decision."""
 
-    def __init__(self, archive: Archive, library: LibraryClient, audit: AuditLog):
-        self._turns, self._reviews = archive.turns, archive.reviews
-        self._library, self._audit = library, audit
+    def __init__(self, archive: Archive, library: LibraryClient):
+        self._turns, self._reviews, self._library = archive.turns, archive.reviews, library
 
     def routes(self) -> list[Route]:
         """The list with its search, the contradictions, and each answer with its form."""
@@ -113,12 +111,10 @@ class Approvals:
         form = await request.form()
         fields = {name: str(form.get(name, "")).strip() for name in ("text", "scope", "last_day", "seen")}
         who, turn_id = operator(request).name, request.path_params["turn"]
-        review = await asyncio.to_thread(self._edit, turn_id, fields, who)
-        why = f"until {fields['last_day']}" if review.until else ""
-        await asyncio.to_thread(self._audit.note, who, "edit answer", turn_id, why)
+        await asyncio.to_thread(self._edit, turn_id, fields, who)
         return RedirectResponse(f"/answers/{turn_id}?done=1", 303)
 
-    def _edit(self, turn_id: str, fields: dict[str, str], who: str) -> Review:
+    def _edit(self, turn_id: str, fields: dict[str, str], who: str) -> None:
         """Decide anew: an edit, or as before where only the audience or the end is another.
 
         Raises: InvalidInput, NotFound, StoreUnavailable.
@@ -132,7 +128,7 @@ class Approvals:
             raise InvalidInput(f"an answer has at most {MAX_CORRECTION} characters; write a shorter one.")
         decision = known.decision if text == known.text else "edit"
         until = _end_of(fields["last_day"])
-        return self._reviews.decide(turn_id, decision, who, scope, text, known.why, until)  # type: ignore[arg-type]
+        self._reviews.decide(turn_id, decision, who, scope, text, known.why, until)  # type: ignore[arg-type]
 
 
 def _end_of(day: str) -> int | None:

@@ -101,7 +101,6 @@ class ItemPages:
             made = work.reviews.decide(turn_id, "reject", me.name, scope, why=fields.get("why", ""))
         else:
             made = approved(work, item, me.name, scope, fields.get("text", ""))
-        work.audit.note(me.name, made.decision, turn_id, f"for {made.scope}")
         work.notebook.drop_edit(turn_id, me.name)
         return go_on(work, me.name, selected, turn_id, done=f"{turn_id}:{made.created_at}", scope=scope)
 
@@ -119,8 +118,7 @@ class ItemPages:
         made_at = fields.get("made_at", "")
         if not made_at.isdecimal():
             raise InvalidInput("which decision is to be undone is missing; load the page again.")
-        await asyncio.to_thread(self._work.reviews.undo, turn_id, int(made_at))
-        await asyncio.to_thread(self._work.audit.note, operator(request).name, "undo", turn_id)
+        await asyncio.to_thread(self._work.reviews.undo, turn_id, int(made_at), operator(request).name)
         return _back(carried(fields), turn_id)
 
     async def _claim(self, request: Request) -> Response:
@@ -175,8 +173,7 @@ class ItemPages:
         """The edited answer goes to whoever asked, who did not like the first."""
         fields, turn_id = await form(request), request.path_params["turn"]
         me = operator(request).name
-        await asyncio.to_thread(self._work.amends.ask, turn_id)
-        await asyncio.to_thread(self._work.audit.note, me, "send the edited answer", turn_id)
+        await asyncio.to_thread(self._work.amends.ask, turn_id, me)
         return await asyncio.to_thread(go_on, self._work, me, carried(fields))
 
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from adapters.aliases import MARKED, RETIRED, Aliases
+from adapters.aliases import MARKED, RETIRED, Aliases, Canary
 from adapters.registry import Registry, Version
 from console.pages import show
 from console.who import Operator, needs, operator
@@ -48,6 +48,16 @@ class Standing:
         return self.version.id if self.version else BASE
 
     @property
+    def trial(self) -> Canary:
+        """The version on trial.
+
+        Raises: InvalidInput where none is.
+        """
+        if self.aliases.canary is None:
+            raise InvalidInput("no version is on trial any more; the list of adapters shows which there are.")
+        return self.aliases.canary
+
+    @property
     def seen(self) -> str:
         """A digest of all that a confirmation tells, to be held against what holds when it comes."""
         version = self.version
@@ -65,6 +75,7 @@ class Moves:
         """A page that asks and an act, for each."""
         return [
             *self._both("/adapters/rollback", shall_i_roll_back, self._roll_back),
+            *self._both("/adapters/share", shall_i_share, self._share),
             *self._both("/adapters/{version}/promote", shall_i_promote, self._promote),
             *self._both("/adapters/{version}/try", shall_i_try, self._try),
             *self._both("/adapters/{version}/retire", shall_i_retire, self._retire),
@@ -116,6 +127,11 @@ class Moves:
         self._registry.start_canary(standing.id, share, who, WHY, None, aliases.live, seen=aliases)
         return f"{_short(standing.id)} is tried with {share:.0%} of the chats as soon as every serving process has it."
 
+    def _share(self, standing: Standing, given: dict[str, str], who: str) -> str:
+        share = _share(given.get("share", ""))
+        self._registry.share_canary(share, who, WHY, seen=standing.aliases)
+        return f"{_short(standing.trial.version)} is tried with {share:.0%} of the chats now."
+
     def _roll_back(self, standing: Standing, given: dict[str, str], who: str) -> str:
         aliases = standing.aliases
         taken_back = aliases.canary.version if aliases.canary else aliases.live
@@ -166,6 +182,20 @@ def shall_i_try(standing: Standing) -> Move:
         "taken back by itself, if they are no worse it becomes live by itself.",
     )
     return Move(f"Try {_short(version.id)}?", (*said, *_doubts(version)), "Start the trial", standing.seen, SHARES)
+
+
+def shall_i_share(standing: Standing) -> Move:
+    """What another share of a trial would do. Raises: InvalidInput where there is none."""
+    canary, live = standing.trial, _short(standing.aliases.live)
+    version = _short(canary.version)
+    said = (
+        f"Now {version} answers {canary.share:.0%} of the chats. A larger share adds others, at once; a smaller one "
+        f"gives some of them back to {live}. No other chat changes the version that answers it.",
+        "The trial goes on with what was counted so far, and ends when it would have ended. A chat that changes over "
+        "is left out of the hour in which it does, and of that alone.",
+    )
+    shares = tuple(share for share in SHARES if share != canary.share)
+    return Move(f"Try {version} with another share?", said, "Change the share", standing.seen, shares)
 
 
 def shall_i_roll_back(standing: Standing) -> Move:

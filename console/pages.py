@@ -1,5 +1,6 @@
 """What every page has in common: its frame, the list of pages, and how it says what went wrong."""
 
+import re
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
@@ -16,8 +17,8 @@ from console.who import visit
 from core.errors import AliasMoved, Busy, DocumentRefused, InvalidInput, NotAllowed, NotFound
 
 PAGES = (
-    ("/today", "Today"),
-    ("/", "Playground"),
+    ("/", "Today"),
+    ("/playground", "Playground"),
     ("/compare", "Compare"),
     ("/review", "Review"),
     ("/adapters", "Adapters"),
@@ -88,6 +89,11 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def _who(name: str) -> str:
+    """Who acted: operators in Telegram have a pseudonym, of which the beginning is enough."""
+    return f"{name[:8]} in Telegram" if re.fullmatch("[0-9a-f]{32}", name) else name
+
+
 def _day(at_ms: int) -> str:
     return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"
 
@@ -98,4 +104,4 @@ def _frame(request: Request) -> dict[str, Any]:
 
 _templates = Jinja2Templates(Path(__file__).parent / "templates", context_processors=[_frame])
 _templates.env.globals |= {"csrf_input": csrf_input, "pages": PAGES, "is_here": _is_here}
-_templates.env.filters |= {"day": _day, "sentence": _sentence}
+_templates.env.filters |= {"day": _day, "sentence": _sentence, "who": _who}

@@ -75,7 +75,7 @@ class Playground:
     def routes(self) -> list[Route]:
         """The page and what it calls."""
         return [
-            Route("/", self._page, methods=["GET"]),
+            Route("/playground", self._page, methods=["GET"]),
             Route("/conversation", self._history, methods=["GET"]),
             Route("/ask", needs("reviewer", self._ask), methods=["POST"]),
             Route("/again", needs("reviewer", self._again), methods=["POST"]),

@@ -34,7 +34,7 @@ def review_queue(reviews: Reviews, amends: Amends, reviewer: str, console: Conso
             made = _decide(item, key, reviews, reviewer, console)
             decided += made
             if made and amends.why_not(item.turn.id) is None:
-                _offer_amends(item.turn.id, amends, console)
+                _offer_amends(item.turn.id, amends, reviewer, console)
         elif key == "s":
             skipped.add(item.turn.id)
 
@@ -79,10 +79,10 @@ def _decide(item: QueueItem, key: str, reviews: Reviews, reviewer: str, console:
     return 1
 
 
-def _offer_amends(turn_id: str, amends: Amends, console: Console) -> None:
+def _offer_amends(turn_id: str, amends: Amends, reviewer: str, console: Console) -> None:
     """Whoever asked did not like the answer: the edited one can be sent to them."""
     if console.input("Send it to whoever asked, who did not like the first answer? y/N: ").strip().lower() == "y":
-        amends.ask(turn_id)
+        amends.ask(turn_id, reviewer)
         console.print("The bot sends it, once.")
 
 

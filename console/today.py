@@ -14,10 +14,10 @@ from console.health import ago
 from console.pages import show
 from console.visits import Visits
 from console.who import needs, operator
-from core.errors import NotFound
-from core.records import BASE, Review, now_ms
+from core.records import Review, now_ms
 from feedback.archive import Archive
 from feedback.audit import AuditLog
+from feedback.credit import credited
 from feedback.handovers import Handovers
 from feedback.progress import read_progress
 from feedback.turns import question
@@ -48,8 +48,8 @@ class Today:
         self._handovers, self._visits = Handovers(archive.store, archive.turns), Visits(archive.store)
 
     def routes(self) -> list[Route]:
-        """The page."""
-        return [Route("/today", needs("viewer", self._page), methods=["GET"])]
+        """The page, which is the front page."""
+        return [Route("/", needs("viewer", self._page), methods=["GET"])]
 
     async def _page(self, request: Request) -> Response:
         return show(request, "today.html", await asyncio.to_thread(self._facts, operator(request).name))
@@ -59,6 +59,7 @@ class Today:
         entries = [e for e in self._audit.page(count=LOOKED_AT) if e.at > since and e.who != name]
         return {
             "since": since,
+            "asked": self._turns.has_any(),
             "waiting": self._reviews.waiting(),
             "oldest": ago(now_ms() - oldest) if oldest is not None else "",
             "unclaimed": sum(case.holder is None for case in self._handovers.inbox()),
@@ -73,18 +74,8 @@ class Today:
 
     def _share(self, name: str, reign: Reign) -> Share:
         """Which decisions of an operator a version learned that the one before it had not."""
-        new = self._learned(reign.live) - self._learned(reign.was)
-        mine = [review for review in self._reviews.get_many(sorted(new)).values() if review.reviewer == name]
-        mine.sort(key=lambda review: -review.created_at)
+        learned, known = self._registry.learned(reign.live), self._registry.learned(reign.was)
+        mine = credited(self._reviews, name, learned, known)
         turns = self._turns.get_many([review.turn for review in mine[:QUESTIONS]])
         asked = [(review, question(turns[review.turn])) for review in mine if review.turn in turns]
         return Share(reign, len(mine), tuple(asked))
-
-    def _learned(self, version: str) -> frozenset[str]:
-        """The turns in a version's manifest; base, and one that is not known any more, have none."""
-        if version == BASE:
-            return frozenset()
-        try:
-            return frozenset(self._registry.get(version).manifest.sources)
-        except NotFound:
-            return frozenset()

@@ -47,6 +47,7 @@ OWNER = PREFIX + "owner"  # string author: the first person the bot belongs to
 OWNER_ADDRESS = PREFIX + "owner:address"  # string outside id: where the owner is told who asks for access
 CONSOLE_ACCOUNTS = PREFIX + "console:accounts"  # hash name -> Account as JSON: who may use the console; no lifetime
 OPERATORS = PREFIX + "operators"  # hash outside id -> yes | no: who decides in Telegram, and whether they want alerts
+DIGEST_OFF = PREFIX + "operators:digest:off"  # set of outside ids: operators who want no daily digest
 BOT_NAME = PREFIX + "bot:name"  # string: the bot's name in Telegram, for links to it; set whenever it starts
 ALERTS_POSITION = PREFIX + "alerts:position"  # string entry of AUDIT: operators were told of everything until there
 ACCESS_REQUESTS = PREFIX + "access:requests"  # hash outside id -> display name, asked and not yet decided

@@ -219,6 +219,9 @@ class Settings(BaseModel):
     alert_silent_s: int = Field(
         300, ge=10, description="Operators are told once when the worker gave no sign of life for so long."
     )
+    digest_hour: Annotated[int | None, Empty] = Field(
+        7, ge=0, le=23, description="Hour (UTC) of the operators' daily digest in Telegram. Empty: none."
+    )
     handover_max_s: int = Field(
         900,
         ge=1,

@@ -6,6 +6,7 @@ from core import keys
 from core.errors import InvalidInput
 from core.records import Review, Turn, now_ms
 from core.store import Store, durable
+from feedback.audit import AuditLog
 from feedback.ratings import Ratings
 from feedback.reviews import Reviews
 from feedback.turns import Turns
@@ -31,6 +32,7 @@ class Amends:
 
     def __init__(self, store: Store, turns: Turns, ratings: Ratings, reviews: Reviews):
         self._store, self._turns, self._ratings, self._reviews = store, turns, ratings, reviews
+        self._audit = AuditLog(store)
 
     def note(self, turn_id: str, author: str, address: str) -> None:
         """Remember where who asked is reached, as long as a thumb down or a correction of theirs stands."""
@@ -66,16 +68,18 @@ class Amends:
             )
         return None
 
-    def ask(self, turn_id: str) -> None:
-        """Have the edited answer sent by the bot, as soon as one runs.
+    def ask(self, turn_id: str, who: str) -> None:
+        """Have the edited answer sent by the bot, as soon as one runs; the audit log tells who wanted it.
 
         Raises: NotFound, InvalidInput where it cannot be sent.
         """
         why_not = self.why_not(turn_id)
         if why_not is not None:
             raise why_not
-        with durable():
-            self._store.zadd(keys.AMENDS, {turn_id: now_ms()})
+        with durable(), self._store.pipeline() as pipe:
+            pipe.zadd(keys.AMENDS, {turn_id: now_ms()})
+            self._audit.note(who, "send the edited answer", turn_id, pipe=pipe)
+            pipe.execute()
 
     def waiting(self) -> list[str]:
         """Turns whose edited answer is to be sent, oldest request first."""

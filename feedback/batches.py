@@ -88,7 +88,7 @@ class Batches:
         for entry in chunk:
             turn_id, _, made_at = entry.partition(":")
             try:
-                self._reviews.undo(turn_id, int(made_at))
+                self._reviews.undo_one_of_many(turn_id, int(made_at))
             except NotFound:
                 continue  # decided otherwise since, or gone
         return self.get(batch_id)

@@ -1,7 +1,7 @@
 """Forgetting a person: what is theirs, and what holds their words, leaves the record in one transaction."""
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +16,7 @@ from feedback.erasure import erase
 from feedback.errands import Errands
 from feedback.handovers import Case, Handovers
 from feedback.notes import Notebook
+from feedback.opinions import forget_first_operator
 from feedback.order import ReviewOrder
 from feedback.outcomes import forget_chats
 from feedback.reviews import Reviews
@@ -52,6 +53,8 @@ INDICES = (
     keys.AMENDS,
 )
 """Where turns are found by when something happened."""
+SOMEBODY = "operator"
+"""Whose decisions those of an operator are who is forgotten."""
 
 
 class Lineage(Protocol):
@@ -140,6 +143,8 @@ class Forgetting:
             withdrawn = {*own, *derived, *traces.edited}
             decided = self._decided(withdrawn)
             self._reviews.withdraw(pipe, [t for t in (own | derived | others).values() if t.id in decided])
+            self._reviews.forget_reviewer(pipe, author, SOMEBODY, decided)
+            forget_first_operator(self._store, pipe, author, SOMEBODY)
             self._sides.forget(pipe, own.values(), self._on_sides(withdrawn) if own else ())
             for turn in derived.values():
                 pipe.set(keys.turn(turn.id), to_json(_without_answer(turn, author)), keepttl=True)
@@ -166,7 +171,7 @@ class Forgetting:
             feedback = len(traces.rated) + len(traces.corrected)
             forgotten = Forgotten(new_id(), len(own), len(derived), feedback, len(decided), marked)
             pipe.set(keys.ERASURE, now_ms())
-            self._audit.rename(pipe, author, forgotten.id)
+            self._audit.rename(pipe, [author, *own, *traces.open], forgotten.id)
             pipe.xadd(keys.AUDIT, {"who": who, "what": "forget", "subject": forgotten.id, "why": str(forgotten)})
             pipe.execute()
         return forgotten
@@ -222,18 +227,21 @@ class Forgetting:
         if self._store.get(keys.OWNER) == author:
             pipe.delete(keys.OWNER, keys.OWNER_ADDRESS)
         for where in (keys.ACCESS_REQUESTS, keys.OPERATORS):
-            for address in self._addresses(where, author):
+            for address in self._addresses(self._store.hkeys(where), author):
                 pipe.hdel(where, address)
+        for address in self._addresses(self._store.smembers(keys.DIGEST_OFF), author):
+            pipe.srem(keys.DIGEST_OFF, address)
         for key in self._store.scan_iter(keys.alerted("*"), count=1000):
             pipe.srem(key, author)
 
     def _is_known(self, author: str) -> bool:
         stored = self._store.exists(keys.person(author), keys.approved_of(author))
-        return bool(self._store.get(keys.OWNER) == author or stored or self._addresses(keys.ACCESS_REQUESTS, author))
+        requests = self._store.hkeys(keys.ACCESS_REQUESTS)
+        return bool(self._store.get(keys.OWNER) == author or stored or self._addresses(requests, author))
 
-    def _addresses(self, where: str, author: str) -> list[str]:
-        """Outside ids under which a hash knows an author."""
-        return [address for address in self._store.hkeys(where) if self._pseudonyms.author(address) == author]
+    def _addresses(self, among: Iterable[str], author: str) -> list[str]:
+        """Those of some outside ids that are an author's."""
+        return [address for address in among if self._pseudonyms.author(address) == author]
 
     def _notes(self, author: str, gone: set[str], derived: set[str]) -> list[str]:
         """What chats remember of turns: where they go on, messages about one, corrections that are awaited."""

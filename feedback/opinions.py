@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core import keys
 from core.errors import InvalidInput
@@ -78,6 +78,19 @@ class Opinions:
             ids = self._store.zrevrange(keys.OPINIONS, 0, -1)
             texts = self._store.mget([keys.opinion(turn) for turn in ids]) if ids else []
         return [from_json(Opinion, text) for text in texts if text]
+
+
+def forget_first_operator(store: Store, pipe: Store, author: str, instead: str) -> None:
+    """Let no second opinion name who had decided first, within a transaction.
+
+    Raises: StoreUnavailable.
+    """
+    with durable():
+        ids = store.zrange(keys.OPINIONS, 0, -1)
+        texts = store.mget([keys.opinion(turn) for turn in ids]) if ids else []
+    for opinion in (from_json(Opinion, text) for text in texts if text):
+        if opinion.first_operator == author:
+            pipe.set(keys.opinion(opinion.turn), to_json(replace(opinion, first_operator=instead)), keepttl=True)
 
 
 def agreement(opinions: Sequence[Opinion]) -> Agreement:

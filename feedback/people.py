@@ -186,6 +186,7 @@ class People:
         self.grant(author, "member")
         with durable():
             self._store.hdel(keys.OPERATORS, outside_id)
+            self._store.srem(keys.DIGEST_OFF, outside_id)
 
     def operators(self) -> dict[str, bool]:
         """The outside ids of the owner and the operators, and whether each wants alerts."""
@@ -197,6 +198,17 @@ class People:
         """Note whether an operator wants alerts."""
         with durable():
             self._store.hset(keys.OPERATORS, outside_id, "yes" if wanted else "no")
+
+    def digest_readers(self) -> list[str]:
+        """The outside ids of those operators who want the daily digest."""
+        with durable():
+            muted = self._store.smembers(keys.DIGEST_OFF)
+        return [address for address in self.operators() if address not in muted]
+
+    def want_digest(self, outside_id: str, wanted: bool) -> None:
+        """Note whether an operator wants the daily digest."""
+        with durable():
+            (self._store.srem if wanted else self._store.sadd)(keys.DIGEST_OFF, outside_id)
 
     def note_language(self, author: str, code: str) -> None:
         """Remember the language in which somebody is told what they did not ask for just now."""

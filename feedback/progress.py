@@ -60,6 +60,18 @@ def read_progress(store: Store, needed: int) -> Progress:
     return Progress(approved, needed, stage, done, total, bool(trial), run, int(began) if began else None, fence)
 
 
+def failed_since(store: Store, since: int) -> str | None:
+    """Why the newest finished refresh failed, if it did so after an instant (ms).
+
+    Raises: StoreUnavailable.
+    """
+    with durable():
+        last = store.hgetall(keys.REFRESH_LAST)
+    if last.get("outcome") != "failed" or int(last["at"]) < since:
+        return None
+    return last.get("summary", "")
+
+
 def begin_progress(store: Store, run: str) -> None:
     """A refresh begins to learn from a snapshot."""
     with durable():

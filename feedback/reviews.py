@@ -1,7 +1,8 @@
 """Operators' decisions: what waits for one, and what an approval sets in motion."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from redis import WatchError
 
@@ -24,6 +25,7 @@ from core.records import (
     to_json,
 )
 from core.store import Store, durable
+from feedback.audit import AuditLog
 from feedback.likeness import jaccard, words
 from feedback.order import ReviewOrder, reason, since
 from feedback.ratings import Ratings, Said
@@ -33,6 +35,9 @@ from feedback.turns import Turns, question, stays_in_chat, system_text
 
 TAKEN_OVER = 0.5
 """A correction that shares this much of its words with the approved text was approved with it."""
+
+BATCH = 500
+"""Decisions read in one round trip."""
 
 _LET_GO = """
 redis.call('SREM', KEYS[2], ARGV[1])
@@ -83,6 +88,7 @@ class Reviews:
         self._ratings = ratings
         self._sides = Sides(store, turns, pseudonyms)
         self._order = ReviewOrder(store, turns)
+        self._audit = AuditLog(store)
         self._let_go_of = store.register_script(_LET_GO)
 
     def waiting(self) -> int:
@@ -146,7 +152,7 @@ class Reviews:
         """Approve the answer that was shown or an edited text, or reject it. A later decision replaces an earlier one.
 
         An approval ends at the instant `until` (ms), where one is given. The scope `everyone` is refused for a
-        conversation that used what is one chat's own.
+        conversation that used what is one chat's own. The audit log tells it.
 
         Raises: NotFound, InvalidInput, StoreUnavailable.
         """
@@ -163,13 +169,17 @@ class Reviews:
                 "own_to_the_chat",
             )
         (said,) = self._ratings.said_about([turn_id])
-        return self.decide_many([NewDecision(turn, decision, scope, text, why, said, until)], reviewer)[0]
+        return self._decide([NewDecision(turn, decision, scope, text, why, said, until)], reviewer, told=True)[0]
 
     def decide_many(self, decisions: Sequence[NewDecision], reviewer: str) -> list[Review]:
-        """Make decisions in one round trip. Approved texts are scrubbed of personal data.
+        """Make decisions in one round trip; whoever makes so many tells the audit log of them as one.
 
         Raises: InvalidInput, StoreUnavailable.
         """
+        return self._decide(decisions, reviewer, told=False)
+
+    def _decide(self, decisions: Sequence[NewDecision], reviewer: str, told: bool) -> list[Review]:
+        """Make decisions. Approved texts are scrubbed of personal data."""
         if any(d.decision != "reject" and not d.text.strip() for d in decisions):
             raise InvalidInput("an approved answer cannot be empty; reject it, or write one.", "approved_empty")
         at = now_ms()
@@ -194,6 +204,8 @@ class Reviews:
         with durable(), self._store.pipeline() as pipe:
             for decision, review in zip(decisions, reviews, strict=True):
                 self._apply(pipe, decision, review)
+                if told:
+                    self._audit.note(reviewer, review.decision, review.turn, _audience(review), pipe)
             pipe.zremrangebyscore(keys.DECIDED, "-inf", at - 1000 * self._turns.retention_s)
             pipe.execute()
         return reviews
@@ -222,11 +234,18 @@ class Reviews:
         _note_borne_out(pipe, decision, review.text)
         pipe.xadd(keys.APPROVALS, {"turn": review.turn})
 
-    def undo(self, turn_id: str, made_at: int) -> None:
+    def undo(self, turn_id: str, made_at: int, who: str) -> None:
         """Take back the decision that was made at an instant (ms): the turn waits again, as if nobody had decided.
 
-        Raises: NotFound where another decision, or none, is in force; StoreUnavailable.
+        The audit log tells it. Raises: NotFound where another decision, or none, is in force; StoreUnavailable.
         """
+        self._take_back(turn_id, made_at, who)
+
+    def undo_one_of_many(self, turn_id: str, made_at: int) -> None:
+        """As `undo`; whoever takes many back tells the audit log of them as one."""
+        self._take_back(turn_id, made_at, None)
+
+    def _take_back(self, turn_id: str, made_at: int, who: str | None) -> None:
         turn, review = self._turns.get(turn_id), self.get(turn_id)
         if review is None or review.created_at != made_at:
             raise NotFound("this decision is not in force any more.")
@@ -239,6 +258,8 @@ class Reviews:
             for author in _heard(said):
                 pipe.srem(keys.approved_of(author), turn_id)
             self._order.enter(pipe, turn, int(heard_at), is_kind)
+            if who is not None:
+                self._audit.note(who, "undo", turn_id, pipe=pipe)
             pipe.execute()
 
     def expire(self) -> list[str]:
@@ -308,10 +329,12 @@ class Reviews:
         return self._in_force(ids)
 
     def _in_force(self, turn_ids: Sequence[str]) -> list[Review]:
+        return [review for review in self._stored(turn_ids) if not review.is_over(now_ms())]
+
+    def _stored(self, turn_ids: Sequence[str]) -> list[Review]:
         with durable():
             texts = self._store.mget([keys.review(t) for t in turn_ids]) if turn_ids else []
-        found = [from_json(Review, text) for text in texts if text]
-        return [review for review in found if not review.is_over(now_ms())]
+        return [from_json(Review, text) for text in texts if text]
 
     def approved_of(self, turn_ids: Sequence[str]) -> list[Review]:
         """The approvals in force of some turns."""
@@ -340,6 +363,18 @@ class Reviews:
             pipe.hdel(keys.QUESTION_VECTORS, turn.id)
             self._let_go(pipe, turn)
             pipe.xadd(keys.APPROVALS, {"turn": turn.id})
+
+    def forget_reviewer(self, pipe: Store, author: str, instead: str, withdrawn: Collection[str]) -> None:
+        """Let no decision name who made it, within a transaction; those that are `withdrawn` in it are gone."""
+        with durable():
+            found = {
+                turn for key in (keys.APPROVED, keys.REJECTED, keys.DECIDED) for turn in self._store.zrange(key, 0, -1)
+            }
+        ids = sorted(found.difference(withdrawn))
+        for at in range(0, len(ids), BATCH):
+            for review in self._stored(ids[at : at + BATCH]):
+                if review.reviewer == author:
+                    pipe.set(keys.review(review.turn), to_json(replace(review, reviewer=instead)), keepttl=True)
 
     def answers_since(self, position: str) -> tuple[str, list[ApprovedAnswer], list[str]]:
         """Approved answers decided after a position of the stream, and turns whose approval was taken back.
@@ -386,6 +421,13 @@ class Reviews:
                 args=[turn.id, kept.id, self._turns.retention_s],
                 client=pipe,
             )
+
+
+def _audience(review: Review) -> str:
+    """For whom a decision holds, and until which day (UTC)."""
+    if review.until is None:
+        return f"for {review.scope}"
+    return f"for {review.scope}, until {datetime.fromtimestamp((review.until - 1) / 1000, UTC):%Y-%m-%d}"
 
 
 def _kept_keys(turn: Turn) -> tuple[str, ...]:

@@ -55,6 +55,11 @@ class Turns:
         with durable():
             return self._store.zrangebyscore(keys.RECENT_TURNS, since_ms, f"({until_ms}")
 
+    def has_any(self) -> bool:
+        """Whether anything was ever asked in a chat."""
+        with durable():
+            return self._store.exists(keys.RECENT_TURNS) > 0
+
     def add_closed(self, turns: Iterable[Turn]) -> None:
         """Store turns that were answered elsewhere (an import), in one round trip.
 

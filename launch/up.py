@@ -111,11 +111,12 @@ def roles(settings: Settings, environment: Mapping[str, str]) -> list[Role]:
     quiet = common | {variable("telegram_bot_token"): ""}
     serving = reachable(settings.serving_host, settings.serving_port)
     console = reachable(settings.console_host, settings.console_port)
+    looks = f": chat at {console}/playground, and look after it at {console}"
     found = [
         Role("serving", _command("serve"), quiet, _answers(serving + "/readyz"), f": the API is {serving}/v1"),
         Role("worker train", _command("worker", "train"), quiet, _works(settings, "train")),
         Role("worker tick", _command("worker", "tick"), quiet, _works(settings, "tick")),
-        Role("console", _command("console"), quiet, _answers(console + "/healthz"), f": chat and look at {console}"),
+        Role("console", _command("console"), quiet, _answers(console + "/healthz"), looks),
     ]
     if settings.telegram_bot_token is not None:
         found.append(Role("bot", _command("bot"), common, None))

@@ -84,7 +84,8 @@ def data(message: dict, button: str) -> str:
 def a_world(valkey_url: str, base: Base, folder: Path, **of_bot: object) -> Iterator[World]:
     """A world with an empty record, whose bot has these settings."""
     (port,) = free_ports(1)
-    settings = Settings(data_dir=folder / "data", redis_url=valkey_url, serving_port=port, reply_tokens=24)
+    quiet = {"reply_tokens": 24, "digest_hour": None}
+    settings = Settings(data_dir=folder / "data", redis_url=valkey_url, serving_port=port, **quiet)
     context = open_context(settings)
     context.store.flushall()
     with (

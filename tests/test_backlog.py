@@ -298,7 +298,7 @@ def test_recent_decisions_are_listed_newest_first_and_leave_with_an_undo(turns, 
     made = reviews.decide(other.id, "reject", "bob")
     assert [review.turn for review in reviews.decided()] == [other.id, first.id]
     assert [review.turn for review in reviews.decided(1, 1)] == [first.id]
-    reviews.undo(other.id, made.created_at)
+    reviews.undo(other.id, made.created_at, "bob")
     assert [review.turn for review in reviews.decided()] == [first.id]
     reviews.decide(first.id, "approve", "ann")
     assert len(reviews.decided()) == 1 and reviews.get(first.id).reviewer == "ann"

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from io import BytesIO
 
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 from bot.operators import phrases
 from core import keys
 from core.records import BASE, GateReport, Message, Passage, Turn, new_id, now_ms, to_json
+from feedback.audit import AuditLog
 from feedback.tallies import tally
 from launch.up import as_environment
 from tests.adapter_files import write_lora
@@ -37,7 +39,7 @@ def world(valkey_url, base, tmp_path_factory):
 def nothing_waits(world):
     """Nothing is approved, and nothing waits."""
     for review in world.context.reviews.approved():
-        world.context.reviews.undo(review.turn, review.created_at)
+        world.context.reviews.undo(review.turn, review.created_at, "operator")
     world.context.store.delete(keys.QUEUE, keys.QUEUE_KINDS)
 
 
@@ -167,6 +169,12 @@ def test_an_operator_walks_the_queue(world):
     assert "waits again" in olaf.press(card, "❌ rejected for this chat ↩️ undo")["text"]
     until(lambda: buttons(world.now(card)) == CHOICES, "its buttons")
     assert reviews.get(turns[1].id) is None and reviews.waiting() == 2
+    told = [e for e in reversed(AuditLog(world.context.store).page()) if e.who == world.author(olaf)]
+    assert [(e.what, e.subject, e.why) for e in told] == [
+        ("approve", turns[0].id, "for everyone"),
+        ("reject", turns[1].id, "for chat"),
+        ("undo", turns[1].id, ""),
+    ]
     olaf.press(card, "✅ Approve")
     until(lambda: "✅ For everyone" in buttons(world.now(card)), "for whom?")
     olaf.press(card, "✅ For everyone")
@@ -380,6 +388,35 @@ def test_operators_hear_once_of_a_long_queue(world):
     for _ in range(3):
         waiting_turn(world)
     until(lambda: len([m for m in olaf.seen() if "⚠️ 3 answers wait" in m["text"]]) == 2, "a second time")
+
+
+def test_each_operator_gets_one_digest_a_day_whatever_bots_run_and_may_end_it(world, versions, tmp_path):
+    dismiss_all(world)
+    olaf, bob = operator(world), operator(world, "Bob")
+    world.context.people.note_language(world.author(bob), "de")
+    ann, store, hour = world.member(), world.context.store, datetime.now(UTC).hour
+    ann.press(ann.wait_answer(ann.send("script:short")), "👍")
+    until(lambda: world.context.reviews.waiting() == 1, "it waits")
+
+    def digests(person: Person) -> list[dict]:
+        return [m for m in person.seen() if m["text"].startswith("🗓")]
+
+    with (
+        bot_process(world.settings, world.api, tmp_path, digest_hour=hour),
+        bot_process(world.settings, world.api, tmp_path, digest_hour=hour),
+    ):
+        shown = until(lambda: digests(olaf), "the digest", 60)[0]
+        german = until(lambda: digests(bob), "the digest", 60)[0]
+        assert "Waiting for review: 1, the oldest since 0 h." in shown["text"] and "👍" in shown["text"]
+        assert german["text"].startswith("🗓 Die letzten 24 Stunden\nWarten auf Durchsicht: 1,")
+        assert buttons(shown) == ["🔕 No daily digest"]
+        assert olaf.press(shown, "🔕 No daily digest")["text"] == "You get no daily digest."
+        until(lambda: buttons(world.now(shown)) == ["🗓 A daily digest"], "it can be asked for again")
+    assert store.smembers(keys.DIGEST_OFF) == {f"telegram:{olaf.id}"}
+    carl = operator(world, "Carl")
+    with bot_process(world.settings, world.api, tmp_path, digest_hour=hour):
+        until(lambda: digests(carl), "who is new hears of today", 60)
+        assert len(digests(olaf)) == len(digests(bob)) == 1, "a restart tells nobody twice"
 
 
 def test_figures_come_with_a_picture(world):

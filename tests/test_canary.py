@@ -10,7 +10,7 @@ from adapters.aliases import Canary
 from apprentice import app
 from core import keys
 from core.errors import AliasMoved, FenceLost, InvalidInput
-from core.records import BASE, Message, Turn, new_id
+from core.records import BASE, Message, Turn, new_id, to_json
 from core.settings import Settings
 from feedback.progress import read_progress
 from tests.adapter_files import publish_peft
@@ -215,6 +215,75 @@ def test_chats_are_routed_for_good_in_their_share(context):
     both = sum(replace(canary, version=other).takes(chat) for chat in taken)
     assert both < 0.3 * len(taken), "another version is tried with other chats"
     assert context.registry.route() == context.registry.route(None) == BASE
+
+
+def test_another_share_moves_only_the_chats_between_the_two(context, canary, settings, monkeypatch):
+    registry, chats = context.registry, [f"chat-{n}" for n in range(400)]
+
+    def taken() -> set[str]:
+        return {chat for chat in chats if registry.aliases().route(chat) == canary.version}
+
+    half = taken()
+    registry.share_canary(0.2, "ann", "too many complain")
+    fifth = taken()
+    monkeypatch.setattr("apprentice._settings", lambda: settings)
+    run = CliRunner().invoke
+    told = run(app, ["adapters", "share", "0.7", "--why", "they do not"])
+    assert told.output == f"{canary.version[:12]} is tried with 70% of the chats.\n"
+    assert fifth < half < taken()
+    assert [(e["what"], e["subject"], e["who"], e["why"]) for e in registry.audit(2)] == [
+        ("canary share", canary.version, "operator", "from 20% to 70%. they do not"),
+        ("canary share", canary.version, "ann", "from 50% to 20%. too many complain"),
+    ]
+    assert registry.aliases().canary.set_at == canary.set_at, "it is the same trial"
+    for share, words in ((0.7, "already"), (0, "more than 0"), (1, "less than 1")):
+        with pytest.raises(InvalidInput, match=words):
+            registry.share_canary(share, "ann", "")
+    with pytest.raises(AliasMoved):
+        registry.end_canary(canary, "rollback", "canary", "by a share of before")
+    registry.end_canary(registry.aliases().canary, "expire", "canary", "")
+    assert "no version is on trial" in str(run(app, ["adapters", "share", "0.5"]).exception)
+
+
+def test_who_changes_over_is_left_out_of_that_hour_and_the_evidence_goes_on(context, canary):
+    chats = [f"chat-{n}" for n in range(40)]
+    halfway = canary.started_at + HOUR_MS + HOUR_MS // 2
+    after_it = canary.with_share(0.2, halfway)
+    movers = {chat for chat in chats if canary.takes(chat) and not after_it.takes(chat)}
+    stay = {chat for chat in chats if after_it.takes(chat)}
+    assert movers and stay and len(chats) > len(movers | stay)
+
+    for chat in chats:
+        for window in range(2):
+            answer(context, canary, chat, window)
+    moved = replace(context.registry.aliases(), canary=after_it)
+    context.store.hset(keys.ALIASES, "canary", to_json(moved.canary))
+    for chat in chats:
+        answer(context, canary, chat, 1, created_at=halfway + 1)
+        answer(context, canary, chat, 2)
+    counts = []
+    for window in range(3):
+        judge_canary(context, after_window(canary, window))
+        evidence = context.outcomes.evidence(canary.version, canary.set_at)
+        counts.append(evidence.outcomes)
+    first = (len(movers | stay), len(chats) - len(movers | stay))
+    second = (first[0] + len(stay), first[1] + len(chats) - len(movers | stay))
+    assert counts == [first, second, (second[0] + len(stay), second[1] + len(chats) - len(stay))]
+    assert evidence.chats_seen == first, "nobody is new to the trial"
+
+
+def test_a_share_that_changes_twice_leaves_out_who_was_moved_at_all(context):
+    canary = Canary("v" * 64, 0.2, BASE, 1, 1_000).with_share(0.6, 2_000).with_share(0.4, 3_000)
+    chats = [f"chat-{n}" for n in range(200)]
+    lots = {chat: [replace(canary, share=share).takes(chat) for share in (0.2, 0.4, 0.6)] for chat in chats}
+
+    def took(since: int, until: int) -> dict[str, bool | None]:
+        return {chat: canary.took(chat, since, until) for chat in chats}
+
+    assert took(1_000, 2_000) == {chat: fifth for chat, (fifth, _, _) in lots.items()}, "all of it before"
+    assert took(2_000, 3_000) == {chat: most for chat, (_, _, most) in lots.items()}
+    assert took(3_000, 4_000) == {chat: now for chat, (_, now, _) in lots.items()}
+    assert took(1_500, 3_500) == {chat: three[0] if len(set(three)) == 1 else None for chat, three in lots.items()}
 
 
 def test_a_trial_starts_when_every_serving_process_has_the_version(context):

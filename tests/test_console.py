@@ -56,7 +56,7 @@ class Page:
         self.http = httpx.Client(base_url=address, timeout=60, headers={"origin": address})
         self.open()
 
-    def open(self, path: str = "/") -> httpx.Response:
+    def open(self, path: str = "/playground") -> httpx.Response:
         """Load a page; what is posted from now on carries its token."""
         shown = self.http.get(path, follow_redirects=True)
         self.http.headers["x-csrf-token"] = TOKEN.search(shown.text)[1]
@@ -123,7 +123,7 @@ def page(address, store):
 
 def test_a_person_is_told_asks_rates_corrects_and_finds_it_again(address, context, settings):
     page = Page(address)
-    first = httpx.get(address)
+    first = httpx.get(f"{address}/playground")
     assert "90 days" in first.text and "May the assistant also learn" in first.text
     cookies = first.headers.get_list("set-cookie")
     assert len(cookies) == 2 and all(
@@ -277,7 +277,7 @@ def test_malformed_json_and_a_missing_cookie_are_one_sentence(page):
 
 def test_a_made_up_cookie_is_replaced(page):
     page.http.cookies.clear()
-    page.http.get("/", headers={"cookie": "apprentice_chat=mine"})
+    page.http.get("/playground", headers={"cookie": "apprentice_chat=mine"})
     assert len(page.http.cookies["apprentice_chat"]) == 32
 
 
@@ -285,7 +285,7 @@ def test_a_made_up_cookie_is_replaced(page):
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8090", "127.0.0.1.evil.example", "[::1", "", "a@b"])
-@pytest.mark.parametrize("path", ["/", "/conversation", "/static/playground.js"])
+@pytest.mark.parametrize("path", ["/", "/playground", "/conversation", "/static/playground.js"])
 def test_another_host_name_is_refused(page, host, path):
     assert page.http.get(path, headers={"host": host}).status_code in (400, 403)
 
@@ -309,7 +309,7 @@ def test_every_name_of_this_machine_is_heard(page, settings):
 
 
 def test_browsers_are_told_to_load_nothing_from_elsewhere(page):
-    for path in ("/", "/healthz", "/conversation", "/static/playground.css", "/nothing"):
+    for path in ("/", "/playground", "/healthz", "/conversation", "/static/playground.css", "/nothing"):
         headers = page.http.get(path).headers
         assert headers["content-security-policy"].startswith("default-src 'self';")
         assert headers["x-content-type-options"] == "nosniff"

@@ -105,7 +105,7 @@ def test_from_the_first_link_in_the_terminal_to_a_team(address, settings, store,
             made = ann.send("/operators/invite", role="viewer").text
             with joined(address, code_in(made), "bob") as bob:
                 assert "bob" in ann.http.get("/operators").text
-                for path in ("/", "/adapters", "/people", "/operators", "/activity"):
+                for path in ("/", "/playground", "/adapters", "/people", "/operators", "/activity"):
                     assert bob.open(path).is_success
                 refused = bob.send("/operators/invite", role="admin")
                 assert refused.status_code == 403 and "This needs the role admin" in refused.text
@@ -319,7 +319,15 @@ def test_every_route_refuses_a_stranger(address, settings, ann):
                 continue
             leads_to_login = told.status_code == 303 and told.headers["location"].startswith("/login")
             assert leads_to_login or told.status_code == 401, (method, path, told.status_code)
-    assert {"/", "/ask", "/adapters/{version}", "/people/{author}/forget", "/operators", "/activity"} <= set(seen)
+    assert {
+        "/",
+        "/playground",
+        "/ask",
+        "/adapters/{version}",
+        "/people/{author}/forget",
+        "/operators",
+        "/activity",
+    } <= set(seen)
 
 
 def test_every_route_refuses_what_another_site_sends(address, settings, ann):

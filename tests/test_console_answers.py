@@ -73,7 +73,12 @@ def test_an_answer_is_found_edited_and_said_until_its_last_day(page, context, st
     assert page.ask(CAPITAL)["text"] == "Paris, until it moves." and f"until {last}" in page.http.get("/answers").text
     assert form_of(page, asked)["last_day"] == last
     entry = AuditLog(store).page()[0]
-    assert (entry.who, entry.what, entry.subject, entry.why) == ("operator", "edit answer", asked, f"until {last}")
+    assert (entry.who, entry.what, entry.subject, entry.why) == (
+        "operator",
+        "edit",
+        asked,
+        f"for everyone, until {last}",
+    )
 
     page.post("/reset")
     clock.pass_days(29)
@@ -140,7 +145,7 @@ def test_what_cannot_be_decided_is_one_sentence(page, context, store, case):
     turn = approve(context, POOL, "At seven.")
     told = page.send(f"/answers/{turn}", **form_of(page, turn) | changed)
     assert told.status_code == 400 and words in told.text.lower()
-    assert context.reviews.get(turn).text == "At seven." and not AuditLog(store).page()
+    assert context.reviews.get(turn).text == "At seven." and [e.who for e in AuditLog(store).page()] == ["bob"]
 
 
 def test_what_is_a_chats_own_stays_there(page, context):

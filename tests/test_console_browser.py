@@ -114,7 +114,7 @@ LAST = "document.querySelector('article:last-child {}')"
 def test_a_conversation_with_the_keyboard_alone(browser, settings, base):
     context = open_context(settings)
     with serving(settings, base), console(settings) as address:
-        browser.open(address)
+        browser.open(f"{address}/playground")
         assert browser.js("document.activeElement.id") == "box" and not browser.js(
             "document.querySelector('#contact').hidden"
         )
@@ -145,7 +145,7 @@ def test_a_conversation_with_the_keyboard_alone(browser, settings, base):
         assert "stopped" in browser.js(LAST.format(".facts") + ".textContent")
 
         said = browser.js(SAID)
-        browser.open(address)
+        browser.open(f"{address}/playground")
         browser.until("document.querySelectorAll('article').length === 2")
         assert browser.js(SAID)[0] == said[0] and browser.js(SAID)[1].startswith(said[1].rstrip())
     assert browser.complaints == []
@@ -153,7 +153,7 @@ def test_a_conversation_with_the_keyboard_alone(browser, settings, base):
 
 def test_what_was_typed_is_not_lost_while_serving_is_away(browser, settings):
     with console(settings) as address:
-        browser.open(address)
+        browser.open(f"{address}/playground")
         browser.ask(CAPITAL)
         browser.until("document.querySelector('#notice').textContent.endsWith('please ask again in a moment.')")
         assert browser.js("document.querySelector('#box').value") == CAPITAL

@@ -84,7 +84,7 @@ def test_a_decision_made_anew_counts_with_its_own_end(store, turns, reviews, clo
     rejected, _ = approved_for_days(turns, reviews)
     reviews.decide(longer.id, "edit", "operator", "everyone", TEXT, until=in_days(9))
     reviews.decide(for_good.id, "edit", "operator", "everyone", TEXT)
-    reviews.undo(withdrawn.id, review.created_at)
+    reviews.undo(withdrawn.id, review.created_at, "operator")
     reviews.decide(rejected.id, "reject", "operator")
     assert store.zrange(keys.EXPIRING, 0, -1) == [longer.id]
     clock.pass_days(2)
@@ -136,7 +136,7 @@ def test_nobody_is_sent_or_thanked_for_what_has_ended(store, turns, ratings, rev
     thanks = Thanks(store, turns, reviews)
     thanks.expect(turn.id, "ann", "c1", "telegram:1")
     reviews.decide(turn.id, "edit", "operator", "everyone", TEXT, until=in_days(1))
-    amends.ask(turn.id)
+    amends.ask(turn.id, "operator")
     clock.pass_days(2)
     assert thanks.claim(turn.id) is None and amends.claim(turn.id) is None
     assert "no edited answer is in force" in str(amends.why_not(turn.id))

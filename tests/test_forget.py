@@ -18,6 +18,7 @@ from adapters.aliases import AliasTable
 from adapters.manifest import describe, seal
 from core import keys
 from core.errors import FenceLost, InvalidInput, StoreUnavailable
+from core.identity import Pseudonyms
 from core.log import Redacted
 from core.records import (
     APPROVED_PASSAGE,
@@ -44,6 +45,7 @@ from feedback.erasure import erase, erase_overdue
 from feedback.errands import Errands
 from feedback.evidence import Evidence
 from feedback.handovers import Handovers
+from feedback.opinions import Opinions
 from feedback.portability import Portability
 from feedback.thanks import Thanks
 from feedback.vectors import QuestionVectors
@@ -160,6 +162,28 @@ def test_an_approval_of_before_correctors_were_kept_goes_too(store, context):
     assert "zeppelin" not in everything(store) and context.reviews.waiting() == 0
 
 
+def test_decisions_outlive_the_operator_who_made_them_and_name_nobody(store, context):
+    olaf = Pseudonyms.of_installation(context.settings.data_dir).author("telegram:77")
+    context.people.appoint(olaf, "telegram:77")
+    approved, rejected, own = (said(context, author, "When?", "At nine.") for author in ("bob", "bob", olaf))
+    context.reviews.decide(approved.id, "approve", olaf, "everyone")
+    lives_s = store.ttl(keys.review(context.reviews.decide(rejected.id, "reject", olaf).turn))
+    made = context.reviews.decide(own.id, "approve", olaf, "everyone")
+    opinions = Opinions(store, context.turns, context.reviews)
+    opinions.give(context.reviews.item(approved.id), "eve", rejected=True)
+
+    forgotten = context.forgetting.forget(olaf, "themselves")
+    assert olaf not in everything(store) and made.turn not in {r.turn for r in context.reviews.decided()}
+    assert {(r.turn, r.reviewer) for r in context.reviews.decided()} == {
+        (approved.id, "operator"),
+        (rejected.id, "operator"),
+    }
+    assert store.ttl(keys.review(approved.id)) == -1 and 0 < store.ttl(keys.review(rejected.id)) <= lives_s
+    assert [opinion.first_operator for opinion in opinions.all()] == ["operator"]
+    who = {entry["who"] for entry in context.registry.audit() if entry["what"] in ("approve", "reject")}
+    assert who == {forgotten.id}
+
+
 def test_an_answer_that_runs_meanwhile_does_not_come_back(store, context):
     theirs = said(context, "ann", "My xylophone?", "Fine.")
     running, anothers = (
@@ -218,7 +242,7 @@ def test_notes_sides_and_the_person_go(store, context):
     assert context.turns.shown("group", theirs.id) == [] and context.turns.answered("group", 6) is None
     assert context.turns.latest("group", "5") is None
     assert ann not in everything(store) and budgets.used("bob") == Used(1, 7)
-    (entry,) = context.registry.audit()
+    entry = context.registry.audit()[0]
     assert (entry["who"], entry["what"]) == ("themselves", "forget")
     assert "turns 2," in entry["why"] and entry["subject"] not in (ann, "42")
 
@@ -271,7 +295,7 @@ def test_what_waits_for_a_person_goes_and_what_they_took_waits_for_another(store
     context.ratings.rate(own.id, "ann", -1)
     context.reviews.decide(own.id, "edit", "operator", "chat", "A quagmire.")
     amends.note(own.id, "ann", "telegram:42")
-    amends.ask(own.id)
+    amends.ask(own.id, "operator")
     portability = Portability(store, context.turns, context.ratings, context.reviews)
     (taken_along,) = portability.of("ann")["handovers"]
     assert taken_along["said"] == ["Marzipan?"] and "telegram:42" in str(portability.of("ann")["notes"])

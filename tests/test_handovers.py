@@ -10,6 +10,7 @@ from console.review import review_queue
 from core import keys
 from core.errors import InvalidInput
 from core.records import Handover, Holder, Message, Turn, new_id, now_ms
+from feedback.audit import AuditLog
 from feedback.handovers import ASKED, Handovers
 from training.sources import Source, why_not
 
@@ -100,8 +101,11 @@ def test_an_operator_offers_the_edited_answer_in_the_terminal(store, turns, rati
     assert review_queue(reviews, amends, "operator", screen) == 2
     assert len([p for p in prompts if p.startswith("Send it")]) == 1
     assert amends.waiting() == [disliked.id]
+    told = [(e.who, e.what, e.subject, e.why) for e in reversed(AuditLog(store).page())]
+    edit = ("operator", "edit", disliked.id, "for chat")
+    assert told == [edit, ("operator", "send the edited answer", disliked.id, ""), (*edit[:2], liked.id, edit[3])]
     with pytest.raises(InvalidInput, match="no 👎"):
-        amends.ask(liked.id)
+        amends.ask(liked.id, "operator")
     claimed = amends.claim(disliked.id)
     assert (claimed.address, claimed.text, claimed.corrected) == ("telegram:42", "At ten.", False)
     assert amends.claim(disliked.id) is None, "another bot has it"
@@ -109,4 +113,4 @@ def test_an_operator_offers_the_edited_answer_in_the_terminal(store, turns, rati
     assert amends.waiting() == [disliked.id] and amends.claim(disliked.id) == claimed
     store.delete(keys.amended(disliked.id), keys.amends("d", disliked.id, "ann"))
     with pytest.raises(InvalidInput, match="cannot be reached"):
-        amends.ask(disliked.id)
+        amends.ask(disliked.id, "operator")

@@ -99,6 +99,15 @@ def test_a_version_is_tried_with_a_share_of_the_chats_and_taken_back(page, conte
     assert newest(context) == ("canary", tried, "operator", "confirmed in the console")
     assert "with 20 % of the chats" in page.http.get("/adapters").text
 
+    assert "Change its share …" in page.http.get(f"/adapters/{tried}").text
+    told, seen = asked(page, "/adapters/share")
+    assert f"Now {tried[:12]} answers 20% of the chats" in told and f"back to {live[:12]}" in told
+    assert "The trial goes on with what was counted so far" in told and '<option value="0.2">' not in told
+    assert "is tried with 50% of the chats now" in confirm(page, "/adapters/share", share="0.5")
+    assert newest(context) == ("canary share", tried, "operator", "from 20% to 50%. confirmed in the console")
+    assert context.registry.aliases().canary.share == 0.5
+    assert page.send("/adapters/share", seen=seen, share="0.1").status_code == 409, "it was another when that was shown"
+
     busy = page.http.get(f"/adapters/{other}/try")
     assert busy.status_code == 400 and "one version is tried at a time" in busy.text
     assert f"The trial of {tried[:12]} ends without a verdict" in asked(page, f"/adapters/{other}/promote")[0]
@@ -146,7 +155,7 @@ def test_who_only_looks_is_refused_every_act_and_sees_no_button(page, context):
     version, other = publish_peft(context.registry, 1), publish_peft(context.registry, 2)
     context.registry.promote(other, "gate", "")
     paths = [f"/adapters/{version}/{move}" for move in ("promote", "try", "retire")]
-    paths += ["/adapters/rollback", "/refresh/now", "/refresh/cancel"]
+    paths += ["/adapters/rollback", "/adapters/share", "/refresh/now", "/refresh/cancel"]
     seen = [SEEN.search(page.http.get(path).text) for path in paths]
     address, accounts = str(page.http.base_url), Accounts(context.store)
     with (

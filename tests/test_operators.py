@@ -12,6 +12,7 @@ from bot.operators.watching import Watch
 from core import keys
 from core.records import BASE, Message, Rating, Turn, new_id, now_ms, to_json
 from core.settings import Settings
+from feedback.audit import AuditLog
 from feedback.order import REASONS
 from feedback.tallies import Thumbs, tally
 
@@ -72,14 +73,16 @@ def test_a_decision_that_is_undone_was_never_made(reviews, ratings, turns, store
     assert (made.decision, made.text) == ("edit", "Yes.") and store.smembers(keys.approved_of("ann")) == {turn.id}
     position, answers, _ = reviews.answers_since("0-0")
     assert len(answers) == 1 and reviews.queue() == []
-    reviews.undo(turn.id, made.created_at)
+    reviews.undo(turn.id, made.created_at, "operator")
     (after,) = reviews.queue()
     assert after == before and store.zscore(keys.QUEUE, turn.id) == since, "it waits where it was"
     assert reviews.answers_since(position)[2] == [turn.id] and reviews.approved() == []
     assert reviews.count_for_everyone() == 0 and not store.exists(keys.approved_of("ann"))
     assert 0 < store.ttl(keys.turn(turn.id)), "it expires again"
     with pytest.raises(LookupError):
-        reviews.undo(turn.id, made.created_at)
+        reviews.undo(turn.id, made.created_at, "operator")
+    told = [(entry.who, entry.what, entry.subject, entry.why) for entry in AuditLog(store).page()]
+    assert told == [("operator", "undo", turn.id, ""), ("operator", "edit", turn.id, "for everyone")]
 
 
 def test_thumbs_are_counted_by_day_and_version_and_drawn(store, turns, ratings):

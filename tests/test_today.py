@@ -1,5 +1,7 @@
 """Today's page, over a real console: what waits, what others did, and what became of one's own decisions."""
 
+import re
+
 import pytest
 from conftest import free_port
 
@@ -64,14 +66,26 @@ def test_an_operator_sees_what_became_of_their_decisions_and_nobody_elses(addres
         wrong, hers = decided(context, "ann", "Who?", "reject"), decided(context, "eve", "Where is the mill?")
         publish(store, OLD, (old,), "base")
         publish(store, NEW, (old, new, wrong, hers), OLD)
-        page = ann.open("/today")
+        page = ann.open("/")
         seen = text(page)
         assert f"answers come from {NEW[:12]}" in seen
         assert f"2 in {NEW[:12]} live since" in seen and f"1 in {OLD[:12]} live since" in seen
         assert "approved Where is the &lt;b&gt;bridge?" in seen and "rejected Who?" in seen and "mill" not in seen
         assert seen.index("bridge") < seen.index("old harbour"), "the newest version comes first"
         assert f"{NEW[:12]} answers in place of {OLD[:12]} gate: it is better" in seen
-        assert "None of yours" in text(bob.open("/today"))
+        assert "None of yours" in text(bob.open("/"))
+
+
+def test_a_newcomer_is_led_to_the_chat_and_who_has_nothing_to_do_as_well(address, context, store):
+    with opened(address) as page:
+        front = page.open("/")
+        assert "Nobody has asked anything yet." in text(front)
+        (button,) = re.findall('<a class="button" href="([^"]+)">', front.text)
+        assert "What would you like to know?" in page.open(button).text
+        chat, message = "c" * 16, (Message("user", "Hm?"),)
+        context.turns.close(Turn(new_id(), message, chat=chat, reply="A.", status="complete", created_at=now_ms()))
+        front = page.open("/")
+        assert "Nothing waits for you." in text(front) and f'href="{button}">Chat' in front.text
 
 
 def test_it_says_what_waits(address, context, store):
@@ -84,7 +98,8 @@ def test_it_says_what_waits(address, context, store):
     handovers.take("2" * 16, Holder("eve", "telegram:1", "Eve"))
     store.set(keys.REFRESH_DOMAIN, now_ms())
     with opened(address) as page:
-        seen = text(page.open("/today"))
+        seen = text(page.open("/"))
+    assert "Chat with the assistant" not in seen, "that is for who has nothing else to do"
     assert "answers that wait for review 1 the oldest for" in seen and "chats that wait for a person 1" in seen
     assert "due: the documents are to be learned" in seen and "answers come from base" in seen
 
@@ -95,14 +110,14 @@ def test_what_others_did_since_the_last_visit_is_told_until_the_visit_ends(addre
         audit.note("eve", "ban", "somebody", "rude")
         audit.note("ann", "unban", "somebody")
         for _ in range(2):
-            seen = text(ann.open("/today"))
+            seen = text(ann.open("/"))
             assert "eve ban somebody rude" in seen and "ann unban" not in seen
         store.hincrby(keys.console_visit("ann"), "seen", -PAUSE_MS - 1000)
         store.delete(keys.AUDIT)
         entry = {"who": "eve", "what": "rename", "subject": "", "why": ""}
         store.xadd(keys.AUDIT, entry, id=f"{now_ms() - PAUSE_MS - 5000}-0")
         store.xadd(keys.AUDIT, entry | {"what": "promote"})
-        seen = text(ann.open("/today"))
+        seen = text(ann.open("/"))
         assert "eve promote" in seen and "eve rename" not in seen, "that was seen at the last visit"
 
 

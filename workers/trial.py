@@ -49,14 +49,20 @@ def _begins(canary: Canary, window: int) -> int:
 
 def _count(context: Context, canary: Canary, evidence: Evidence) -> Evidence:
     since, until = _begins(canary, evidence.windows), _begins(canary, evidence.windows + 1)
-    return after(evidence, context.outcomes.window(since, until, lambda turn: _arm(canary, turn)))
+    return after(evidence, context.outcomes.window(since, until, lambda turn: _arm(canary, turn, since, until)))
 
 
-def _arm(canary: Canary, turn: Turn) -> bool | None:
-    """Whether a turn is the canary's; None where its chat was not answered by the version it was routed to."""
+def _arm(canary: Canary, turn: Turn, since: int, until: int) -> bool | None:
+    """Whether a turn of a window is the canary's; None where its chat was not answered by the version it was routed to.
+
+    A chat that another share moved from one to the other within the window counts for neither: a part of an hour holds
+    fewer complaints than all of it.
+    """
     if turn.chat is None:
         return None
-    taken = canary.takes(turn.chat)
+    taken = canary.took(turn.chat, since, until)
+    if taken is None:
+        return None
     return taken if turn.adapter == (canary.version if taken else canary.against) else None
 
 

@@ -399,6 +399,22 @@ operators-figures = Antworten in den letzten 24 Stunden: { $answers }. Daumen in
 operators-live-version = Aktiv: { $version }, 👍 { $up }, 👎 { $down }.
 operators-on-trial = Im Probelauf mit { $share } der Chats: { $version }, 👍 { $up }, 👎 { $down }.
 operators-queue = Warten auf Durchsicht: { $waiting }, am längsten seit { $hours } h.
+operators-digest = 🗓 Die letzten 24 Stunden
+operators-digest-inbox = Warten auf einen Menschen: { $count ->
+        [one] { $count } Chat
+       *[other] { $count } Chats
+    }; /inbox zeigt sie.
+operators-digest-answers = Antworten: { $today } (am Tag davor: { $before }).
+operators-digest-thumbs = Daumen: 👍 { $up }, 👎 { $down } (am Tag davor: 👍 { $up_before }, 👎 { $down_before }).
+operators-digest-live = { $version } antwortet anstelle von { $was }.
+operators-digest-yours = Sie hat aus deinen Entscheidungen gelernt: { $count }.
+operators-digest-taken-back = { $version } wurde zurückgenommen.
+operators-digest-rejected = { $version } hat die Prüfung nicht bestanden.
+operators-digest-failed = Ein Training ist fehlgeschlagen: { $why }
+operators-digest-on = Du bekommst einmal am Tag eine Übersicht, wenn es etwas zu sagen gibt.
+operators-digest-off = Du bekommst keine tägliche Übersicht.
+operators-digest-stop = 🔕 Keine tägliche Übersicht
+operators-digest-start = 🗓 Tägliche Übersicht
 operators-trial-taken-back = ⚠️ Der Probelauf von { $version } ist beendet: Sie wurde zurückgenommen, und { $live } beantwortet alle Chats.
 operators-trial-taken-back-why = Der Grund: { $why }
 operators-queue-is-long = ⚠️ { $waiting ->

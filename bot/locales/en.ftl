@@ -387,6 +387,22 @@ operators-figures = Answers in the last 24 hours: { $answers }. Thumbs in 14 day
 operators-live-version = Live: { $version }, 👍 { $up }, 👎 { $down }.
 operators-on-trial = On trial with { $share } of the chats: { $version }, 👍 { $up }, 👎 { $down }.
 operators-queue = Waiting for review: { $waiting }, the oldest since { $hours } h.
+operators-digest = 🗓 The last 24 hours
+operators-digest-inbox = Waiting for a person: { $count ->
+        [one] { $count } chat
+       *[other] { $count } chats
+    }; /inbox shows them.
+operators-digest-answers = Answers: { $today } (the day before: { $before }).
+operators-digest-thumbs = Thumbs: 👍 { $up }, 👎 { $down } (the day before: 👍 { $up_before }, 👎 { $down_before }).
+operators-digest-live = { $version } answers in place of { $was }.
+operators-digest-yours = It learned from your decisions: { $count }.
+operators-digest-taken-back = { $version } was taken back.
+operators-digest-rejected = The gate rejected { $version }.
+operators-digest-failed = A refresh failed: { $why }
+operators-digest-on = You get a digest once a day, where there is something to tell.
+operators-digest-off = You get no daily digest.
+operators-digest-stop = 🔕 No daily digest
+operators-digest-start = 🗓 A daily digest
 operators-trial-taken-back = ⚠️ The trial of { $version } has ended: it was taken back, and { $live } answers every chat.
 operators-trial-taken-back-why = The reason: { $why }
 operators-queue-is-long = ⚠️ { $waiting } answers wait for review; /review shows them.

@@ -402,6 +402,22 @@ operators-figures = Respuestas en las últimas 24 horas: { $answers }. Valoracio
 operators-live-version = Activa: { $version }, 👍 { $up }, 👎 { $down }.
 operators-on-trial = En prueba con el { $share } de los chats: { $version }, 👍 { $up }, 👎 { $down }.
 operators-queue = Pendientes de revisión: { $waiting }; la más antigua, desde hace { $hours } h.
+operators-digest = 🗓 Las últimas 24 horas
+operators-digest-inbox = Esperan a una persona: { $count ->
+        [one] { $count } chat
+       *[other] { $count } chats
+    }; /inbox los muestra.
+operators-digest-answers = Respuestas: { $today } (el día anterior: { $before }).
+operators-digest-thumbs = Valoraciones: 👍 { $up }, 👎 { $down } (el día anterior: 👍 { $up_before }, 👎 { $down_before }).
+operators-digest-live = { $version } responde en lugar de { $was }.
+operators-digest-yours = Aprendió de tus decisiones: { $count }.
+operators-digest-taken-back = { $version } se retiró.
+operators-digest-rejected = { $version } no superó el control.
+operators-digest-failed = Un entrenamiento falló: { $why }
+operators-digest-on = Recibes un resumen una vez al día, cuando hay algo que contar.
+operators-digest-off = No recibes el resumen diario.
+operators-digest-stop = 🔕 Sin resumen diario
+operators-digest-start = 🗓 Resumen diario
 operators-trial-taken-back = ⚠️ La prueba de { $version } terminó: se retiró, y { $live } responde a todos los chats.
 operators-trial-taken-back-why = El motivo: { $why }
 operators-queue-is-long = ⚠️ Hay { $waiting ->

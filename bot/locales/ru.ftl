@@ -414,6 +414,24 @@ operators-figures = Ответов за последние 24 часа: { $answe
 operators-live-version = В работе: { $version }, 👍 { $up }, 👎 { $down }.
 operators-on-trial = На испытании в { $share } чатов: { $version }, 👍 { $up }, 👎 { $down }.
 operators-queue = Ждут рассмотрения: { $waiting }, дольше всего — { $hours } ч.
+operators-digest = 🗓 Последние 24 часа
+operators-digest-inbox = Ждут человека: { $count ->
+        [one] { $count } чат
+        [few] { $count } чата
+        [many] { $count } чатов
+       *[other] { $count } чата
+    }; их покажет /inbox.
+operators-digest-answers = Ответов: { $today } (днём раньше: { $before }).
+operators-digest-thumbs = Оценки: 👍 { $up }, 👎 { $down } (днём раньше: 👍 { $up_before }, 👎 { $down_before }).
+operators-digest-live = Вместо { $was } отвечает { $version }.
+operators-digest-yours = Она училась на ваших решениях: { $count }.
+operators-digest-taken-back = Версия { $version } отозвана.
+operators-digest-rejected = Версия { $version } не прошла проверку.
+operators-digest-failed = Обновление не удалось: { $why }
+operators-digest-on = Раз в день вы получаете сводку, если есть о чём рассказать.
+operators-digest-off = Ежедневную сводку вы не получаете.
+operators-digest-stop = 🔕 Без ежедневной сводки
+operators-digest-start = 🗓 Ежедневная сводка
 operators-trial-taken-back = ⚠️ Испытание версии { $version } закончилось: она отозвана, и во всех чатах отвечает { $live }.
 operators-trial-taken-back-why = Причина: { $why }
 operators-queue-is-long = ⚠️ Очередь на рассмотрение выросла: { $waiting ->

@@ -70,8 +70,15 @@ class WantAlerts(CallbackData, prefix="oa"):
     answer: Literal["yes", "no"]
 
 
+class WantDigest(CallbackData, prefix="og"):
+    """Whether the presser wants the daily digest; `under` which message the button stands."""
+
+    answer: Literal["yes", "no"]
+    under: Literal["digest", "alerts"]
+
+
 SCOPES: tuple[Scope, ...] = ("everyone", "chat")
-OURS = (AboutItem, Decided, Undo, SendEdited, AboutRewritten, MoveLive, WantAlerts)
+OURS = (AboutItem, Decided, Undo, SendEdited, AboutRewritten, MoveLive, WantAlerts, WantDigest)
 
 
 def item(about: QueueItem) -> InlineKeyboardMarkup:
@@ -126,11 +133,15 @@ def move_live(action: Literal["promote", "rollback"], version: str, seen: str) -
     )
 
 
-def alerts(wanted: bool) -> InlineKeyboardMarkup:
-    """The button that mutes alerts, or asks for them again."""
-    if wanted:
-        return _keyboard([(phrases.MUTE, WantAlerts(answer="no"))])
-    return _keyboard([(phrases.UNMUTE, WantAlerts(answer="yes"))])
+def alerts(wanted: bool, daily_wanted: bool | None = None) -> InlineKeyboardMarkup:
+    """The button that mutes alerts, or asks for them again; and that of the digest, where there are any."""
+    mute = (phrases.MUTE, WantAlerts(answer="no")) if wanted else (phrases.UNMUTE, WantAlerts(answer="yes"))
+    return _keyboard([mute]) if daily_wanted is None else _keyboard([mute], [_daily(daily_wanted, "alerts")])
+
+
+def daily(wanted: bool) -> InlineKeyboardMarkup:
+    """The button under the daily digest, which ends it or asks for it again."""
+    return _keyboard([_daily(wanted, "digest")])
 
 
 def digest(text: str) -> str:
@@ -141,6 +152,12 @@ def digest(text: str) -> str:
 def _scopes(about: QueueItem) -> tuple[Scope, ...]:
     """For whom an answer may be approved."""
     return ("chat",) if stays_in_chat([*about.conversation, about.turn]) else SCOPES
+
+
+def _daily(wanted: bool, under: Literal["digest", "alerts"]) -> tuple[str, CallbackData]:
+    if wanted:
+        return phrases.DIGEST_STOP, WantDigest(answer="no", under=under)
+    return phrases.DIGEST_START, WantDigest(answer="yes", under=under)
 
 
 def _keyboard(*rows: Row) -> InlineKeyboardMarkup:

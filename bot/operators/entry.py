@@ -5,7 +5,7 @@ from aiogram.filters import Command
 from aiogram.types import CallbackQuery, Message
 
 from bot import access, texts
-from bot.operators import choices, phrases, promoting, reviewing, stats, watching
+from bot.operators import choices, digest, phrases, promoting, reviewing, stats, watching
 from bot.parts import Contact
 
 COMMANDS = {
@@ -39,6 +39,7 @@ def route_buttons(dispatcher: Dispatcher) -> None:
     button(reviewing.approve_rewritten, choices.AboutRewritten.filter())
     button(promoting.move, choices.MoveLive.filter())
     button(watching.want_alerts, choices.WantAlerts.filter())
+    button(digest.want_digest, choices.WantDigest.filter())
 
 
 async def refuse(message: Message, contact: Contact) -> None:

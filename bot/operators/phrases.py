@@ -3,6 +3,7 @@
 from adapters.registry import Status
 from bot.tongue import say, slug
 from core.records import Outcome, Scope
+from feedback.tallies import Thumbs
 
 COMMANDS = (
     *("review", "adapters", "promote", "rollback", "stats", "alerts", "inbox", "back", "invite", "ban", "unban"),
@@ -138,6 +139,46 @@ def on_trial(version: str, share: float, up: int, down: int) -> str:
 def queue(waiting: int, hours: int) -> str:
     """How long the queue is, and how old."""
     return say("operators-queue", waiting=waiting, hours=hours)
+
+
+def digest_inbox(count: int) -> str:
+    """In the digest: chats that wait for a person."""
+    return say("operators-digest-inbox", count=count)
+
+
+def digest_answers(today: int, before: int) -> str:
+    """In the digest: how much was asked, and on the day before."""
+    return say("operators-digest-answers", today=today, before=before)
+
+
+def digest_thumbs(today: Thumbs, before: Thumbs) -> str:
+    """In the digest: how answers were liked, and on the day before."""
+    return say("operators-digest-thumbs", up=today.up, down=today.down, up_before=before.up, down_before=before.down)
+
+
+def digest_live(version: str, was: str) -> str:
+    """In the digest: a version that went live."""
+    return say("operators-digest-live", version=version, was=was)
+
+
+def digest_yours(count: int) -> str:
+    """In the digest: how many of the reader's decisions went live with it."""
+    return say("operators-digest-yours", count=count)
+
+
+def digest_taken_back(version: str) -> str:
+    """In the digest: a version that was taken back."""
+    return say("operators-digest-taken-back", version=version)
+
+
+def digest_rejected(version: str) -> str:
+    """In the digest: a version that the gate rejected."""
+    return say("operators-digest-rejected", version=version)
+
+
+def digest_failed(why: str) -> str:
+    """In the digest: a refresh that failed."""
+    return say("operators-digest-failed", why=why)
 
 
 def trial_taken_back(version: str, live: str, why: str) -> str:

@@ -19,8 +19,6 @@ from core.errors import InvalidInput, NotFound
 from core.records import Review
 from feedback.reviews import QueueItem
 
-REVIEWER = "operator"
-
 
 async def review(message: Message, bot: Bot, parts: Parts, contact: Contact) -> None:
     """`/review`: begin with the first answer that waits."""
@@ -66,9 +64,9 @@ async def decide(
             return
         reviews, scope = parts.reviews, callback_data.scope
         if callback_data.decision == "approve":
-            made = await asyncio.to_thread(reviews.approve, item, REVIEWER, scope)
+            made = await asyncio.to_thread(reviews.approve, item, contact.author, scope)
         else:
-            made = await asyncio.to_thread(reviews.decide, item.turn.id, "reject", REVIEWER, scope)
+            made = await asyncio.to_thread(reviews.decide, item.turn.id, "reject", contact.author, scope)
         await arrival.note(decided=str(made.created_at))
     await _go_on(callback, bot, parts, contact, callback_data.turn)
 
@@ -100,16 +98,17 @@ async def approve_rewritten(
         item = await _still_waiting(callback, bot, parts, contact, draft.turn)
         if item is None:
             return
-        made = await asyncio.to_thread(parts.reviews.approve, item, REVIEWER, callback_data.action, draft.text)
+        approve, scope = parts.reviews.approve, callback_data.action
+        made = await asyncio.to_thread(approve, item, contact.author, scope, draft.text)
         await arrival.note(decided=str(made.created_at))
     await _go_on(callback, bot, parts, contact, draft.turn)
 
 
-async def undo(callback: CallbackQuery, callback_data: Undo, parts: Parts, arrival: Arrival) -> None:
+async def undo(callback: CallbackQuery, callback_data: Undo, parts: Parts, contact: Contact, arrival: Arrival) -> None:
     """Take a decision back, if it is still the one in force; the answer waits again, with its buttons."""
     if "undone" not in arrival.notes:
         try:
-            await asyncio.to_thread(parts.reviews.undo, callback_data.turn, callback_data.made_at)
+            await asyncio.to_thread(parts.reviews.undo, callback_data.turn, callback_data.made_at, contact.author)
         except NotFound:
             await callback.answer(phrases.NOT_IN_FORCE)
             await put_under(callback, None)
@@ -120,10 +119,10 @@ async def undo(callback: CallbackQuery, callback_data: Undo, parts: Parts, arriv
     await put_under(callback, choices.item(item))
 
 
-async def send_edited(callback: CallbackQuery, callback_data: SendEdited, parts: Parts) -> None:
+async def send_edited(callback: CallbackQuery, callback_data: SendEdited, parts: Parts, contact: Contact) -> None:
     """The edited answer goes to whoever asked and did not like the first, once."""
     try:
-        await asyncio.to_thread(parts.amends.ask, callback_data.turn)
+        await asyncio.to_thread(parts.amends.ask, callback_data.turn, contact.author)
     except InvalidInput as error:
         await callback.answer(texts.sentence(error), show_alert=True)
     else:

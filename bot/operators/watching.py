@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from functools import partial
 
 from aiogram import Bot
-from aiogram.types import CallbackQuery, Message
+from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message
 
-from bot.beside import again_and_again, tell
+from bot.beside import again_and_again
 from bot.buttons import say_instead
 from bot.operators import choices, phrases
 from bot.operators.cards import short
 from bot.operators.choices import WantAlerts
-from bot.parts import Contact, Parts, outside, speaking_to, telegram_id
+from bot.operators.telling import tell_operators
+from bot.parts import Contact, Parts, outside
 from core import keys
 from core.store import durable
 
@@ -94,7 +95,9 @@ async def keep_alerting(bot: Bot, parts: Parts) -> None:
 
     async def look() -> None:
         alerts, position = await asyncio.to_thread(watch.look)
-        told = [await _tell_all(bot, parts, alert) for alert in alerts]
+        wanted = await asyncio.to_thread(parts.people.operators)
+        readers = [address for address, wants in wanted.items() if wants]
+        told = [await tell_operators(bot, parts, alert.event, readers, lambda _, a=alert: a.text()) for alert in alerts]
         if all(told):
             await asyncio.to_thread(parts.alerts.advance, position)
 
@@ -103,33 +106,27 @@ async def keep_alerting(bot: Bot, parts: Parts) -> None:
 
 
 async def show_alerts(message: Message, parts: Parts, contact: Contact) -> None:
-    """`/alerts`: whether this operator is told, with the button that changes it."""
-    wanted = (await asyncio.to_thread(parts.people.operators)).get(outside(contact.user_id), True)
-    await message.answer(_said(wanted), reply_markup=choices.alerts(wanted))
+    """`/alerts`: whether this operator is told, with the buttons that change it."""
+    said, buttons = await asyncio.to_thread(alerts_and_digest, parts, outside(contact.user_id))
+    await message.answer(said, reply_markup=buttons)
 
 
 async def want_alerts(callback: CallbackQuery, callback_data: WantAlerts, parts: Parts, contact: Contact) -> None:
     """An operator wants to be told, or not."""
-    wanted = callback_data.answer == "yes"
-    await asyncio.to_thread(parts.people.want_alerts, outside(contact.user_id), wanted)
+    address = outside(contact.user_id)
+    await asyncio.to_thread(parts.people.want_alerts, address, callback_data.answer == "yes")
     await callback.answer()
-    await say_instead(callback, _said(wanted), choices.alerts(wanted))
+    await say_instead(callback, *await asyncio.to_thread(alerts_and_digest, parts, address))
 
 
-async def _tell_all(bot: Bot, parts: Parts, alert: Alert) -> bool:
-    """Tell every operator who wants it and was not told. False: some could not be told yet."""
-    complete = True
-    for address, wanted in (await asyncio.to_thread(parts.people.operators)).items():
-        author = parts.pseudonyms.author(address)
-        if not wanted or not await asyncio.to_thread(parts.alerts.claim, alert.event, author):
-            continue
-        async with speaking_to(parts, author):
-            text = alert.text()
-        if await tell(bot.send_message(telegram_id(address), text), "an operator") == "later":
-            await asyncio.to_thread(parts.alerts.give_back, alert.event, author)
-            complete = False
-    return complete
+def alerts_and_digest(parts: Parts, address: str) -> tuple[str, InlineKeyboardMarkup]:
+    """What an operator is told of by itself, and the buttons that change it.
 
-
-def _said(wanted: bool) -> str:
-    return phrases.ALERTS_ON if wanted else phrases.ALERTS_OFF
+    Raises: StoreUnavailable.
+    """
+    wanted = parts.people.operators().get(address, True)
+    said = phrases.ALERTS_ON if wanted else phrases.ALERTS_OFF
+    if parts.settings.digest_hour is None:
+        return said, choices.alerts(wanted)
+    daily = address in parts.people.digest_readers()
+    return f"{said} {phrases.DIGEST_ON if daily else phrases.DIGEST_OFF}", choices.alerts(wanted, daily)
