@@ -19,7 +19,7 @@ from kinds.kind import Finding, Task
 from serving.best import candidates, surest
 from serving.engine import Delta, Engine, GenerationRequest, Sampling, TokenLogprob
 from serving.follow import Follower
-from serving.forms import decided, in_form, weighed
+from serving.forms import can_say, decided, in_form, weighed
 from serving.knowledge import Found, Knowledge, Writer
 from serving.loops import without_loops
 from serving.observing import Outcomes, repaired, told
@@ -213,7 +213,7 @@ class Answerer:
                 renderer, task = self._follower.renderer(version), await self._task(question)
                 prompt = await self._render(renderer, task, question, found)
                 found = found.limited_to(prompt.passages)
-                if found.approved is None and not found.declined and KINDS[question.kind].choices(task) != ():
+                if found.approved is None and not found.declined and can_say(KINDS[question.kind], task):
                     request = self._request(question, version, task, renderer, prompt)
                     generation = self._generate(request, question.best_of or self._best_of, places)
             turn, stored = await self._open(question, version, task, found, renderer, prompt)
