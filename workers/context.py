@@ -10,6 +10,7 @@ from feedback.archive import Archive
 from feedback.forget import Forgetting
 from feedback.outcomes import Outcomes
 from feedback.people import People
+from feedback.permission import Permission
 from feedback.ratings import Ratings
 from feedback.reviews import Reviews
 from feedback.trust import Trust
@@ -31,6 +32,7 @@ class Context:
     registry: Registry
     outcomes: Outcomes
     forgetting: Forgetting
+    permission: Permission
 
 
 def open_context(settings: Settings) -> Context:
@@ -43,4 +45,7 @@ def open_context(settings: Settings) -> Context:
     outcomes = Outcomes(store, turns, ratings)
     forgetting = Forgetting(store, turns, reviews, archive.pseudonyms, registry.marks, settings.data_dir)
     amends = Amends(store, turns, ratings, reviews)
-    return Context(settings, store, turns, ratings, reviews, amends, people, trust, registry, outcomes, forgetting)
+    permission = Permission(people, archive.pseudonyms, settings.run_code)
+    return Context(
+        settings, store, turns, ratings, reviews, amends, people, trust, registry, outcomes, forgetting, permission
+    )
