@@ -8,8 +8,8 @@ ARG PIP_EXTRA_INDEX_URL
 
 ENV PYTHONUNBUFFERED=1 PIP_DISABLE_PIP_VERSION_CHECK=1 HF_HOME=/data/models
 
-# Serving compiles its inner loops for the very processor it runs on.
-RUN apt-get update && apt-get install --yes --no-install-recommends g++ && rm -rf /var/lib/apt/lists/*
+# Serving compiles its inner loops for the very processor it runs on, and isolates the programs that it runs.
+RUN apt-get update && apt-get install --yes --no-install-recommends bubblewrap g++ && rm -rf /var/lib/apt/lists/*
 
 RUN useradd --create-home --uid 1000 apprentice && install --directory --owner apprentice /data
 

@@ -743,6 +743,14 @@ def bench_telegram(file: ToFile = None) -> None:
     _report(run(_say), file)
 
 
+@bench.command("sandbox")
+def bench_sandbox(file: ToFile = None) -> None:
+    """Do two hundred hostile programs in the sandbox show in the gaps between tokens?"""
+    from bench.storm import run
+
+    _report(run(_say), file)
+
+
 @bench.command("swap")
 def bench_swap(file: ToFile = None) -> None:
     """Do twenty swaps under load show in the gaps between tokens?"""

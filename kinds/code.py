@@ -5,7 +5,7 @@ import re
 import textwrap
 from itertools import islice
 
-from kinds.chat import Chat
+from kinds.chat import token_f1
 from kinds.kind import Finding, Kind, Task
 from kinds.sandbox import Limits, NoIsolation, Run, Sandbox
 
@@ -57,7 +57,7 @@ class Code(Kind):
         try:
             run = self._sandbox.run(code, assertions_of(task.instruction), examples, task.stop)
         except NoIsolation as error:
-            return Finding(0.0, "not_run", str(error), observed=False)
+            return Finding(0.0, "not_run", str(error), observed=False, values={"error": str(error)})
         if run is None:
             return None
         return _NO_CODE if run.why == "syntax" and not fenced else self._finding(run)
@@ -66,11 +66,11 @@ class Code(Kind):
         """The failure, as the model is told it; what ran needs no repair."""
         if finding.value or not finding.observed:
             return None
-        return f"This does not work: {finding.said}. Write the whole program again, without this mistake."
+        return f"This does not work: {finding.said}\nWrite the whole program again, without this mistake."
 
     def score(self, reply: str, reference: str) -> float:
         """Overlap of the words with those of a program that is known to work, which is all that can be said unrun."""
-        return Chat().score(reply, reference)
+        return token_f1(reply, reference)
 
     def grade(self, task: Task, reply: str, reference: str) -> float:
         """Whether the program runs decides, however it is written."""
@@ -78,20 +78,20 @@ class Code(Kind):
         return finding.value if finding and finding.observed else self.score(reply, reference)
 
     def _finding(self, run: Run) -> Finding:
+        seconds, most = f"{run.took_ms / 1000:.2f}", self._limits
         said = {
-            "ran": f"ran in {run.took_ms / 1000:.2f} s",
-            "passed": f"ran in {run.took_ms / 1000:.2f} s and passed the tests",
-            "timeout": f"still ran after {self._limits.wall_s:.0f} s",
-            "memory": f"needed more than {self._limits.memory // _MIB} MB of memory",
-            "output": f"wrote more than is kept ({self._limits.output // 1024} kB shown, "
-            f"{self._limits.scratch // _MIB} MB in files)",
-            "processes": f"wanted another process, or more than {self._limits.threads} threads",
+            "ran": f"Ran in {seconds} s.",
+            "passed": f"Ran in {seconds} s and passed its tests.",
+            "timeout": f"It still ran after {most.wall_s:.0f} s.",
+            "memory": f"It needed more than {most.memory // _MIB} MB of memory.",
+            "output": f"It wrote more than {most.output // 1024} kB, or {most.scratch // _MIB} MB into files.",
+            "processes": f"It wanted another process, or more than {most.threads} threads.",
         }.get(run.why, run.said)
-        values = {"seconds": f"{run.took_ms / 1000:.2f}", "error": run.said, "limit": f"{self._limits.wall_s:.0f}"}
+        values = {"seconds": seconds, "error": run.said}
         return Finding(float(run.why in ("ran", "passed")), run.why, said, run.took_ms, values)
 
 
-_NO_CODE = Finding(0.0, "no_code", "the answer holds no Python program")
+_NO_CODE = Finding(0.0, "no_code", "There is no Python program.")
 
 
 def program_of(reply: str) -> tuple[str | None, bool]:

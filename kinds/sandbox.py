@@ -92,20 +92,20 @@ class Sandbox:
 def what_is_lacking() -> str | None:
     """Why no code can be run here, in a sentence that says what to do; None where it can."""
     if sys.platform != "linux":
-        return "code runs on Linux only, in bubblewrap; elsewhere run Apprentice as a container."
+        return "programs are run on Linux only; elsewhere run Apprentice as a container (docs/code.md)."
     if not is_known():
-        return f"code runs on x86-64 and arm64 only, and this machine is {platform.machine()}."
+        return f"programs are run on x86-64 and arm64 only, and this machine is {platform.machine()}."
     if shutil.which("bwrap") is None:
-        return f"code is not run without isolation: {HOW}."
+        return f"programs are not run without isolation: {HOW}."
     try:
         run = _run("x = 1", "assert x == 1", "", Limits(), threading.Event())
     except (OSError, subprocess.SubprocessError) as error:
-        return f"code is not run, for the sandbox cannot be set up: {error}."
+        return f"programs are not run, for the sandbox cannot be set up: {error}."
     if run is None or run.why != "passed":
-        lines = run.stderr.strip().splitlines() if run else []
+        why = run.stderr.strip().splitlines()[-1:] if run else []
         return (
-            f"code is not run, for bubblewrap cannot isolate it ({lines[-1] if lines else 'no reason given'}): "
-            f"{HOW}, and allow it user namespaces (docs/code.md says how, also for a container)."
+            f"programs are not run, for bubblewrap cannot isolate them ({''.join(why) or 'it gave no reason'}): "
+            f"{HOW}, and allow it user namespaces (docs/code.md)."
         )
     return None
 
@@ -232,9 +232,10 @@ def _how_it_ended(status: int, took_ms: int, limits: Limits) -> tuple[str, str]:
 
 
 def _command(rules: int, is_root: bool) -> list[str]:
-    """bubblewrap, with a file system that holds the interpreter, its library and four devices."""
+    """bubblewrap, last in line for the processor; its file system has the interpreter, its library and four devices."""
     rights = ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"] if is_root else ["--unshare-user"]
-    command = [shutil.which("bwrap") or "bwrap", "--cap-drop", "ALL", *rights]
+    last = [shutil.which("nice") or "nice", "-n", "19"]
+    command = [*last, shutil.which("bwrap") or "bwrap", "--cap-drop", "ALL", *rights]
     command += ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
     command += ["--die-with-parent", "--new-session", "--clearenv", "--seccomp", str(rules)]
     files = [*_places(), *map(Path, DEVICES)]

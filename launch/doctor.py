@@ -5,6 +5,7 @@ import importlib.util
 import platform
 import re
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from core.compiler import find_compiler
 from core.errors import StoreUnavailable
 from core.settings import LOOPBACK, Settings, variable
 from core.store import Store, connect, durable
+from kinds.sandbox import what_is_lacking
 from launch.ports import is_free
 from launch.up import locks
 from launch.valkey import Valkey
@@ -46,6 +48,7 @@ def examine(settings: Settings, online: bool = False) -> Iterator[Finding]:
     yield from _packages()
     yield from _compiler()
     yield from _faiss()
+    yield from _isolation(settings)
     yield from _files(settings.model, "model", BUNDLED_MODEL)
     yield from _files(settings.embedder, "embedder", BUNDLED_EMBEDDER)
     yield from _folder(settings.data_dir)
@@ -87,6 +90,17 @@ def _compiler() -> Iterator[Finding]:
         yield Finding("well", "a C++ compiler is there; serving compiles its inner loops for this processor.")
     else:
         yield Finding("weak", "no C++ compiler is installed; with one (g++ or clang++) answers come twice as fast.")
+
+
+def _isolation(settings: Settings) -> Iterator[Finding]:
+    if settings.run_code == "nobody":
+        yield Finding("well", f"programs in answers are run for nobody ({variable('run_code')}).")
+    elif lacking := what_is_lacking():
+        yield Finding("weak", lacking)
+    else:
+        version = subprocess.run(["bwrap", "--version"], capture_output=True, text=True).stdout.strip()
+        whom = "the owner" if settings.run_code == "owner" else "everyone"
+        yield Finding("well", f"programs in answers are run for {whom}, isolated by {version}.")
 
 
 def _faiss() -> Iterator[Finding]:

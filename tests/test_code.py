@@ -61,13 +61,13 @@ def test_assertions_are_found_in_and_outside_of_fences_in_as_many_lines_as_they_
 @pytest.mark.parametrize(
     "instruction, reply, value, why, said",
     [
-        ("Say hi.", "```python\nprint('hi')\n```", 1.0, "ran", "ran in"),
-        (ADD, "```python\nadd = lambda a, b: a + b\n```", 1.0, "passed", "and passed the tests"),
+        ("Say hi.", "```python\nprint('hi')\n```", 1.0, "ran", "Ran in"),
+        (ADD, "```python\nadd = lambda a, b: a + b\n```", 1.0, "passed", "and passed its tests"),
         (ADD, "```python\nadd = max\n```", 0.0, "test_failed", "AssertionError: add(1, 2) == 3"),
-        ("As in\n\n>>> double(2)\n4\n", "def double(x):\n    return 2 * x", 1.0, "passed", "and passed the tests"),
+        ("As in\n\n>>> double(2)\n4\n", "def double(x):\n    return 2 * x", 1.0, "passed", "and passed its tests"),
         ("As in\n\n>>> double(2)\n4\n", "def double(x):\n    return x", 0.0, "test_failed", "gave 2, not 4"),
-        (ADD, "I cannot.", 0.0, "no_code", "the answer holds no Python program"),
-        (ADD, "import this: it (alas", 0.0, "no_code", "the answer holds no Python program"),
+        (ADD, "I cannot.", 0.0, "no_code", "There is no Python program."),
+        (ADD, "import this: it (alas", 0.0, "no_code", "There is no Python program."),
         (ADD, "```python\ndef add(a, b) return\n```", 0.0, "syntax", "SyntaxError: expected ':'"),
         ("Loop.", "```python\nimport os\nos.fork()\n```", 0.0, "processes", "wanted another process"),
     ],

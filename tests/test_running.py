@@ -13,7 +13,7 @@ from feedback.observations import Observations
 from feedback.people import People
 from feedback.permission import Permission
 from feedback.portability import Portability
-from kinds import KINDS
+from kinds import KINDS, code
 from kinds.sandbox import Limits, Sandbox, what_is_lacking
 from tests.serving_process import ask
 from tests.waiting import until
@@ -21,7 +21,6 @@ from tests.waiting import until
 isolated = pytest.mark.skipif(what_is_lacking() is not None, reason=what_is_lacking() or "")
 ADD = "Write a Python function add(a, b) that adds two numbers.\nassert add(1, 2) == 3"
 NEVER = "Write a Python function add(a, b) that adds two numbers.\nassert 'this' == 'that'"
-ENDLESS = f"{ADD}\nassert sum(iter(int, 1)) == 0"
 OWNER = {"author": PLAYGROUND, "chat": "playground:1", "kind": "code"}
 
 
@@ -46,7 +45,7 @@ def observations(context):
 def test_a_program_that_passes_its_tests_is_told_and_recorded(http, context, observations):
     answer = ask(http, [{"role": "user", "content": ADD}], max_tokens=60, apprentice=OWNER)["apprentice"]
     seen = answer["observation"]
-    assert (seen["value"], seen["why"]) == (1.0, "passed") and "passed the tests" in seen["said"]
+    assert (seen["value"], seen["why"]) == (1.0, "passed") and "passed its tests" in seen["said"]
     kept = observations.of([answer["turn_id"]])[answer["turn_id"]]
     assert (kept.value, kept.why, kept.said, kept.took_ms) == (1.0, "passed", seen["said"], seen["took_ms"])
 
@@ -96,7 +95,8 @@ def test_whom_the_setting_lets_run_programs(store):
 @isolated
 def test_stopping_an_answer_stops_its_program(http, monkeypatch):
     monkeypatch.setattr(KINDS["code"], "_sandbox", Sandbox(Limits(wall_s=600, cpu_s=600)))
-    body = {"messages": [{"role": "user", "content": ENDLESS}], "stream": True, "max_tokens": 60, "apprentice": OWNER}
+    monkeypatch.setattr(code, "program_of", lambda reply: ("while True: pass", True))
+    body = {"messages": [{"role": "user", "content": ADD}], "stream": True, "max_tokens": 8, "apprentice": OWNER}
     with httpx.Client(base_url=http.base_url, timeout=60) as client:
         with client.stream("POST", "/v1/chat/completions", json=body) as answer:
             next(answer.iter_lines())
@@ -112,10 +112,10 @@ def test_answers_come_whole_while_a_storm_rages_in_the_sandbox(http):
     box, over = Sandbox(Limits(wall_s=2, cpu_s=1)), threading.Event()
     attacks = ["import os\nwhile True: os.fork()", "held = bytearray(10 * 2**30)", "while True: print('x' * 999)"]
 
-    def rage(code: str) -> int:
+    def rage(program: str) -> int:
         runs = 0
         while not over.is_set():
-            assert box.run(code).why in ("processes", "memory", "output")
+            assert box.run(program).why in ("processes", "memory", "output")
             runs += 1
         return runs
 

@@ -11,6 +11,7 @@ from feedback.forget import Forgetting
 from feedback.observations import Observations
 from feedback.outcomes import Outcomes
 from feedback.people import People
+from feedback.permission import Permission
 from feedback.ratings import Ratings
 from feedback.reviews import Reviews
 from feedback.trust import Trust
@@ -33,6 +34,7 @@ class Context:
     registry: Registry
     outcomes: Outcomes
     forgetting: Forgetting
+    permission: Permission
     observations: Observations
 
     @property
@@ -52,7 +54,8 @@ def open_context(settings: Settings) -> Context:
     forgetting = Forgetting(store, turns, reviews, archive.pseudonyms, registry.marks, settings.data_dir)
     amends = Amends(store, turns, ratings, reviews)
     observations = Observations(store, turns)
+    permission = Permission(people, archive.pseudonyms, settings.run_code)
     return Context(
         *(settings, store, turns, ratings, reviews, amends, people, trust, registry, outcomes, forgetting),
-        observations,
+        *(permission, observations),
     )

@@ -28,6 +28,7 @@ from core.records import BASE, GateReport, now_ms
 from core.store import durable
 from feedback.progress import begin_progress, clear_progress, report_progress
 from feedback.wishes import refresh_wish, settle_wish
+from kinds import KINDS
 from training.examples import EvaluationItem, general_slice
 from training.gate import judge
 from training.hyperparameters import Hyperparameters, hyperparameters
@@ -283,7 +284,7 @@ async def _judge(
     general = general_slice("general_gate", renderer, system_prompt)
     checked = checked_items(renderer, system_prompt)
     learned = learned_items(snapshot.train, renderer)
-    evaluation = [*snapshot.evaluation, *snapshot.domain.held_out]
+    evaluation = [*_permitted(context, snapshot.evaluation), *snapshot.domain.held_out]
 
     def said(ask: Callable[[str, Sequence[EvaluationItem]], list[T]]) -> Callable[..., list[T]]:
         """Says that it is judging before each of the gate's questions, so that one need not wait for the last."""
@@ -307,6 +308,13 @@ async def _judge(
             learned=learned,
             rebuild=context.registry.marked_live() is not None,
         )
+
+
+def _permitted(context: Context, items: Sequence[EvaluationItem]) -> list[EvaluationItem]:
+    """Frozen prompts, with whether programs that answer them may be run: as for whoever asked."""
+    turns = context.turns.get_many([item.id for item in items if KINDS[item.kind].runs])
+    allowed = {turn_id: context.permission.may_run(turn.author) for turn_id, turn in turns.items()}
+    return [replace(item, task=replace(item.task, may_run=allowed.get(item.id, False))) for item in items]
 
 
 def _begin(context: Context, snapshot: Snapshot, again: bool) -> None:
