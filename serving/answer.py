@@ -190,8 +190,6 @@ class Answerer:
             yield started
             async with aclosing(self._say(found, generation, reply)) as pieces:
                 async for piece in pieces:
-                    if reply.first_token_ms is None:
-                        reply.first_token_ms = reply.elapsed_ms()
                     reply.shown += piece.text
                     yield piece
             closed = True
@@ -249,6 +247,7 @@ class Answerer:
     ) -> AsyncGenerator[Piece, None]:
         """The pieces of the reply as the person sees them: approved words, or the model's, checked against passages."""
         if generation is None:
+            reply.first_token_ms = reply.elapsed_ms()
             reply.origin = "declined" if found.declined else "approved"
             yield Piece(found.declined or found.approved or "")
             return
@@ -257,6 +256,8 @@ class Answerer:
             yield Piece(found.notice)
         try:
             async for delta in generation:
+                if reply.first_token_ms is None:
+                    reply.first_token_ms = reply.elapsed_ms()
                 reply.generated += delta.text
                 reply.tokens += delta.tokens
                 reply.finish_reason = delta.finish_reason or reply.finish_reason
