@@ -49,7 +49,7 @@ def _rows(details: Details) -> list[tuple[str, str]]:
     if details.reply_tokens:
         rows.append(("reply", f"{details.reply_tokens} tokens"))
     if details.first_token_ms is not None:
-        rows.append(("first words after", f"{details.first_token_ms / 1000:.2f} s"))
+        rows.append(("first token after", f"{details.first_token_ms / 1000:.2f} s"))
     if details.total_ms is not None:
         rows.append(("complete after", f"{details.total_ms / 1000:.2f} s"))
     if details.reply_tokens and details.total_ms:

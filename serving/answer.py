@@ -283,8 +283,6 @@ class Answerer:
             yield started
             async with aclosing(self._say(turn.kind, task, found, generation, reply)) as pieces:
                 async for piece in pieces:
-                    if reply.first_token_ms is None:
-                        reply.first_token_ms = reply.elapsed_ms()
                     reply.shown += piece.text
                     yield piece
             closed = True
@@ -380,6 +378,7 @@ class Answerer:
     ) -> AsyncGenerator[Piece, None]:
         """The pieces of the reply as the person sees them: approved words, or the model's, checked against passages."""
         if found.declined or found.approved is not None:
+            reply.first_token_ms = reply.elapsed_ms()
             reply.origin = "declined" if found.declined else "approved"
             yield Piece(found.declined or found.approved or "")
             return
@@ -392,6 +391,8 @@ class Answerer:
             yield Piece(found.notice)
         try:
             async for delta in generation:
+                if reply.first_token_ms is None:
+                    reply.first_token_ms = reply.elapsed_ms()
                 reply.generated += delta.text
                 reply.tokens += delta.tokens
                 reply.finish_reason = delta.finish_reason or reply.finish_reason
@@ -413,6 +414,7 @@ class Answerer:
             async for delta in generation:
                 reply.tokens += delta.tokens
                 reply.choices = weighed(choices, delta.choices)
+        reply.first_token_ms = reply.elapsed_ms()
         reply.generated = reply.choices[0].text if reply.choices else ""
         return decided(reply.choices, self._sure)
 
