@@ -41,7 +41,7 @@ screenshots: $(INSTALLED_DEV) chromium ## Take the pictures of docs/console.md a
 
 .PHONY: chromium
 chromium:
-	@command -v chromium chromium-browser google-chrome > /dev/null || { \
+	@command -v chromium > /dev/null || command -v chromium-browser > /dev/null || command -v google-chrome > /dev/null || { \
 		test "$$(id -u)" = 0 && command -v apt-get > /dev/null && \
 		apt-get -qq update && apt-get -qq install --yes --no-install-recommends chromium; \
 	} || { echo "Install Chromium first: as root, apt-get install chromium." >&2; exit 1; }

@@ -10,8 +10,8 @@ from console.accounts import Accounts
 from core.settings import Settings
 from tests.browser.chromium import MISSING, chromium, installed
 from tests.browser.steps import PASSWORD, PATIENCE_MS, join, listen
+from tests.console_process import console
 from tests.serving_process import serving
-from tests.test_console import console
 
 
 @pytest.fixture(scope="package")

@@ -6,6 +6,7 @@ from console.pages import PAGES
 
 PATIENCE_MS = 60_000
 PASSWORD = "ships sail at dawn"
+PHONE = {"viewport": {"width": 360, "height": 740}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
 PLAYGROUND = {title: path for path, title in PAGES}["Playground"]
 
 
@@ -24,6 +25,16 @@ def join(page: Page, code: str, name: str) -> Page:
         page.keyboard.press("Tab")
         page.keyboard.insert_text(PASSWORD)
     page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name=name, exact=True)).to_be_visible()
+    return page
+
+
+def log_in(page: Page, name: str) -> Page:
+    """Log in with an account whose password is the one of these stories."""
+    page.goto("/login")
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("link", name=name, exact=True)).to_be_visible()
     return page
 

@@ -6,7 +6,7 @@ import pytest
 from conftest import free_port
 from playwright.sync_api import Page, expect
 from test_backlog import apart  # noqa: F401
-from test_console import CAPITAL, console
+from test_console import CAPITAL
 from test_review_pages import answered
 
 from console.accounts import Accounts
@@ -14,14 +14,14 @@ from feedback.curves import add_point
 from feedback.progress import begin_progress, report_progress
 from feedback.wishes import who_cancels
 from tests.adapter_files import publish_peft
-from tests.browser.steps import PASSWORD, ask, join, open_playground, press
+from tests.browser.steps import PASSWORD, PHONE, ask, join, open_playground, press
+from tests.console_process import console
 from tests.waiting import until
 from workers.lock import RefreshLock
 
 pytestmark = pytest.mark.browser
 RUN = "f" * 64
 COUNT, MANY = 30, 500
-PHONE = {"viewport": {"width": 360, "height": 740}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
 
 
 def on(page: Page, turn: str) -> None:
