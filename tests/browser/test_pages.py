@@ -47,17 +47,31 @@ def problems(page: Page, address: str) -> list[str]:
         said.append(f"weighs {weight} bytes")
     here = page.evaluate("location.origin")
     said += [f"asks for {request.url}" for request in asked if not request.url.startswith(f"{here}/")]
-    width, wide = page.evaluate("[document.documentElement.clientWidth, document.documentElement.scrollWidth]")
+    width, wide = page.viewport_size["width"], page.evaluate("document.documentElement.scrollWidth")
     if wide > width:
         said.append(f"is {wide} px wide on a screen of {width}")
+    said += violations(page)
+    page.close()
+    return said
+
+
+def violations(page: Page) -> list[str]:
+    """What axe-core finds serious on a page, light and dark."""
+    said = []
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         for violation in Axe().run(page).response["violations"]:
             if violation["impact"] in SERIOUS:
                 where = [node["target"] for node in violation["nodes"]][:4]
                 said.append(f"{scheme}: {violation['id']}: {violation['help']}: {where}")
-    page.close()
     return said
+
+
+def test_what_is_wrong_is_found(visit):
+    page = visit()
+    page.set_content("<html lang=en><title>Wrong</title><p style='color: #ccc; background: #fff'>Pale</p><input>")
+    found = " ".join(violations(page))
+    assert all(f"{scheme}: {what}" in found for scheme in ("light", "dark") for what in ("color-contrast", "label"))
 
 
 def test_a_viewer_sees_every_page_and_cannot_act(visit, settings, filled):
