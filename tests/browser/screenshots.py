@@ -87,7 +87,7 @@ def _take(page: Page, address: str, path: Path) -> None:
     for scheme in SCHEMES:
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         taken = Image.open(io.BytesIO(page.screenshot(animations="disabled", caret="hide")))
-        taken.convert("RGB").save(path.with_name(f"{path.name}-{scheme}.webp"), lossless=True, quality=100, method=6)
+        taken.convert("RGB").save(path.with_name(f"{path.name}-{scheme}.webp"), lossless=True, quality=100, method=4)
 
 
 if __name__ == "__main__":
