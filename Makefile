@@ -15,10 +15,10 @@ RESULTS := bench/results
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-long test-vllm bench lint
+.PHONY: help install run test test-long test-browser test-vllm screenshots bench lint
 
 help: ## Say what every target does
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  PYTHON=python3.12 chooses the interpreter; EXTRA=gpu installs faiss for an NVIDIA GPU instead of the CPU."
 
@@ -32,6 +32,19 @@ test: $(INSTALLED_DEV) ## Run the tests, two files at a time: stories mostly wai
 
 test-long: $(INSTALLED_DEV) ## Run the tests that take minutes
 	@$(BIN)/python -m pytest -m long -n 2 --dist loadfile
+
+test-browser: $(INSTALLED_DEV) chromium ## Run the stories in a real browser; installs Debian's Chromium where it is missing
+	@$(BIN)/python -m pytest -m browser
+
+screenshots: $(INSTALLED_DEV) chromium ## Take the pictures of docs/console.md anew, of a console in which much has happened
+	@$(BIN)/python -m tests.browser.screenshots docs/console
+
+.PHONY: chromium
+chromium:
+	@command -v chromium > /dev/null || command -v chromium-browser > /dev/null || command -v google-chrome > /dev/null || { \
+		test "$$(id -u)" = 0 && command -v apt-get > /dev/null && \
+		apt-get -qq update && apt-get -qq install --yes --no-install-recommends chromium; \
+	} || { echo "Install Chromium first: as root, apt-get install chromium." >&2; exit 1; }
 
 test-vllm: $(INSTALLED_DEV) $(INSTALLED_VLLM) ## Run the engine's tests against a real vLLM server (a CPU build, in .venv-vllm)
 	@$(BIN)/python -m pytest -m vllm

@@ -18,7 +18,6 @@ from tests.serving_process import ask, publish
 from tests.waiting import until
 from training.hyperparameters import Hyperparameters
 from training.snapshot import Recipe, build
-from training.sources import Record
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +49,7 @@ def prompt_on(side: str, context) -> str:
 
 def snapshot(context, base, policy: str):
     renderer = Renderer(load_tokenizer(base), base.tokenizer_hash, context.settings.prompt_tokens)
-    record = Record(context.turns, context.reviews, context.ratings, context.people, context.trust)
+    record = context.record
     recipe = Recipe(context.settings.system_prompt, base.hash, Hyperparameters(rank=4), review_policy=policy)
     return build(record, renderer, recipe), renderer
 

@@ -2,21 +2,18 @@
 
 import json
 import re
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 from conftest import free_port
 
-from console.app import build
 from core.identity import Pseudonyms
 from core.settings import Settings
 from retrieval.ingest import ingest
+from tests.console_process import console
 from tests.knowledge import embedder
 from tests.waiting import until
 
@@ -27,23 +24,6 @@ STORY = "Tell me a story about ships."
 PRICE = "How much does a print on the 3D printer cost per gram?"
 SCRIPT = {"accept": "application/json"}
 AWAY = "redis://127.0.0.1:1/0"
-
-
-@contextmanager
-def console(settings: Settings) -> Iterator[str]:
-    """The base address of a running console."""
-    config = uvicorn.Config(build(settings), port=settings.console_port, log_config=None, access_log=False)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            assert thread.is_alive(), "the console did not start"
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{settings.console_port}"
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 TOKEN = re.compile('<meta name="csrf" content="([0-9a-f]{32})">')

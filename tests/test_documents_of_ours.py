@@ -35,8 +35,16 @@ def test_decisions_are_numbered_without_gaps():
 def test_every_test_that_the_documents_name_exists():
     written = "".join(path.read_text() for path in (ROOT / "docs").rglob("*.md"))
     there = {
-        name for path in (ROOT / "tests").glob("test_*.py") for name in re.findall(r"def (test_\w+)", path.read_text())
+        name for path in (ROOT / "tests").rglob("test_*.py") for name in re.findall(r"def (test_\w+)", path.read_text())
     }
     named = set(re.findall(r"`(test_\w+)`", written))
     assert named and not named - there
     assert all((ROOT / path).is_file() for path in re.findall(r"`(tests/\w+\.py)`", written))
+
+
+def test_every_picture_of_the_console_stands_in_its_document_light_and_dark():
+    written = (ROOT / "docs" / "console.md").read_text()
+    shown = re.findall(r'"(console/[\w-]+\.webp)"', written)
+    assert sorted(shown) == sorted(f"console/{path.name}" for path in (ROOT / "docs" / "console").glob("*"))
+    for light in re.findall(r'src="(console/[\w-]+)-light', written):
+        assert f'srcset="{light}-dark.webp"' in written

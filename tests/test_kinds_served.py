@@ -20,7 +20,6 @@ from tests.test_gate import GENERAL
 from training.gate import Answered, judge
 from training.hyperparameters import Hyperparameters
 from training.snapshot import Recipe, build
-from training.sources import Record
 
 LABELS = ["delivery", "payment", "account"]
 LATE = "My parcel has not arrived and it should have been here on Monday."
@@ -58,7 +57,7 @@ def snapshot(context, renderer, settings):
     context.people.set_consent(Pseudonyms.of_installation(settings.data_dir).author("ann"), "yes")
 
     def made():
-        record = Record(context.turns, context.reviews, context.ratings, context.people, context.trust)
+        record = context.record
         recipe = Recipe(settings.system_prompt, "base", Hyperparameters(rank=4), author_share=1.0)
         found = build(record, renderer, recipe)
         assert not found.counts, found.counts
