@@ -10,7 +10,7 @@ from types import MappingProxyType
 from core.errors import PromptTooLong
 from core.privacy import scrub
 from core.prompt import Renderer
-from core.records import APPROVED_PASSAGE, BASE, Message, ReviewPolicy, Split
+from core.records import APPROVED_PASSAGE, BASE, Message, ReviewPolicy, Split, Turn
 from feedback.likeness import normalised
 from feedback.turns import messages, question
 from kinds import KINDS
@@ -152,7 +152,10 @@ def _outcomes(
     weighed, _ = weigh(usable, recipe.author_share, exempt(record))
     outcomes = []
     for source in sorted(weighed, key=lambda s: (-s.at, s.turn.id))[: recipe.reservoir_max_items]:
-        prompt_ids, reply_ids = _prompt_ids(source, renderer, recipe, Counter()), renderer.reply_ids(source.reply)
+        if source.turn.kind not in KINDS:
+            continue
+        prompt_ids = _prompt_ids(source, _asked(source.turn), renderer, recipe, Counter())
+        reply_ids = renderer.reply_ids(source.reply)
         if prompt_ids is not None and len(reply_ids) <= MAX_REPLY_TOKENS:
             effect, turn = found[source.turn.id], source.turn
             outcome = Outcome(prompt_ids, tuple(reply_ids), turn.id, turn.author or "", effect.value, effect.graded)
@@ -207,8 +210,13 @@ def _item(source: Source, renderer: Renderer, recipe: Recipe, counts: Counter[st
 
 def _task(source: Source) -> Task:
     """What a turn was asked for, without personal data, as it is learned with what was approved."""
-    task = replace(Task.of(source.turn), instruction=scrub(question(source.turn)), shown=None)
+    task = _asked(source.turn)
     return KINDS[source.turn.kind].taught(task, source.reply) if source.objective != "undesirable" else task
+
+
+def _asked(turn: Turn) -> Task:
+    """What a turn was asked for, without personal data."""
+    return replace(Task.of(turn), instruction=scrub(question(turn)), shown=None)
 
 
 def _prompt_ids(
