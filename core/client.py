@@ -17,10 +17,12 @@ from core.errors import (
     ServingUnavailable,
     StoreUnavailable,
 )
-from core.records import Citation, Message, Origin
+from core.records import Choice, Citation, Message, Observation, Origin
 
 AWAY = "the assistant is starting or busy elsewhere; please ask again in a moment."
 _CITATIONS = TypeAdapter(tuple[Citation, ...])
+_CHOICES = TypeAdapter(tuple[Choice, ...])
+_OBSERVATION = TypeAdapter(Observation)
 _TIMEOUT = httpx.Timeout(10, read=300)
 
 
@@ -35,6 +37,7 @@ class Asked:
     parent: str | None = None
     regenerates: str | None = None
     temperature: float | None = None
+    kind: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,8 @@ class Said:
 @dataclass(frozen=True, slots=True)
 class Ended:
     """The answer is complete. `turn_id` is None where the turn could not be stored; `progress` is a sentence; `tokens`
-    is how many were read and written, where serving says so.
+    is how many were read and written, where serving says so; `observation` is what came of it, where its kind can tell,
+    and `choices` are what it was chosen from, the likeliest first.
     """
 
     turn_id: str | None
@@ -66,6 +70,8 @@ class Ended:
     finish_reason: str
     progress: str | None
     tokens: int = 0
+    observation: Observation | None = None
+    choices: tuple[Choice, ...] = ()
 
 
 class ServingClient:
@@ -131,7 +137,7 @@ class ServingClient:
 
 
 def _body(asked: Asked) -> dict[str, Any]:
-    fields = ("chat", "author", "topic", "parent", "regenerates")
+    fields = ("chat", "author", "topic", "parent", "regenerates", "kind")
     extra = {name: getattr(asked, name) for name in fields}
     return {
         "messages": [{k: v for k, v in asdict(m).items() if k != "author"} for m in asked.messages],
@@ -147,6 +153,7 @@ def _event(chunk: dict[str, Any]) -> Begun | Said | Ended | None:
         raise failure_in(chunk, ServingUnavailable)
     choice, extra = chunk["choices"][0], chunk.get("apprentice")
     if choice["finish_reason"]:
+        seen = extra.get("observation")
         return Ended(
             extra["turn_id"],
             extra["adapter"],
@@ -155,6 +162,8 @@ def _event(chunk: dict[str, Any]) -> Begun | Said | Ended | None:
             _CITATIONS.validate_python(extra["citations"]),
             choice["finish_reason"],
             extra["progress"],
+            observation=_OBSERVATION.validate_python({"turn": extra["turn_id"] or "", **seen}) if seen else None,
+            choices=_CHOICES.validate_python(extra.get("choices", ())),
         )
     if extra:
         return Begun(extra["turn_id"], extra["adapter"])

@@ -1,13 +1,13 @@
 """From messages and passages to token ids: the only place that makes prompts, for serving and for training.
 
-Layout (renderer 1): system text, past turns without their passages, then passages and question. What stays the same
-from turn to turn comes first, so that a chat's prefix can be reused.
+Layout (renderer 1): system text, past turns without their passages, then passages and question, with what the kind of
+task writes below it. What stays the same from turn to turn comes first, so that a chat's prefix can be reused.
 """
 
 import hashlib
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from core.errors import InvalidInput, PromptTooLong
@@ -73,8 +73,8 @@ class Renderer:
             raise InvalidInput(f"prompt identity {identity} does not fit this model ({self.identity})")
         return Renderer(self.tokenizer, self._tokenizer_hash, int(budget), int(version))
 
-    def render(self, messages: Sequence[Message], passages: Sequence[Passage] = ()) -> Prompt:
-        """Token ids of a conversation that ends in a user's message.
+    def render(self, messages: Sequence[Message], passages: Sequence[Passage] = (), ending: str = "") -> Prompt:
+        """Token ids of a conversation that ends in a user's message, below which an ending is written.
 
         Over budget, passages beyond the first two go first, then whole oldest turns until half the budget is free
         of them (so that the next turns keep the same prefix), then the remaining passages.
@@ -83,7 +83,7 @@ class Renderer:
         """
         if not messages or messages[-1].role != "user" or not messages[-1].content.strip():
             raise InvalidInput("the conversation must end with a user's message that is not empty.")
-        kept, used = list(messages), list(passages)
+        kept, used = [*messages[:-1], _with_ending(messages[-1], ending)], list(passages)
         ids = self._ids(kept, used)
         while len(ids) > self.budget and len(used) > 2:
             used.pop()
@@ -122,3 +122,7 @@ class Renderer:
 
         tail = tails[min(bisect_left(tails, True, key=fits), len(tails) - 1)]
         return [*messages[:start], *messages[tail:]]
+
+
+def _with_ending(message: Message, ending: str) -> Message:
+    return replace(message, content=f"{message.content}\n\n{ending}") if ending else message

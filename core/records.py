@@ -103,6 +103,14 @@ class Citation:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """One of the replies that could be given, and its probability in [0, 1]."""
+
+    text: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """One answer, with the messages that are new since its parent. History is the walk of parents."""
 
@@ -136,6 +144,12 @@ class Turn:
     """The topic of the chat in which it was asked; each has a history of its own."""
     confidence: float | None = None
     """The chance in [0, 1] that the answer works, as the version's own outcome head put it; None where it has none."""
+    labels: tuple[str, ...] = ()
+    """The labels that were known when it was asked, in the order in which the prompt names them."""
+    schema: str | None = None
+    """The JSON schema, as JSON, that the reply was to fit."""
+    choices: tuple[Choice, ...] = ()
+    """Where the reply was chosen: what it was chosen from, the likeliest first."""
     v: int = 1
 
 
@@ -143,7 +157,8 @@ class Turn:
 class Observation:
     """What came of carrying out an answer, as its kind checks it: `value` in [0, 1], and the code of why.
 
-    `said` is what the person saw of it, without personal data; `took_ms` how long it took, where something ran.
+    `said` is what the person saw of it, without personal data; `took_ms` how long it took, where something ran;
+    `values` are what the sentence of its code holds.
     """
 
     turn: str
@@ -152,6 +167,7 @@ class Observation:
     said: str = ""
     took_ms: int | None = None
     created_at: int = 0
+    values: dict[str, int | str] = field(default_factory=dict)
     v: int = 1
 
 
@@ -308,6 +324,8 @@ class ApprovedAnswer:
     """Whether the question was asked within a conversation, and may lean on it."""
     until: int | None = None
     """When (ms) it ends; None: never."""
+    kind: str = "chat"
+    """The kind of task that it is the answer of."""
 
 
 @dataclass(frozen=True, slots=True)

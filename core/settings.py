@@ -65,6 +65,12 @@ class Settings(BaseModel):
     streams: int = Field(8, ge=1, description="Answers generated side by side.")
     queue: int = Field(32, ge=0, description="Requests that may wait beyond these; more are told to try again.")
     adapter_slots: int = Field(4, ge=2, description="Adapter versions held in memory side by side.")
+    kind: str = Field(
+        "chat", pattern="^[a-z]+$", description="Kind of task where a request names none; see docs/kinds.md."
+    )
+    label_min_probability: float = Field(
+        0.5, ge=0.0, le=1.0, description="Probability below which a label is not given, and `unsure` is said instead."
+    )
     temperature: float = Field(
         0.0, ge=0.0, le=2.0, description="Sampling temperature where a request names none; 0 is greedy."
     )

@@ -1,6 +1,6 @@
 """What came of carrying answers out: one observation a turn, the newest."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from core import keys
 from core.privacy import scrub
@@ -18,13 +18,22 @@ class Observations:
         self._turns = turns
         self._events = Events(store, turns)
 
-    def record(self, turn_id: str, value: float, why: str, said: str = "", took_ms: int | None = None) -> Observation:
+    def record(
+        self,
+        turn_id: str,
+        value: float,
+        why: str,
+        said: str = "",
+        took_ms: int | None = None,
+        values: Mapping[str, int | str] | None = None,
+    ) -> Observation:
         """Note what came of a turn's answer.
 
         Raises: NotFound.
         """
         self._turns.get(turn_id)
-        observation = Observation(turn_id, value, why, scrub(said), took_ms, now_ms())
+        held = {name: scrub(v) if isinstance(v, str) else v for name, v in (values or {}).items()}
+        observation = Observation(turn_id, value, why, scrub(said), took_ms, now_ms(), held)
         with durable(), self._store.pipeline() as pipe:
             pipe.set(keys.observation(turn_id), to_json(observation))
             self._events.note(pipe, observation, keys.observation(turn_id))

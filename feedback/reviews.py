@@ -432,4 +432,5 @@ def _answer(turn: Turn, review: Review) -> ApprovedAnswer:
         review.created_at,
         follows,
         review.until,
+        turn.kind,
     )

@@ -15,6 +15,7 @@ class Chat(Kind):
 
     name = "chat"
     measure = "token F1"
+    grounded = True
 
     def score(self, reply: str, reference: str) -> float:
         """Harmonic mean of precision and recall over words, in [0, 1]; 1 where both are empty."""

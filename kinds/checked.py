@@ -15,6 +15,7 @@ class Checked(Kind):
 
     name = "checked"
     measure = "share that passes"
+    asked = False
 
     def score(self, reply: str, reference: str) -> float:
         """1 where the reply passes the rule, else 0."""

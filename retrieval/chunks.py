@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from core.records import Passage
+from core.sentences import sentences
 from retrieval.documents import Document
-from retrieval.sentences import sentences
 
 WORDS = 160
 """A chunk grows up to this many words: the embedder reads 256 tokens, and five chunks fit a prompt."""

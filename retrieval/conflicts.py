@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from retrieval.facts import days, denies, names, numbers
-from retrieval.sentences import STOPWORDS, stem, words
+from core.facts import days, denies, names, numbers
+from core.sentences import STOPWORDS, stem, words
 
 SWAPPED, SUPPORTED = 0.66, 0.5
 """How close (cosine of "the ...") a word that stands in one question only must be to some word of the other: the first

@@ -7,10 +7,10 @@ from itertools import islice
 
 import numpy as np
 
+from core.facts import denies, missing
 from core.records import ApprovedAnswer
+from core.sentences import STOPWORDS, stem, words
 from retrieval.conflicts import Verdict, compare
-from retrieval.facts import denies, missing
-from retrieval.sentences import STOPWORDS, stem, words
 
 NEARLY = 0.85
 """Cosine similarity from which on two questions are compared word by word."""

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.facts import denies, missing
 from core.records import NOTICE as NOTICE
 from core.records import QUOTES_HEADING, Citation, Origin, Passage
+from core.sentences import content_stems, sentences
 from retrieval.embedder import Embedder
-from retrieval.facts import denies, missing
-from retrieval.sentences import content_stems, sentences
 
 WORD_WEIGHT, PASSAGE_WEIGHT = 0.5, 0.4
 """A sentence answers a question by: cosine similarity (under its title) + WORD_WEIGHT * (share of the question's words

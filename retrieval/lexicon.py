@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from retrieval.sentences import content_stems
+from core.sentences import content_stems
 
 PRIOR_TEXTS = 100
 """Rareness is judged as if this many more texts held none of the words, so that a single document's words weigh

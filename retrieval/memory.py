@@ -91,11 +91,16 @@ class Memory:
                 self._settle()
 
     def match(
-        self, question: str, chat: str | None, system: str, learned: Collection[str] = frozenset()
+        self,
+        question: str,
+        chat: str | None,
+        system: str,
+        learned: Collection[str] = frozenset(),
+        kinds: Collection[str] = ("chat",),
     ) -> Match | None:
         """The approved answer that serves a question best, of those this chat may hear under this system text.
 
-        `learned` are the turns that the version which answers has learned.
+        It is of one of these `kinds` of task. `learned` are the turns that the version which answers has learned.
         """
         entries, vectors = self._snapshot()
         if not entries:
@@ -108,7 +113,7 @@ class Memory:
             entry, score = entries[row], float(similarity[row])
             if entry.system != system or (entry.scope == "chat" and (chat is None or entry.chat != chat)):
                 continue
-            if _is_over(entry, now):
+            if entry.kind not in kinds or _is_over(entry, now):
                 continue
             verdict = compare(question, entry.question, entry.answer, self._word_vectors)
             if verdict is Verdict.SAME:
@@ -137,8 +142,11 @@ class Memory:
         """Which approved answers to nearly the same question differ (see `retrieval.contradictions`)."""
         entries, vectors = self._snapshot()
         now = now_ms()
-        rows = [n for n, entry in enumerate(entries) if not _is_over(entry, now)]
-        return find_contradictions([entries[n] for n in rows], vectors[rows], self._word_vectors)
+        found: list[Contradiction] = []
+        for kind in dict.fromkeys(entry.kind for entry in entries):
+            rows = [n for n, entry in enumerate(entries) if entry.kind == kind and not _is_over(entry, now)]
+            found += find_contradictions([entries[n] for n in rows], vectors[rows], self._word_vectors)
+        return tuple(found)
 
     def _snapshot(self) -> tuple[tuple[ApprovedAnswer, ...], np.ndarray]:
         with self._lock:

@@ -30,6 +30,7 @@ from serving.metrics import Metrics
 from serving.uploads import Library
 from serving.wire import (
     ChatRequest,
+    Defaults,
     EmbeddingsRequest,
     FeedbackRequest,
     SearchRequest,
@@ -58,6 +59,7 @@ class Services:
     library: Library
     metrics: Metrics
     refresh_min_items: int
+    defaults: Defaults
     api_key: str | None
     hosts: tuple[str, ...]
 
@@ -123,7 +125,7 @@ class _Api:
 
     async def chat(self, request: Request) -> Response:
         body = await _body(request, ChatRequest)
-        question = to_question(body, self._s.pseudonyms)
+        question = to_question(body, self._s.pseudonyms, self._s.defaults)
         async with AsyncExitStack() as begun:
             answers, started = [], []
             for n in range(body.n or 1):

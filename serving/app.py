@@ -17,6 +17,7 @@ from core.records import new_id
 from core.settings import Settings
 from core.store import connect
 from core.threads import compute_with
+from feedback.observations import Observations
 from feedback.ratings import Ratings
 from feedback.reviews import Reviews
 from feedback.turns import Turns
@@ -31,7 +32,9 @@ from serving.follow import Follower
 from serving.knowledge import Knowledge
 from serving.languages import Languages
 from serving.metrics import Metrics
+from serving.outcomes import Outcomes
 from serving.uploads import Library
+from serving.wire import Defaults
 
 log = logging.getLogger(__name__)
 
@@ -70,10 +73,12 @@ def build(settings: Settings, base: Base, engine: Engine) -> Starlette:
         follower,
         knowledge,
         turns,
+        Outcomes(Observations(store, turns)),
         replica,
         settings.system_prompt,
         settings.reply_tokens,
         settings.temperature,
+        settings.label_min_probability,
     )
     services = Services(
         answerer=answerer,
@@ -94,6 +99,7 @@ def build(settings: Settings, base: Base, engine: Engine) -> Starlette:
         ),
         metrics=metrics,
         refresh_min_items=settings.refresh_min_items,
+        defaults=Defaults(settings.kind),
         api_key=settings.api_key.get_secret_value() if settings.api_key else None,
         hosts=allowed_hosts(settings.serving_host),
     )

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, aclosing
 from dataclasses import asdict
 from typing import Any
 
+from core.records import Observation
 from serving.answer import Finished, Piece, Started
 from serving.engine import TokenLogprob
 from serving.failures import broken
@@ -82,6 +83,8 @@ class Completion:
             "origin": finished.origin,
             "progress": await self._progress(),
             "text": finished.text,
+            "observation": _seen(finished.observation),
+            "choices": [asdict(choice) for choice in finished.choices],
         }
 
     def _chunk(
@@ -112,6 +115,11 @@ class Completion:
             for each in logprobs
         ]
         return {"content": tokens, "refusal": None}
+
+
+def _seen(observation: Observation | None) -> dict[str, Any] | None:
+    """What came of an answer, as it is told: not what the record notes beside it."""
+    return observation and {k: v for k, v in asdict(observation).items() if k not in ("turn", "created_at", "v")}
 
 
 def _token(token: str, logprob: float) -> dict[str, Any]:

@@ -31,7 +31,10 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """One reply to generate. With `schema`, a JSON schema as JSON, it is JSON that fits it."""
+    """One reply to generate. With `schema`, a JSON schema as JSON, it is JSON that fits it.
+
+    With `choices`, the token ids of whole replies with their end, nothing is said: one delta has their likelihoods.
+    """
 
     prompt_ids: tuple[int, ...]
     version: str
@@ -40,6 +43,7 @@ class GenerationRequest:
     stop: tuple[str, ...] = ()
     ignore_eos: bool = False
     schema: str | None = None
+    choices: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +57,16 @@ class TokenLogprob:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """The next piece of a reply: whole characters, how many tokens they took, and why it ended if it did."""
+    """The next piece of a reply: whole characters, how many tokens they took, and why it ended if it did.
+
+    `choices` are the log-likelihoods (nats) of the replies that the request gave to choose from, in its order.
+    """
 
     text: str
     tokens: int
     finish_reason: FinishReason | None = None
     logprobs: tuple[TokenLogprob, ...] = ()
+    choices: tuple[float, ...] = ()
 
 
 class Generation(Protocol):

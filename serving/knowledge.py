@@ -9,16 +9,20 @@ from dataclasses import dataclass, replace
 from core.errors import StoreUnavailable
 from core.privacy import scrub
 from core.records import ApprovedAnswer, Citation, Message, Origin, Passage
+from core.sentences import is_small_talk, sentences, stands_alone
 from feedback.reviews import Reviews
+from kinds import KINDS, of_one_memory
+from kinds.kind import Kind
 from retrieval.contradictions import Contradiction
 from retrieval.embedder import Embedder
 from retrieval.grounding import NOTICE, Grounding
 from retrieval.memory import Memory, VectorCache
 from retrieval.search import Retriever
-from retrieval.sentences import is_small_talk, sentences, stands_alone
+from serving.labels import KnownLabels
 from serving.languages import Languages
 
 log = logging.getLogger(__name__)
+CHAT = KINDS["chat"]
 UNCHECKED = f"{NOTICE} My own answer, unchecked:\n\n"
 MAX_UNSUPPORTED = 3
 """A draft that says so many sentences in a row that no passage supports is not waited for any longer."""
@@ -56,18 +60,33 @@ class Knowledge:
         self._retriever = retriever
         self._reviews = reviews
         self._memory = Memory(embedder, vectors)
+        self._labels = KnownLabels()
         self._position = "0-0"
         self._lock = threading.Lock()
 
     async def find(
-        self, messages: Sequence[Message], chat: str | None, learned: Collection[str] = frozenset()
+        self,
+        messages: Sequence[Message],
+        chat: str | None,
+        learned: Collection[str] = frozenset(),
+        kind: Kind = CHAT,
     ) -> Found:
         """What the last message of a conversation may be answered from, by a version that has learned these turns.
 
         What was approved for a similar question is a source until it, or the like, is learned. Then it is for the
         version to say if it holds here too, except where there are documents: there every answer rests on sources.
+        A kind that rests on none is answered by what was approved for the same question, or by the model alone.
         """
-        return await asyncio.to_thread(self._find, messages, chat, learned)
+        return await asyncio.to_thread(self._find, messages, chat, learned, kind)
+
+    async def labels(self, kind: Kind, messages: Sequence[Message], chat: str | None) -> tuple[str, ...]:
+        """The labels that were approved as answers of a kind, under the system text of a conversation."""
+
+        def look() -> tuple[str, ...]:
+            self._catch_up()
+            return self._labels.of(kind.name, chat, _system(messages))
+
+        return await asyncio.to_thread(look)
 
     async def look(self, question: str, chat: str | None, learned: Collection[str]) -> tuple[Found, list[Passage]]:
         """What a question by itself finds, as `find`, and which passages were the best search results, relevant or not.
@@ -76,7 +95,7 @@ class Knowledge:
         """
 
         def look() -> tuple[Found, list[Passage]]:
-            found = self._find([Message("user", question)], chat, learned)
+            found = self._find([Message("user", question)], chat, learned, CHAT)
             searched = found.approved is None and not found.declined and not is_small_talk(question)
             return found, self._retriever.search(question, chat) if searched else []
 
@@ -100,18 +119,20 @@ class Knowledge:
 
         return await asyncio.to_thread(look)
 
-    def _find(self, messages: Sequence[Message], chat: str | None, learned: Collection[str]) -> Found:
+    def _find(self, messages: Sequence[Message], chat: str | None, learned: Collection[str], kind: Kind) -> Found:
         asked = [m.content for m in messages if m.role == "user"]
         question, alone = asked[-1], len(asked) == 1 or stands_alone(asked[-1])
-        if is_small_talk(question):
+        if kind.grounded and is_small_talk(question):
             return Found(question)
         self._catch_up()
-        system = next((m.content for m in messages if m.role == "system"), "")
-        match = self._memory.match(scrub(question), chat, system, learned) if alone else None
+        same = of_one_memory(kind)
+        match = self._memory.match(scrub(question), chat, _system(messages), learned, same) if alone else None
         if match is not None and match.exact:
             return Found(question, (match.passage(),), match.entry.answer)
         if declined := self._languages.decline(question):
             return Found(question, declined=declined)
+        if not kind.grounded:
+            return Found(question)
         searched = question if alone else f"{asked[-2]}\n{question}"
         passages = self._retriever.relevant(self._retriever.search(searched, chat))
         has_documents = self._retriever.has_documents(chat)
@@ -127,6 +148,8 @@ class Knowledge:
                 position, answers, revoked = self._reviews.answers_since(self._position)
                 for turn in revoked:
                     self._memory.forget(turn)
+                    self._labels.forget(turn)
+                self._labels.add(answers)
                 self._memory.add([a for a in answers if not a.follows or stands_alone(a.question)])
                 self._position = position
             except StoreUnavailable as error:
@@ -195,3 +218,7 @@ class Writer:
                 pieces.append(self._separator + marked)
                 self._separator = " "
         return pieces
+
+
+def _system(messages: Sequence[Message]) -> str:
+    return next((m.content for m in messages if m.role == "system"), "")

@@ -43,7 +43,8 @@ MIN_ROOM = 1024
 class _Row:
     """One request: waiting, then reading its prompt in row `place` of the cache, then running.
 
-    `ids` are its tokens, of which the first `length` are in the cache; `draft` is what is guessed to follow.
+    `ids` are its tokens, of which the first `length` are in the cache; `draft` is what is guessed to follow. Where
+    there are replies to choose from, `first` are the log-probabilities [vocabulary] of their first token.
     """
 
     request: GenerationRequest
@@ -57,6 +58,8 @@ class _Row:
     draft: Sequence[int] = ()
     lookup: Lookup = field(default_factory=Lookup)
     logprobs: list[TokenLogprob] = field(default_factory=list)
+    first: torch.Tensor | None = None
+    likelihoods: list[float] = field(default_factory=list)
     version: str = field(init=False)
     ids: list[int] = field(init=False)
 
@@ -73,6 +76,11 @@ class _Row:
         """The next tokens of its prompt, up to `limit`."""
         ids = self.ids[self.length : self.length + limit]
         return Span(self.place, self.length, ids, self.version, int(self.length + len(ids) == len(self.ids)))
+
+    def choice_span(self) -> Span:
+        """The next of the replies to choose from, in place of the one before it; the first token follows the prompt."""
+        ids = self.request.choices[len(self.likelihoods)][:-1]
+        return Span(self.place, self.length, ids, self.version, len(ids))
 
     def next_span(self, guesses: int) -> Span:
         """Its last token, and up to `guesses` that may follow: where the likeliest token is always the choice."""
@@ -302,9 +310,12 @@ class LocalEngine:
             return
         best, at = self._runner.largest(logits), 0
         for row, span in zip(rows, spans, strict=True):
-            row.length += len(span.ids) - len(row.draft)
+            row.length += len(span.ids) - len(row.draft) if row.first is None else 0
             end = at + span.wanted
-            self._accept(row, best[at:end], logits[at:end])
+            if row.request.choices:
+                self._weigh(row, logits[at:end])
+            else:
+                self._accept(row, best[at:end], logits[at:end])
             at = end
 
     def _admit(self) -> None:
@@ -324,7 +335,9 @@ class LocalEngine:
         budget, planned = PREFILL_TOKENS, []
         guesses = min(DRAFT_TOKENS // len(self._rows) - 1, MAX_DRAFT) if self._rows else 0
         for row in self._rows:
-            if row.generated:
+            if row.first is not None:
+                planned.append((row, row.choice_span()))
+            elif row.generated:
                 planned.append((row, row.next_span(max(guesses, 0))))
             elif budget:
                 span = row.prompt_span(budget)
@@ -356,6 +369,22 @@ class LocalEngine:
             if delta.finish_reason or row.ids[-1] != guess:
                 return
             row.length += 1
+
+    def _weigh(self, row: _Row, logits: torch.Tensor) -> None:
+        """Note how likely a reply is that was read, one in a step; `logits` [tokens, vocabulary] follow its tokens.
+
+        Before there are any, they follow the prompt, once that is read to its end.
+        """
+        found = logits.float().log_softmax(-1)
+        if row.first is None:
+            row.first = found[0] if len(found) else None
+            return
+        choice = torch.tensor(row.request.choices[len(row.likelihoods)], device=found.device)
+        row.likelihoods.append(float(row.first[choice[0]] + found.gather(1, choice[1:, None]).sum()))
+        if len(row.likelihoods) == len(row.request.choices):
+            best = max(zip(row.likelihoods, row.request.choices, strict=True))[1]
+            self._leave(row)
+            row.send(Delta("", len(best) - 1, "stop", choices=tuple(row.likelihoods)))
 
     def _next(self, row: _Row, likeliest: int, scores: torch.Tensor) -> Delta:
         """Choose a row's next token; what can be read of it, and whether it is the last."""

@@ -152,24 +152,36 @@ class VllmEngine:
         """
         if version not in self.installed():
             raise UnknownModel(f"version {version[:12]} is not installed.")
-        places = asyncio.Semaphore(SCORED_AT_ONCE)
-        lease = self._lease(version)
-
-        async def one(before: tuple[int, ...], token: int) -> float:
-            async with places:
-                answer = await self._repeated(
-                    version, lambda server: server.complete(as_forced(before, token) | self._named(server, version))
-                )
-            return answer["choices"][0]["logprobs"]["token_logprobs"][0]
+        places, lease = asyncio.Semaphore(SCORED_AT_ONCE), self._lease(version)
 
         async def mean(prompt: tuple[int, ...], reply: tuple[int, ...]) -> float:
-            told = await asyncio.gather(*(one(prompt + reply[:n], token) for n, token in enumerate(reply)))
-            return sum(told) / len(told)
+            told = (self._logprob(prompt + reply[:n], token, version, places) for n, token in enumerate(reply))
+            return sum(await asyncio.gather(*told)) / len(reply)
 
         try:
             return await asyncio.gather(*(mean(prompt, reply) for prompt, reply in pairs))
         finally:
             lease()
+
+    async def _logprob(self, before: tuple[int, ...], token: int, version: str, places: asyncio.Semaphore) -> float:
+        """The log-probability (nats) of one token after others."""
+        body = as_forced(before, token)
+        async with places:
+            answer = await self._repeated(version, lambda server: server.complete(body | self._named(server, version)))
+        return answer["choices"][0]["logprobs"]["token_logprobs"][0]
+
+    async def _weigh(self, request: GenerationRequest) -> Delta:
+        """How likely each reply is that is given to choose from; what several begin with is asked once.
+
+        The prompt is read once, by vLLM's prefix cache.
+        """
+        places = asyncio.Semaphore(SCORED_AT_ONCE)
+        steps = dict.fromkeys((reply[:n], token) for reply in request.choices for n, token in enumerate(reply))
+        asked = (self._logprob(request.prompt_ids + before, t, request.version, places) for before, t in steps)
+        told = dict(zip(steps, await asyncio.gather(*asked), strict=True))
+        likelihoods = tuple(sum(told[reply[:n], token] for n, token in enumerate(reply)) for reply in request.choices)
+        best = max(zip(likelihoods, request.choices, strict=True))[1]
+        return Delta("", len(best) - 1, "stop", choices=likelihoods)
 
     # ---- requests ----
 
@@ -213,6 +225,11 @@ class VllmEngine:
                         deltas.put_nowait(delta)
 
         try:
+            if request.choices:
+                delta = await self._weigh(request)
+                lease()
+                deltas.put_nowait(delta)
+                return
             await self._repeated(request.version, once, lambda: reader.begun)
         except Exception as error:
             if not isinstance(error, ApprenticeError):

@@ -2,8 +2,8 @@
 
 import json
 from base64 import b64encode
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 from core.errors import InvalidInput
 from core.identity import Pseudonyms
 from core.records import Message, Passage
+from kinds import KINDS, check_asked
 from serving.answer import Question
 from serving.engine import Sampling
 from serving.knowledge import Found
@@ -44,6 +45,8 @@ class Extra(BaseModel):
     chat: str | None = None
     author: str | None = None
     topic: str | None = Field(None, max_length=64, pattern="^[^:]+$")
+    kind: str | None = None
+    labels: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field([], max_length=200)
     parent: str | None = None
     regenerates: str | None = None
     retrieval: bool = True
@@ -156,10 +159,18 @@ def _result(passage: Passage) -> dict[str, Any]:
     return {k: v for k, v in asdict(passage).items() if k != "author"}
 
 
-def to_question(body: ChatRequest, pseudonyms: Pseudonyms) -> Question:
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What is meant by a request that does not say: its kind of task, and by kind the JSON schema of replies."""
+
+    kind: str = "chat"
+    schemas: Mapping[str, str] = field(default_factory=dict)
+
+
+def to_question(body: ChatRequest, pseudonyms: Pseudonyms, defaults: Defaults) -> Question:
     """The request in our own words, with ids turned into pseudonyms. JSON rests on nothing that could be quoted.
 
-    Raises: InvalidInput where the last message is not a user's, or is empty.
+    Raises: InvalidInput where the last message is not a user's, or is empty, or there is no such kind of task.
     """
     roles = {"developer": "system"}
     messages = tuple(Message(roles.get(m.role, m.role), m.content) for m in body.messages)  # type: ignore[arg-type]
@@ -169,17 +180,20 @@ def to_question(body: ChatRequest, pseudonyms: Pseudonyms) -> Question:
         raise InvalidInput("the message is empty; write what you want to know.", "message_empty")
     extra = body.apprentice
     chat, author = extra.chat or body.user, extra.author or body.user
-    schema = _schema(body.response_format)
+    kind = check_asked(defaults.kind if extra.kind is None else extra.kind)
+    schema = _schema(body.response_format) or defaults.schemas.get(kind)
     stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
     return Question(
         messages=messages,
         model=body.model,
+        kind=kind,
+        labels=tuple(dict.fromkeys(label.strip() for label in extra.labels)),
         chat=pseudonyms.chat(chat) if chat else None,
         author=pseudonyms.author(author) if author else None,
         topic=extra.topic,
         parent=extra.parent,
         regenerates=extra.regenerates,
-        retrieval=extra.retrieval and schema is None,
+        retrieval=extra.retrieval and not (schema and KINDS[kind].grounded),
         record=extra.record,
         max_tokens=body.max_completion_tokens or body.max_tokens,
         temperature=body.temperature,

@@ -4,9 +4,9 @@ import pytest
 from knowledge import write_docx, write_pdf
 
 from core.errors import DocumentRefused
+from core.sentences import sentences
 from retrieval.chunks import WORDS, chunk
 from retrieval.documents import Document, find, read
-from retrieval.sentences import sentences
 
 
 def test_every_kind_of_file_becomes_text(tmp_path):

@@ -3,8 +3,8 @@
 import pytest
 from knowledge import embedder, shown
 
+from core.facts import days, denies, missing, names, numbers
 from core.records import Passage
-from retrieval.facts import days, denies, missing, names, numbers
 from retrieval.grounding import QUOTES_HEADING, Grounding
 
 HOURS = Passage(

@@ -9,9 +9,9 @@ from bench.instance import free_ports
 from core.identity import Pseudonyms
 from core.prompt import Renderer
 from core.records import to_json
+from core.sentences import is_small_talk, stands_alone
 from retrieval.grounding import NOTICE, QUOTES_HEADING
 from retrieval.ingest import ingest
-from retrieval.sentences import is_small_talk, stands_alone
 from tests.adapter_files import write_lora
 from tests.serving_process import publish, serving
 from tests.waiting import until

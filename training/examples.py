@@ -8,6 +8,7 @@ from typing import Literal
 
 from core.prompt import Renderer
 from core.records import Message
+from kinds.kind import Task
 
 Objective = Literal["sft", "pair", "desirable", "undesirable"]
 
@@ -17,6 +18,7 @@ class Example:
     """One training example: loss on replies only. `source` is the turn, empty for a general one.
 
     A `pair` has a reply that is preferred to `rejected_ids`; what each objective means is in `training.objectives`.
+    `kind` and `task` are what the turn was asked for.
     """
 
     prompt_ids: tuple[int, ...]
@@ -26,6 +28,8 @@ class Example:
     weight: float = 1.0
     objective: Objective = "sft"
     rejected_ids: tuple[int, ...] = ()
+    kind: str = "chat"
+    task: Task = Task("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,9 @@ class EvaluationItem:
     kind: str = "chat"
     slice: str = "new"
     sign: int = 1
+    task: Task = Task("")
+    choices: tuple[tuple[int, ...], ...] = ()
+    """Token ids of the replies to choose from, where its kind chooses."""
 
 
 def general_slice(name: str, renderer: Renderer, system_prompt: str) -> list[EvaluationItem]:

@@ -162,8 +162,8 @@ def _slices(
     found = {}
     for name, those in places.items():
         items = tuple(asked[n] for n in those)
-        old = [KINDS[asked[n].kind].score(before[n].text, asked[n].reference) for n in those]
-        new = [KINDS[asked[n].kind].score(after[n].text, asked[n].reference) for n in those]
+        old = [_grade(asked[n], before[n].text) for n in those]
+        new = [_grade(asked[n], after[n].text) for n in those]
         measures = {KINDS[item.kind].measure for item in items}
         measure = measures.pop() if len(measures) == 1 else "score"
         reference = None
@@ -171,6 +171,10 @@ def _slices(
             reference = Paired([likelihoods.before[n] for n in those], [likelihoods.after[n] for n in those])
         found[name] = _Slice(name, measure, items, Paired(old, new), reference)
     return found
+
+
+def _grade(item: EvaluationItem, reply: str) -> float:
+    return KINDS[item.kind].grade(item.task, reply, item.reference)
 
 
 def _learned(candidate: str, learned: Sequence[EvaluationItem], generate: Generate) -> tuple[int, int]:

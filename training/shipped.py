@@ -7,6 +7,7 @@ from importlib.resources import files
 
 from core.prompt import Renderer
 from core.records import Message
+from kinds import KINDS
 from training.examples import EvaluationItem, Example
 from training.verdict import CHECKED
 
@@ -54,6 +55,9 @@ def learned_items(train: Sequence[Example], renderer: Renderer) -> list[Evaluati
             example.prompt_ids,
             example.reply_ids,
             renderer.tokenizer.decode(example.reply_ids, skip_special_tokens=True),
+            example.kind,
+            task=example.task,
+            choices=KINDS[example.kind].choice_ids(renderer, example.task),
         )
         for example in [e for e in train if e.objective in ("sft", "pair")][:LEARNED]
     ]

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from core.errors import PromptTooLong
 from core.privacy import scrub
@@ -12,6 +12,8 @@ from core.prompt import Renderer
 from core.records import APPROVED_PASSAGE, BASE, Message, ReviewPolicy
 from feedback.likeness import normalised
 from feedback.turns import messages, question
+from kinds import KINDS
+from kinds.kind import Task
 from training.domain import NO_DOCUMENTS, Domain
 from training.examples import EvaluationItem, Example
 from training.hyperparameters import Hyperparameters
@@ -144,36 +146,60 @@ def _rendered(
 
 def _item(source: Source, renderer: Renderer, recipe: Recipe, counts: Counter[str]) -> Example | EvaluationItem | None:
     turn = source.turn
+    if turn.kind not in KINDS:
+        counts["of a kind that is not known"] += 1
+        return None
+    task = _task(source)
     reply = tuple(renderer.reply_ids(source.reply))
     rejected = tuple(renderer.reply_ids(source.rejected)) if source.objective == "pair" else ()
-    prompt_ids = _prompt_ids(source, renderer, recipe, counts)
+    prompt_ids = _prompt_ids(source, task, renderer, recipe, counts)
     if prompt_ids is None:
         return None
     if max(len(reply), len(rejected)) > MAX_REPLY_TOKENS:
         counts["too long"] += 1
         return None
     if source.split == "evaluation":
+        choices = KINDS[turn.kind].choice_ids(renderer, task)
         if not has_answer(source):
-            return EvaluationItem(turn.id, prompt_ids, reply, "", turn.kind, THUMBS, opinion(source))
+            return EvaluationItem(turn.id, prompt_ids, reply, "", turn.kind, THUMBS, opinion(source), task, choices)
         age = slice_of(source.at, recipe.learned)
-        return EvaluationItem(turn.id, prompt_ids, reply, source.reply, turn.kind, age)
-    return Example(prompt_ids, reply, turn.id, turn.author or "", source.weight, source.objective, rejected)
+        return EvaluationItem(turn.id, prompt_ids, reply, source.reply, turn.kind, age, task=task, choices=choices)
+    return Example(
+        prompt_ids,
+        reply,
+        turn.id,
+        turn.author or "",
+        source.weight,
+        source.objective,
+        rejected,
+        turn.kind,
+        task,
+    )
 
 
-def _prompt_ids(source: Source, renderer: Renderer, recipe: Recipe, counts: Counter[str]) -> tuple[int, ...] | None:
+def _task(source: Source) -> Task:
+    """What a turn was asked for, without personal data, as it is learned with what was approved."""
+    task = replace(Task.of(source.turn), instruction=scrub(question(source.turn)), shown=None)
+    return KINDS[source.turn.kind].taught(task, source.reply) if source.objective != "undesirable" else task
+
+
+def _prompt_ids(
+    source: Source, task: Task, renderer: Renderer, recipe: Recipe, counts: Counter[str]
+) -> tuple[int, ...] | None:
     """The prompt as it would be rendered now, scrubbed, without what memory said; None where it cannot be used."""
-    turn = source.turn
+    turn, kind = source.turn, KINDS[source.turn.kind]
     chat = [*messages(source.conversation), *turn.messages]
     try:
         if turn.prompt_identity == renderer.identity:
-            if renderer.render(_with_system(chat, turn.system), turn.passages).hash != turn.prompt_hash:
+            recorded = kind.render(renderer, _with_system(chat, turn.system), turn.passages, Task.of(turn))
+            if recorded.hash != turn.prompt_hash:
                 counts["not reproducible"] += 1
                 return None
         elif turn.adapter == BASE or turn.prompt_identity:
             counts["re-rendered"] += 1
         scrubbed = [Message(m.role, scrub(m.content)) for m in _with_system(chat, recipe.system_prompt)]
         documents = [p for p in turn.passages if not p.id.startswith(APPROVED_PASSAGE)]
-        return renderer.render(scrubbed, documents).ids
+        return kind.render(renderer, scrubbed, documents, task).ids
     except PromptTooLong:
         counts["too long"] += 1
         return None

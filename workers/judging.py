@@ -10,8 +10,10 @@ from adapters.base import Base
 from core.errors import PromptTooLong
 from core.records import BASE, new_id
 from core.settings import Settings
+from kinds import KINDS
 from serving.engine import Engine, GenerationRequest
 from serving.engines import context_tokens, make_engine
+from serving.forms import weighed
 from training.examples import EvaluationItem
 from training.gate import Answered
 
@@ -46,16 +48,18 @@ class Judge:
         return await asyncio.gather(*(self._answer(version, item) for item in items))
 
     async def _answer(self, version: str, item: EvaluationItem) -> Answered:
-        """What a version says to an item; nothing, which never ends, to one that does not fit."""
+        """What a version says to an item, in its form; nothing, which never ends, to one that does not fit."""
+        kind = KINDS[item.kind]
+        choices, schema = kind.choices(item.task) or (), kind.schema(item.task)
         wanted = int(1.5 * len(item.reply_ids)) + ROOM
-        if item.kind == "checked" or not item.reference:
-            wanted = max(wanted, LEAST_TOKENS)
+        if item.kind == "checked" or not item.reference or schema:
+            wanted = max(wanted, kind.max_tokens or LEAST_TOKENS)
         limit = min(wanted, self._context - len(item.prompt_ids))
-        request = GenerationRequest(prompt_ids=item.prompt_ids, version=version, max_tokens=limit)
+        request = GenerationRequest(item.prompt_ids, version, limit, schema=schema, choices=item.choices)
         text, ended = "", False
         try:
             async for delta in self._engine.generate(request):
-                text += delta.text
+                text += weighed(choices, delta.choices)[0].text if delta.choices else delta.text
                 ended = delta.finish_reason == "stop"
         except PromptTooLong as error:
             log.warning("frozen item %s is not answered: %s", item.id, error)

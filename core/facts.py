@@ -2,7 +2,7 @@
 
 import re
 
-from retrieval.sentences import STOPWORDS, stem, words
+from core.sentences import STOPWORDS, stem, words
 
 _SMALL = (
     "zero two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "

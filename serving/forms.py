@@ -1,0 +1,34 @@
+"""What a kind of task asks of the engine: the form of a reply, or the replies of which the likeliest is the answer."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import exp
+
+from core.prompt import Renderer
+from core.records import Choice
+from kinds.kind import Kind, Task
+from serving.engine import GenerationRequest
+
+UNSURE = "unsure"
+"""What is answered where no choice is likely enough."""
+
+
+def in_form(request: GenerationRequest, kind: Kind, task: Task, renderer: Renderer) -> GenerationRequest:
+    """A request whose reply takes the form that its kind prescribes."""
+    choices = kind.choice_ids(renderer, task)
+    if choices:
+        return replace(request, choices=choices, max_tokens=max(map(len, choices)))
+    return replace(request, schema=kind.schema(task))
+
+
+def weighed(choices: Sequence[str], likelihoods: Sequence[float]) -> tuple[Choice, ...]:
+    """Choices with their probabilities among themselves, the likeliest first; `likelihoods` are logarithms (nats)."""
+    best = max(likelihoods, default=0.0)
+    weights = [exp(likelihood - best) for likelihood in likelihoods]
+    found = [Choice(text, weight / sum(weights)) for text, weight in zip(choices, weights, strict=True)]
+    return tuple(sorted(found, key=lambda choice: -choice.probability))
+
+
+def decided(choices: Sequence[Choice], least: float) -> str:
+    """The likeliest choice, where there is another one and it has at least this probability; else that it is unsure."""
+    return choices[0].text if len(choices) > 1 and choices[0].probability >= least else UNSURE
