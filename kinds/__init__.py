@@ -4,8 +4,12 @@ from core.errors import InvalidInput
 from kinds.chat import Chat
 from kinds.checked import Checked
 from kinds.kind import Kind
+from kinds.label import Label
+from kinds.qa import Qa
+from kinds.structured import Report
+from kinds.summary import Summary
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (Chat(), Checked())}
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (Chat(), Qa(), Label(), Summary(), Report(), Checked())}
 
 
 def asked_kinds() -> list[str]:

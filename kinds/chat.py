@@ -18,9 +18,13 @@ class Chat(Kind):
     grounded = True
 
     def score(self, reply: str, reference: str) -> float:
-        """Harmonic mean of precision and recall over words, in [0, 1]; 1 where both are empty."""
-        ours, theirs = Counter(_words(reply)), Counter(_words(reference))
-        if not ours or not theirs:
-            return float(ours == theirs)
-        shared = sum((ours & theirs).values())
-        return 2 * shared / (sum(ours.values()) + sum(theirs.values()))
+        """Overlap of words."""
+        return token_f1(reply, reference)
+
+
+def token_f1(reply: str, reference: str) -> float:
+    """Harmonic mean of precision and recall over words, in [0, 1]; 1 where both are empty."""
+    ours, theirs = Counter(_words(reply)), Counter(_words(reference))
+    if not ours or not theirs:
+        return float(ours == theirs)
+    return 2 * (ours & theirs).total() / (ours.total() + theirs.total())

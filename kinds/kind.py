@@ -8,6 +8,8 @@ from typing import Literal
 from core.prompt import Prompt, Renderer
 from core.records import Message, Passage, Turn
 
+UNSURE = "unsure"
+"""What is answered where no choice is likely enough."""
 Loss = Literal["binary cross-entropy", "mean squared error"]
 
 
@@ -74,7 +76,7 @@ class Kind(ABC):
     def ending(self, task: Task) -> str:
         """What is written below the instruction, so that the reply takes the form that is checked; empty: nothing.
 
-        It depends on labels and schema alone: those are recorded as they were.
+        It depends on what the record keeps as it was: instruction, labels and schema.
         """
         return ""
 

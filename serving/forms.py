@@ -6,11 +6,8 @@ from math import exp
 
 from core.prompt import Renderer
 from core.records import Choice
-from kinds.kind import Kind, Task
+from kinds.kind import UNSURE, Kind, Task
 from serving.engine import GenerationRequest
-
-UNSURE = "unsure"
-"""What is answered where no choice is likely enough."""
 
 
 def in_form(request: GenerationRequest, kind: Kind, task: Task, renderer: Renderer) -> GenerationRequest:

@@ -5,7 +5,10 @@ from collections.abc import Sequence
 
 from core.records import ApprovedAnswer, now_ms
 from kinds import KINDS
-from serving.forms import UNSURE
+from kinds.kind import UNSURE
+
+MAX_LABEL = 100
+"""Characters of a label; what is longer, or goes over a line, was meant as another answer."""
 
 
 class KnownLabels:
@@ -20,7 +23,8 @@ class KnownLabels:
         with self._lock:
             for answer in answers:
                 self._known.pop(answer.turn, None)
-                if answer.kind in KINDS and KINDS[answer.kind].learns_labels:
+                is_label = len(answer.answer) <= MAX_LABEL and "\n" not in answer.answer
+                if is_label and answer.kind in KINDS and KINDS[answer.kind].learns_labels:
                     self._known[answer.turn] = answer
 
     def forget(self, turn: str) -> None:
