@@ -49,6 +49,7 @@ from feedback.drafts import Drafts
 from feedback.errands import Errands
 from feedback.forget import Forgetting
 from feedback.handovers import Handovers
+from feedback.observations import Observations
 from feedback.people import People
 from feedback.portability import Portability
 from feedback.thanks import Thanks
@@ -168,6 +169,7 @@ def open_parts(settings: Settings) -> Parts:
         budgets=Budgets(store, settings),
         walks=Walks(store, reviews),
         alerts=Alerts(store),
+        observations=Observations(store, turns),
     )
 
 

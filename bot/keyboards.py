@@ -9,12 +9,14 @@ from pydantic import Field
 
 from bot import texts
 from core.library import SharedDocument
-from core.records import Reason
+from core.records import Choice, Reason
 
 Action = Literal["up", "down", "correct", "again", "undo"]
 Keyboard = InlineKeyboardMarkup
 TurnId = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
 IN_A_ROW = 5
+MAX_CHOICES, MAX_CHOICE = 3, 24
+"""Labels that have a button under an answer, and characters of theirs that it shows."""
 MAX_CITED = 8
 """Passages that have a button under an answer."""
 _SIGNS: dict[Action, str] = {"up": "👍", "down": "👎", "correct": "✏️", "again": "🔄"}
@@ -31,6 +33,13 @@ class AboutReason(CallbackData, prefix="r"):
     """Why an answer was not right."""
 
     reason: Reason
+    turn: TurnId
+
+
+class AboutChoice(CallbackData, prefix="l"):
+    """One of the labels that an answer was chosen from is the right one, the likeliest first."""
+
+    number: Annotated[int, Field(ge=0)]
     turn: TurnId
 
 
@@ -101,17 +110,19 @@ class Withdraw(CallbackData, prefix="inv"):
     code: str
 
 
-def feedback(turn_id: str, cited: Sequence[int] = ()) -> Keyboard:
-    """The buttons under an answer, and one for each passage it cites."""
-    return _rows(_about(turn_id, "up", "down", "correct", "again"), _cited(turn_id, cited))
+def feedback(turn_id: str, cited: Sequence[int] = (), choices: Sequence[Choice] = (), chosen: str = "") -> Keyboard:
+    """The buttons under an answer, one for each passage it cites, and the likeliest labels with what was `chosen`."""
+    about = _about(turn_id, "up", "down", "correct", "again")
+    return _rows(*_choices(turn_id, choices, chosen), about, _cited(turn_id, cited))
 
 
-def voted(turn_id: str, good: bool, cited: Sequence[int]) -> Keyboard:
+def voted(turn_id: str, good: bool, cited: Sequence[int], choices: Sequence[Choice] = ()) -> Keyboard:
     """The buttons under an answer that its only reader has rated."""
     undo: dict[str, CallbackData] = {
         texts.NOTED_GOOD if good else texts.NOTED_BAD: AboutAnswer(action="undo", turn=turn_id)
     }
-    return _rows(undo if good else undo | _about(turn_id, "correct", "again"), _cited(turn_id, cited))
+    about = undo if good else undo | _about(turn_id, "correct", "again")
+    return _rows(*([] if good else _choices(turn_id, choices)), about, _cited(turn_id, cited))
 
 
 def reasons(turn_id: str, above: Keyboard) -> Keyboard:
@@ -204,6 +215,19 @@ def withdraw(code: str) -> Keyboard:
 
 def _about(turn_id: str, *actions: Action) -> dict[str, CallbackData]:
     return {_SIGNS[action]: AboutAnswer(action=action, turn=turn_id) for action in actions}
+
+
+def _choices(turn_id: str, choices: Sequence[Choice], chosen: str = "") -> list[dict[str, CallbackData]]:
+    """A row for each of the likeliest labels, with its probability, or that it was chosen."""
+    return [
+        {_choice(choice, chosen): AboutChoice(number=number, turn=turn_id)}
+        for number, choice in enumerate(choices[:MAX_CHOICES])
+    ]
+
+
+def _choice(choice: Choice, chosen: str) -> str:
+    text = choice.text if len(choice.text) <= MAX_CHOICE else f"{choice.text[: MAX_CHOICE - 1]}…"
+    return f"✓ {text}" if choice.text == chosen else f"{text} · {choice.probability:.0%}"
 
 
 def _cited(turn_id: str, numbers: Sequence[int]) -> dict[str, CallbackData]:

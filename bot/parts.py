@@ -23,6 +23,7 @@ from feedback.drafts import Drafts
 from feedback.errands import Errands
 from feedback.forget import Forgetting
 from feedback.handovers import Handovers
+from feedback.observations import Observations
 from feedback.people import People, Person
 from feedback.portability import Portability
 from feedback.ratings import Ratings
@@ -75,6 +76,7 @@ class Parts:
     budgets: Budgets
     walks: Walks
     alerts: Alerts
+    observations: Observations
 
     async def contact(self, chat: Chat, user: User, topic: int | None = None) -> Contact:
         """Who speaks. Whom only the settings let in is a member, as long as they do, and where they do.

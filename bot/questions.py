@@ -40,10 +40,25 @@ async def ask_or_correct(
         await ask(bot, parts, contact, arrival, text, message.message_id)
 
 
-async def ask(bot: Bot, parts: Parts, contact: Contact, arrival: Arrival, text: str, message_id: int) -> None:
-    """Answer a question that stands in a message, and note which turn that message asked for."""
+async def ask(
+    bot: Bot,
+    parts: Parts,
+    contact: Contact,
+    arrival: Arrival,
+    text: str,
+    message_id: int,
+    kind: str | None = None,
+) -> None:
+    """Answer a question that stands in a message, and note which turn that message asked for.
+
+    `kind` is a kind of task; None: the installation's.
+    """
     reply_to = None if contact.private else message_id
-    answer = await respond(bot, parts, contact, arrival, lambda: _question(parts, contact, arrival, text), reply_to)
+
+    async def asking() -> Asked:
+        return replace(await _question(parts, contact, arrival, text), kind=kind)
+
+    answer = await respond(bot, parts, contact, arrival, asking, reply_to)
     await _note_asked(parts, contact, answer, message_id)
 
 
@@ -102,7 +117,7 @@ async def _question(parts: Parts, contact: Contact, arrival: Arrival, text: str)
 
 async def _again(parts: Parts, contact: Contact, turn: records.Turn) -> Asked:
     asked = await _asked(parts, contact, turn.parent, turn.messages)
-    return replace(asked, regenerates=turn.id, temperature=AGAIN_TEMPERATURE)
+    return replace(asked, regenerates=turn.id, temperature=AGAIN_TEMPERATURE, kind=turn.kind)
 
 
 async def _asked(parts: Parts, contact: Contact, parent: str | None, new: Sequence[records.Message]) -> Asked:

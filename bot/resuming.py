@@ -37,7 +37,9 @@ async def settled(parts: Parts, arrival: Arrival) -> Answer | None:
     """
     turn = await _closed(parts, arrival.notes.get("turn"))
     if turn is not None and turn.status == "complete":
-        ended = Ended(turn.id, turn.adapter, turn.reply, turn.origin, turn.citations, "stop", None)
+        seen = (await asyncio.to_thread(parts.observations.of, [turn.id])).get(turn.id)
+        said = (turn.id, turn.adapter, turn.reply, turn.origin, turn.citations, "stop", None)
+        ended = Ended(*said, observation=seen, choices=turn.choices)
         return Answer(turn.reply, turn.id, ended)
     if turn is not None and turn.status == "stopped" and arrival.stop.is_set():
         return Answer(turn.reply, turn.id)

@@ -9,10 +9,26 @@ from aiogram.exceptions import TelegramBadRequest, TelegramForbiddenError, Teleg
 from aiogram.filters import Command, CommandStart
 from aiogram.types import ErrorEvent, TelegramObject
 
-from bot import access, buttons, commands, corrections, edits, late, media, questions, rights, shelf, texts, votes, why
+from bot import (
+    access,
+    buttons,
+    commands,
+    corrections,
+    edits,
+    instructing,
+    late,
+    media,
+    questions,
+    rights,
+    shelf,
+    texts,
+    votes,
+    why,
+)
 from bot.handover import desk, relay
 from bot.keyboards import (
     AboutAnswer,
+    AboutChoice,
     AboutDocument,
     AboutDraft,
     AboutHandover,
@@ -79,6 +95,8 @@ def _route_messages(dispatcher: Dispatcher) -> None:
     message(relay.keep_silent, Command("retry"), relay.is_silent)
     message(commands.retry, Command("retry"))
     message(commands.stop, Command("stop"))
+    message(relay.keep_silent, Command(*texts.TASKS), relay.is_silent)
+    message(instructing.asked, Command(*texts.TASKS))
     message(shelf.sources, Command("sources"))
     message(why.why, Command("why"))
     message(usage, Command("usage"))
@@ -106,6 +124,7 @@ def _route_buttons(dispatcher: Dispatcher) -> None:
     button(relay.keep_silent_about, AboutDraft.filter(F.action == "ask"), relay.is_silent)
     button(votes.vote, AboutAnswer.filter(F.action.in_({"up", "down", "undo"})))
     button(votes.give_reason, AboutReason.filter())
+    button(instructing.choose, AboutChoice.filter())
     button(corrections.correct, AboutAnswer.filter(F.action == "correct"))
     button(corrections.send, AboutDraft.filter(F.action == "send"))
     button(corrections.drop, AboutDraft.filter(F.action == "drop"))

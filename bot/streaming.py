@@ -18,6 +18,7 @@ from bot.splitting import visible
 from core.client import Asked, Begun, Ended, Said
 from core.errors import ApprenticeError, StoreUnavailable
 from core.records import Turn
+from kinds.kind import UNSURE
 
 PRIVATE_PACE_S, GROUP_PACE_S = 1.0, 3.0
 """Between two edits; Telegram allows about one a second in a chat, and twenty a minute in a group."""
@@ -41,6 +42,8 @@ class Answer:
 
     def words(self) -> str:
         """What was said, as Markdown; empty where nothing of it could be seen."""
+        if self.ended is not None and self.ended.choices and self.text == UNSURE:
+            return texts.UNSURE
         return self.text.strip() if visible(shown(self.text)) else ""
 
     def note(self) -> str:
@@ -52,6 +55,7 @@ class Answer:
         notes = [] if self.words() else [texts.NO_WORDS]
         notes += [texts.CHECKED] if self.ended.origin == "approved" else []
         notes += [texts.sources(self.ended.citations)] if self.ended.citations else []
+        notes += [texts.outcome(self.ended.observation)] if self.ended.observation else []
         notes += [texts.UNRECORDED] if self.turn_id is None else []
         return "\n\n".join(notes)
 
@@ -61,7 +65,8 @@ class Answer:
             return None
         answered = self.error is None and (self.ended is not None or self.words())
         cited = [citation.number for citation in self.ended.citations] if self.ended else []
-        return keyboards.feedback(self.turn_id, cited) if answered else keyboards.again(self.turn_id)
+        choices = self.ended.choices if self.ended else ()
+        return keyboards.feedback(self.turn_id, cited, choices) if answered else keyboards.again(self.turn_id)
 
 
 async def stream(parts: Parts, contact: Contact, arrival: Arrival, asked: Asked, growing: Growing) -> Answer:

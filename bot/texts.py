@@ -5,16 +5,20 @@ from typing import get_args
 
 from bot.tongue import is_said, say, slug
 from core.errors import ApprenticeError
-from core.records import Citation, Outcome, Passage, Reason
+from core.records import Citation, Observation, Outcome, Passage, Reason
 from core.settings import Settings
 from feedback.people import Consent
 from feedback.progress import Progress
+from kinds import KINDS
 
 PLACEHOLDER = "…"
 EVERYONE = "everyone"
 """The caption by which an operator sends a document for everyone, in every language."""
+TASKS = tuple(kind for kind in ("label", "summary", "report", "code") if kind in KINDS)
+"""The kinds of task that have a command of their name."""
 COMMANDS = (
     *("help", "stop", "reset", "retry", "sources", "why", "human", "start", "privacy", "export", "forget", "usage"),
+    *TASKS,
 )
 
 
@@ -37,6 +41,17 @@ def reasons() -> dict[Reason, str]:
 def gate(outcome: Outcome) -> str:
     """What the gate made of a version that went live."""
     return say(f"gate-{slug(outcome)}")
+
+
+def outcome(seen: Observation) -> str:
+    """What came of an answer, as a line below it; in English where its kind is known here by nothing else."""
+    message = f"outcome-{slug(seen.why)}"
+    return say(message, **seen.values) if is_said(message) else seen.said
+
+
+def label_noted(label: str) -> str:
+    """What is said once somebody has chosen the right label."""
+    return say("label-noted", label=label)
 
 
 def consent_noted(consent: Consent) -> str:

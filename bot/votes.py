@@ -86,6 +86,8 @@ def _buttons(turn: Turn, value: Value, private: bool, asks: bool) -> InlineKeybo
     """What stands under an answer after a vote, for its only reader, or for everyone in a group."""
     cited = [citation.number for citation in turn.citations]
     whole = (
-        keyboards.feedback(turn.id, cited) if not private or value == 0 else keyboards.voted(turn.id, value > 0, cited)
+        keyboards.feedback(turn.id, cited, turn.choices)
+        if not private or value == 0
+        else keyboards.voted(turn.id, value > 0, cited, turn.choices)
     )
     return keyboards.reasons(turn.id, whole) if asks else whole

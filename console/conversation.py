@@ -9,9 +9,10 @@ from typing import Literal
 from core.client import Asked, Begun, Ended, Said, ServingClient
 from core.errors import NotFound
 from core.identity import Pseudonyms
-from core.records import Citation, Message, Turn
+from core.records import Citation, Message, Observation, Turn
 from core.settings import Settings
 from core.store import Store, connect
+from feedback.observations import Observations
 from feedback.people import Consent, People
 from feedback.progress import read_progress
 from feedback.ratings import Ratings
@@ -32,6 +33,8 @@ class PastTurn:
     turn: Turn
     rating: Literal[-1, 0, 1]
     correction: str | None
+    outcome: str = ""
+    """What came of it, as it was told."""
 
 
 class Conversations:
@@ -47,6 +50,7 @@ class Conversations:
         self._turns = Turns(store, retention_days)
         self._ratings = Ratings(store, self._turns)
         self._people = People(store)
+        self._observations = Observations(store, self._turns)
         self._refresh_min_items = refresh_min_items
 
     @classmethod
@@ -66,14 +70,16 @@ class Conversations:
         await self._client.close()
         self._store.close()
 
-    async def ask(self, chat: str, text: str) -> AsyncIterator[Event]:
-        """The answer to the next message of a chat. Closing the iterator stops it and keeps what was said.
+    async def ask(self, chat: str, text: str, kind: str | None = None) -> AsyncIterator[Event]:
+        """The answer to the next message of a chat, as a kind of task (None: the installation's).
+
+        Closing the iterator stops it and keeps what was said.
 
         Raises: what `ServingClient.answer` raises; StoreUnavailable where the conversation cannot be read.
         """
         past = await asyncio.to_thread(self._conversation, chat)
         said = [*messages(past), Message("user", text)]
-        asked = Asked(said, chat, OPERATOR, parent=past[-1].id if past else None)
+        asked = Asked(said, chat, OPERATOR, parent=past[-1].id if past else None, kind=kind)
         async with aclosing(self._client.answer(asked)) as events:
             async for event in events:
                 yield event
@@ -91,6 +97,7 @@ class Conversations:
             parent=past[-1].id if past else None,
             regenerates=turn_id,
             temperature=AGAIN_TEMPERATURE,
+            kind=turn.kind,
         )
         async with aclosing(self._client.answer(asked)) as events:
             async for event in events:
@@ -103,7 +110,9 @@ class Conversations:
 
         Raises: StoreUnavailable.
         """
-        return [self._with_feedback(turn) for turn in self._conversation(chat)]
+        turns = self._conversation(chat)
+        seen = self._observations.of([turn.id for turn in turns])
+        return [self._with_feedback(turn, seen.get(turn.id)) for turn in turns]
 
     def rate(self, turn_id: str, value: Literal[-1, 0, 1], reason: str | None = None) -> None:
         """Set the operator's thumb (0 takes it back).
@@ -158,12 +167,13 @@ class Conversations:
             raise NotFound("that answer belongs to another conversation; ask your question here.")
         return turn, self._turns.conversation(turn.parent)
 
-    def _with_feedback(self, turn: Turn) -> PastTurn:
+    def _with_feedback(self, turn: Turn, seen: Observation | None) -> PastTurn:
         votes, corrections = self._ratings.votes(turn.id), self._ratings.corrections(turn.id)
         return PastTurn(
             turn,
             next((vote.value for vote in votes if vote.author == self._operator), 0),
             next((c.text for c in corrections if c.author == self._operator), None),
+            seen.said if seen else "",
         )
 
 

@@ -18,19 +18,24 @@ from console.pages import show
 from console.who import needs, visit
 from core.client import Begun, Said
 from core.errors import ApprenticeError, InvalidInput
+from core.records import Choice as Label
 from core.records import Citation, Origin, new_id
 from feedback.turns import DAY_S, question
+from kinds import asked_kinds
 
 COOKIE = "apprentice_chat"
 MAX_BODY = 2**20
+MAX_CHOICES = 3
+"""Labels that are shown under an answer."""
 
 T = TypeVar("T", bound=BaseModel)
 
 
 class Question(BaseModel):
-    """POST /ask."""
+    """POST /ask. `kind` is a kind of task; None: the installation's."""
 
     text: str
+    kind: str | None = None
 
 
 class Again(BaseModel):
@@ -81,7 +86,11 @@ class Playground:
         ]
 
     async def _page(self, request: Request) -> Response:
-        facts = {"first_contact": first_contact(self._retention_days), "consent_question": CONSENT_QUESTION}
+        facts = {
+            "first_contact": first_contact(self._retention_days),
+            "consent_question": CONSENT_QUESTION,
+            "kinds": asked_kinds(),
+        }
         page = show(request, "playground.html", facts)
         chat = request.cookies.get(COOKIE, "")
         if not re.fullmatch("[0-9a-f]{32}", chat):
@@ -101,7 +110,7 @@ class Playground:
 
     async def _ask(self, request: Request) -> Response:
         body = await _body(request, Question)
-        return await _streamed(self._chats.ask(_chat(request), body.text))
+        return await _streamed(self._chats.ask(_chat(request), body.text, body.kind))
 
     async def _again(self, request: Request) -> Response:
         body = await _body(request, Again)
@@ -179,14 +188,16 @@ def _shown(event: Event) -> dict[str, Any]:
     if isinstance(event, Said):
         return {"type": "said", "text": event.text}
     answer = _answer(event.turn_id, event.adapter, event.text, event.origin, event.citations)
-    return {"type": "ended", "progress": event.progress} | answer
+    outcome = event.observation and event.observation.said
+    return {"type": "ended", "progress": event.progress} | answer | _outcome(outcome, event.choices)
 
 
 def _past(past: PastTurn) -> dict[str, Any]:
     turn = past.turn
     answer = _answer(turn.id, turn.adapter, turn.reply, turn.origin, turn.citations)
     feedback = {"rating": past.rating, "correction": past.correction}
-    return {"question": question(turn), "stopped": turn.status == "stopped"} | answer | feedback
+    found = {"question": question(turn), "stopped": turn.status == "stopped"} | answer | feedback
+    return found | _outcome(past.outcome, turn.choices)
 
 
 def _answer(
@@ -200,6 +211,11 @@ def _answer(
         "origin": origin,
         "citations": [asdict(c) for c in citations],
     }
+
+
+def _outcome(said: str | None, choices: Sequence[Label]) -> dict[str, Any]:
+    """What came of an answer, and the likeliest labels that it was chosen from."""
+    return {"outcome": said or "", "choices": [asdict(choice) for choice in choices[:MAX_CHOICES]]}
 
 
 def _version(adapter: str) -> str:

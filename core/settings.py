@@ -71,6 +71,9 @@ class Settings(BaseModel):
     label_min_probability: float = Field(
         0.5, ge=0.0, le=1.0, description="Probability below which a label is not given, and `unsure` is said instead."
     )
+    report_schema: Annotated[Path | None, Empty] = Field(
+        None, description="File with the JSON schema of reports where a request brings none. Empty: they are free text."
+    )
     temperature: float = Field(
         0.0, ge=0.0, le=2.0, description="Sampling temperature where a request names none; 0 is greedy."
     )

@@ -5,11 +5,12 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from jsonschema.exceptions import best_match
+from jsonschema.exceptions import SchemaError, best_match
 from jsonschema.validators import Draft202012Validator, extend, validator_for
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
+from core.errors import InvalidInput
 from kinds.chat import token_f1
 from kinds.kind import Finding, Kind, Loss, Task
 
@@ -53,6 +54,19 @@ class Report(Kind):
     def score(self, reply: str, reference: str) -> float:
         """Overlap of words."""
         return token_f1(reply, reference)
+
+
+def check_schema(schema: str) -> str:
+    """A schema, if it is one.
+
+    Raises: InvalidInput where it is no JSON, or no JSON schema.
+    """
+    try:
+        found = json.loads(schema)
+        validator_for(found, Draft202012Validator).check_schema(found)
+    except (ValueError, SchemaError) as error:
+        raise InvalidInput(f"it holds no JSON schema ({str(error).splitlines()[0]}).") from None
+    return schema
 
 
 def sections(instruction: str) -> list[str]:

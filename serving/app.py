@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 
 from adapters.base import Base, load_tokenizer
 from adapters.registry import Registry
-from core.errors import StoreUnavailable
+from core.errors import InvalidInput, SettingsError, StoreUnavailable
 from core.identity import Pseudonyms
 from core.prompt import Renderer
 from core.records import new_id
@@ -22,6 +22,8 @@ from feedback.ratings import Ratings
 from feedback.reviews import Reviews
 from feedback.turns import Turns
 from feedback.vectors import QuestionVectors
+from kinds import check_asked
+from kinds.structured import Report, check_schema
 from retrieval.embedder import Embedder
 from retrieval.search import Retriever
 from serving.answer import Answerer
@@ -99,7 +101,7 @@ def build(settings: Settings, base: Base, engine: Engine) -> Starlette:
         ),
         metrics=metrics,
         refresh_min_items=settings.refresh_min_items,
-        defaults=Defaults(settings.kind),
+        defaults=_defaults(settings),
         api_key=settings.api_key.get_secret_value() if settings.api_key else None,
         hosts=allowed_hosts(settings.serving_host),
     )
@@ -124,3 +126,18 @@ def build(settings: Settings, base: Base, engine: Engine) -> Starlette:
 
     app.router.lifespan_context = lifespan
     return app
+
+
+def _defaults(settings: Settings) -> Defaults:
+    """What the settings say of requests that do not. Raises: SettingsError."""
+    try:
+        kind = check_asked(settings.kind)
+    except InvalidInput as error:
+        raise SettingsError(f"APPRENTICE_KIND={settings.kind} cannot be used: {error}") from None
+    if settings.report_schema is None:
+        return Defaults(kind)
+    try:
+        schema = settings.report_schema.read_text(encoding="utf-8")
+        return Defaults(kind, {Report.name: check_schema(schema)})
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"APPRENTICE_REPORT_SCHEMA={settings.report_schema} cannot be used: {error}") from None

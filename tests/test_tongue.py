@@ -17,13 +17,14 @@ from core import errors
 from core.records import Outcome, Reason, Scope
 from feedback.order import REASONS
 from feedback.people import Consent
+from kinds import KINDS
 from tests.conftest import ROOT
 from tests.telegram_api import Person, buttons
 from tests.telegram_world import a_world, ids
 from tests.waiting import until
 
 SAMPLES = (1, 2, 5, 21, 1000)
-CONSTANTS = ("PLACEHOLDER", "EVERYONE", "COMMANDS")
+CONSTANTS = ("PLACEHOLDER", "EVERYONE", "COMMANDS", "TASKS")
 
 
 class Variables(Visitor):
@@ -61,6 +62,7 @@ def named() -> Iterator[str]:
         )
     yield from (f"command-{name}" for name in texts.COMMANDS)
     yield from (f"operators-command-{name}" for name in phrases.COMMANDS)
+    yield from (f"outcome-{slug(why)}" for kind in KINDS.values() for why in kind.whys)
     yield from (f"reason-{slug(reason)}" for reason in get_args(Reason))
     yield from (f"operators-why-{slug(why)}" for why in REASONS)
     for prefix, kind in (("gate", Outcome), ("operators-gate", Outcome), ("operators-status", Status)):

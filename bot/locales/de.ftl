@@ -12,6 +12,10 @@ command-start = Was ich speichere und ob ich daraus lernen darf
 command-privacy = Was ich speichere, wie lange, und deine Rechte
 command-export = Eine Datei mit allem, was ich von dir habe
 command-forget = Alles löschen, was ich von dir habe
+command-label = Zu welcher Kategorie ein Text gehört
+command-summary = Eine Zusammenfassung eines Textes
+command-report = Ein Bericht in der Form, die du nennst
+command-code = Code, der ausgeführt und geprüft wird
 help =
     Schreib mir eine Frage, und ich beantworte sie. Unter jeder Antwort:
     👍 👎 sagen, ob sie richtig war,
@@ -20,6 +24,8 @@ help =
     {"["}1] zeigt die Textstelle, auf die sie sich stützt.
 
     Schick mir eine PDF-, DOCX-, Markdown- oder Textdatei, und ich antworte hier daraus; /sources listet deine Dokumente auf und entfernt sie.
+
+    /label ordnet einen Text ein, /summary kürzt ihn, /report schreibt in der Form, die du nennst, /code schreibt ein Programm: mit dem Text hinter dem Befehl oder als Antwort auf eine Nachricht.
 
     /human ruft einen Menschen. /why erklärt eine Antwort, /reset beginnt ein neues Gespräch, /retry beantwortet die letzte Frage noch einmal, /stop bricht eine laufende Antwort ab, /start und /privacy zeigen, was ich speichere, /export gibt es dir, /forget löscht alles, was ich von dir habe.
 welcome = Hallo! Ich bin Apprentice und lerne von den Menschen, für die ich arbeite. Schreib mir eine Frage, oder sieh unter /help nach.
@@ -108,6 +114,22 @@ nothing-runs = Gerade läuft keine Antwort.
 stopped-unsaid = Abgebrochen, bevor ich etwas gesagt habe; bitte frag noch einmal.
 no-words = Darauf habe ich keine Antwort; bitte frag mit anderen Worten.
 unrecorded = Diese Antwort konnte nicht gespeichert werden, deshalb lässt sie sich nicht bewerten.
+task-needs-text = Schreib den Text hinter den Befehl, oder antworte mit dem Befehl auf eine Nachricht.
+unsure = Ich bin nicht sicher, welche Kategorie richtig ist. Tipp sie an, oder schreib sie als Korrektur (✏️).
+label-noted = Vermerkt: { $label }.
+outcome-supported = ✓ Die Quellen stützen die ganze Antwort.
+outcome-partly-supported = Die Quellen stützen { $supported } von { $total } Sätzen, die ich schrieb; die übrigen fehlen.
+outcome-unsupported = Die Quellen stützen nichts von dem, was ich schrieb.
+outcome-no-sources = Für diese Antwort fand ich keine Quelle.
+outcome-faithful = ✓ Kurz genug, und jede Zahl, jedes Datum und jeder Name steht im Text.
+outcome-too-long = Zu lang: { $length }, erlaubt sind höchstens { $limit }.
+outcome-invented = Steht nicht im Text: { $facts }.
+outcome-no-summary = Eine Zusammenfassung fehlt.
+outcome-valid = ✓ Der Bericht hat seine Form.
+outcome-no-json = Der Bericht ist kein vollständiges JSON.
+outcome-misfit = Der Bericht passt bei { $field } nicht zu seiner Form.
+outcome-all-sections = ✓ Alle Abschnitte sind da.
+outcome-sections-missing = Fehlt oder ist leer: { $sections }.
 checked = ✓ von einem Menschen geprüft
 no-answer-yet = In diesem Gespräch gibt es noch keine Antwort.
 no-sources = Diese Antwort stützt sich auf keine Quellen.

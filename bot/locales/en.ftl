@@ -12,6 +12,10 @@ command-start = What I store, and whether I may learn from it
 command-privacy = What I store, for how long, and your rights
 command-export = A file of everything I have of you
 command-forget = Remove everything I have of you
+command-label = Which label a text belongs to
+command-summary = A summary of a text
+command-report = A report in the form you name
+command-code = Code that is run and tested
 help =
     Write me a question and I answer it. Under each answer:
     👍 👎 say whether it was right,
@@ -20,6 +24,8 @@ help =
     {"["}1] shows the passage that it cites.
 
     Send me a PDF, DOCX, Markdown or text file, and I answer from it here; /sources lists your documents and removes them.
+
+    /label sorts a text, /summary shortens it, /report writes in the form you name, /code writes a program: with the text after the command, or as a reply to a message.
 
     /human asks for a person. /why explains an answer, /reset begins a new conversation, /retry answers the last question again, /stop ends a running answer, /start and /privacy show what I store, /export gives it to you, /forget removes all I have of you.
 welcome = Hello! I am Apprentice, and I learn from the people I work for. Write me a question, or see /help.
@@ -108,6 +114,22 @@ nothing-runs = No answer is running.
 stopped-unsaid = Stopped before I said anything; please ask again.
 no-words = I have no answer to that; please ask in other words.
 unrecorded = This answer could not be stored, so it cannot be rated.
+task-needs-text = Write the text after the command, or reply with the command to a message.
+unsure = I am not sure which label is right. Tap it, or write it as a correction (✏️).
+label-noted = Noted: { $label }.
+outcome-supported = ✓ The sources support the whole answer.
+outcome-partly-supported = The sources support { $supported } of { $total } sentences I wrote; the others are left out.
+outcome-unsupported = The sources support nothing of what I wrote.
+outcome-no-sources = I found no source for this answer.
+outcome-faithful = ✓ Short enough, and every number, date and name stands in the text.
+outcome-too-long = Too long: { $length }, where { $limit } is the most.
+outcome-invented = Does not stand in the text: { $facts }.
+outcome-no-summary = There is no summary.
+outcome-valid = ✓ The report has its form.
+outcome-no-json = The report is not complete JSON.
+outcome-misfit = The report does not fit its form at { $field }.
+outcome-all-sections = ✓ Every section is there.
+outcome-sections-missing = Missing or empty: { $sections }.
 checked = ✓ checked by a person
 no-answer-yet = There is no answer in this conversation yet.
 no-sources = This answer used no sources.

@@ -12,6 +12,10 @@ command-start = Qué guardo y si puedo aprender de ello
 command-privacy = Qué guardo, cuánto tiempo, y tus derechos
 command-export = Un archivo con todo lo que tengo de ti
 command-forget = Borrar todo lo que tengo de ti
+command-label = A qué categoría pertenece un texto
+command-summary = Un resumen de un texto
+command-report = Un informe con la forma que indiques
+command-code = Código que se ejecuta y se prueba
 help =
     Escríbeme una pregunta y te respondo. Debajo de cada respuesta:
     👍 👎 dicen si estuvo bien,
@@ -20,6 +24,8 @@ help =
     {"["}1] muestra el fragmento que cita.
 
     Envíame un archivo PDF, DOCX, Markdown o de texto, y me basaré en él para responderte aquí; /sources muestra tus documentos y te deja quitarlos.
+
+    /label clasifica un texto, /summary lo resume, /report escribe con la forma que indiques, /code escribe un programa: con el texto después del comando o como respuesta a un mensaje.
 
     /human llama a una persona. /why explica una respuesta, /reset empieza una conversación nueva, /retry vuelve a responder a la última pregunta, /stop detiene una respuesta en curso, /start y /privacy muestran lo que guardo, /export te lo entrega, /forget borra todo lo que tengo de ti.
 welcome = ¡Hola! Soy Apprentice y aprendo de las personas para las que trabajo. Escríbeme una pregunta o mira /help.
@@ -108,6 +114,22 @@ nothing-runs = No hay ninguna respuesta en curso.
 stopped-unsaid = Me detuve antes de decir nada; vuelve a preguntarme.
 no-words = No tengo respuesta para eso; pregúntamelo con otras palabras.
 unrecorded = Esta respuesta no se pudo guardar, así que no se puede valorar.
+task-needs-text = Escribe el texto después del comando, o contesta con el comando a un mensaje.
+unsure = No estoy seguro de qué categoría es la correcta. Tócala, o escríbela como corrección (✏️).
+label-noted = Anotado: { $label }.
+outcome-supported = ✓ Las fuentes respaldan toda la respuesta.
+outcome-partly-supported = Las fuentes respaldan { $supported } de { $total } frases que escribí; las demás se omiten.
+outcome-unsupported = Las fuentes no respaldan nada de lo que escribí.
+outcome-no-sources = No encontré ninguna fuente para esta respuesta.
+outcome-faithful = ✓ Es breve, y cada número, fecha y nombre está en el texto.
+outcome-too-long = Demasiado largo: { $length }; el máximo es { $limit }.
+outcome-invented = No está en el texto: { $facts }.
+outcome-no-summary = No hay ningún resumen.
+outcome-valid = ✓ El informe tiene su forma.
+outcome-no-json = El informe no es un JSON completo.
+outcome-misfit = El informe no se ajusta a su forma en { $field }.
+outcome-all-sections = ✓ Están todas las secciones.
+outcome-sections-missing = Falta o está vacío: { $sections }.
 checked = ✓ revisada por una persona
 no-answer-yet = En esta conversación aún no hay ninguna respuesta.
 no-sources = Esta respuesta no usó ninguna fuente.

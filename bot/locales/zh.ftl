@@ -12,6 +12,10 @@ command-start = 我保存什么，以及我能否从中学习
 command-privacy = 我保存什么、保存多久，以及你的权利
 command-export = 把你的全部数据导出成文件
 command-forget = 删除你的全部数据
+command-label = 一段文字属于哪个类别
+command-summary = 一段文字的摘要
+command-report = 按你指定的格式写报告
+command-code = 会运行并测试的代码
 help =
     写下问题，我来回答。每条回答下面有这些按钮：
     👍 👎 告诉我答得对不对，
@@ -20,6 +24,8 @@ help =
     {"["}1] 查看回答引用的段落。
 
     把 PDF、DOCX、Markdown 或文本文件发给我，我就会在这里依据它回答；/sources 列出你的文档，也可以删除它们。
+
+    /label 给文字分类，/summary 写摘要，/report 按你指定的格式写报告，/code 写程序：把文字写在命令后面，或者用命令回复一条消息。
 
     /human 转人工。/why 解释一条回答，/reset 开始新的对话，/retry 重新回答上一个问题，/stop 停止正在进行的回答，/start 和 /privacy 说明我保存什么，/export 把你的数据交给你，/forget 删除你的全部数据。
 welcome = 你好！我是 Apprentice，我向我服务的人学习。写下你的问题吧，也可以看看 /help。
@@ -108,6 +114,22 @@ nothing-runs = 现在没有正在进行的回答。
 stopped-unsaid = 我还没开口就停下了，请再问一次。
 no-words = 这个问题我答不上来，请换个说法再问。
 unrecorded = 这条回答没能保存，所以无法评价。
+task-needs-text = 请把文字写在命令后面，或者用命令回复一条消息。
+unsure = 我不确定哪个类别正确。请点选，或作为更正写下来（✏️）。
+label-noted = 已记下：{ $label }。
+outcome-supported = ✓ 整条回答都有来源支持。
+outcome-partly-supported = 我写的 { $total } 句中有 { $supported } 句得到来源支持，其余已省略。
+outcome-unsupported = 我写的内容没有得到来源支持。
+outcome-no-sources = 这条回答没有找到来源。
+outcome-faithful = ✓ 足够简短，数字、日期和名称都出自原文。
+outcome-too-long = 太长：{ $length }，最多 { $limit }。
+outcome-invented = 原文中没有：{ $facts }。
+outcome-no-summary = 没有摘要。
+outcome-valid = ✓ 报告符合格式。
+outcome-no-json = 报告不是完整的 JSON。
+outcome-misfit = 报告在 { $field } 处不符合格式。
+outcome-all-sections = ✓ 各部分齐全。
+outcome-sections-missing = 缺少或为空：{ $sections }。
 checked = ✓ 已经人工核对
 no-answer-yet = 这次对话里还没有回答。
 no-sources = 这条回答没有用到任何来源。

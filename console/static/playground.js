@@ -131,12 +131,21 @@ class Turn {
     this.part(".waiting").hidden = !answer.unfinished;
     this.part(".text").replaceChildren(...rendered(answer.text, this.answer.citations));
     this.part(".facts").replaceChildren(...facts(answer));
+    this.part(".choices").replaceChildren(...(answer.choices ?? []).map((choice) => this.choice(choice)));
     this.part(".sources").replaceChildren(...this.answer.citations.map(source));
     this.part(".actions").hidden = Boolean(answer.unfinished) || !answer.turn_id;
     this.closeEditor();
     this.showFeedback();
     this.note(answer.unfinished || answer.turn_id ? "" : "This answer could not be stored, so it takes no feedback.");
     if (follow) scrollToEnd();
+  }
+
+  choice({ text, probability }) {
+    const made = element("button", `${text} · ${Math.round(100 * probability)} %`, "quiet");
+    made.type = "button";
+    made.title = text === this.answer.text ? "This is right" : "This would have been right";
+    made.addEventListener("click", () => (text === this.answer.text ? this.rate(1) : this.correct(text)));
+    return made;
   }
 
   showFeedback() {
@@ -256,6 +265,7 @@ function facts(answer) {
   if (answer.origin === "approved") shown.push(element("span", "✓ checked by a person", "checked"));
   if (answer.origin === "quote") shown.push(element("span", "“ ” quoted from the sources", "quoted"));
   if (answer.stopped) shown.push(element("span", "stopped"));
+  if (answer.outcome) shown.push(element("span", answer.outcome, "outcome"));
   shown.push(element("span", "answered by "));
   shown.at(-1).append(element("code", answer.version));
   return shown;
@@ -316,7 +326,7 @@ function ask() {
   setBox("");
   one("#welcome").hidden = true;
   scrollToEnd();
-  answer("/ask", { text }, turn, () => {
+  answer("/ask", { text, kind: one("#kind").value || null }, turn, () => {
     turn.element.remove();
     setBox([text, box.value].filter(Boolean).join("\n"));
     showWelcome();
