@@ -20,7 +20,7 @@ from serving.follow import Follower
 from serving.forms import decided, in_form, weighed
 from serving.knowledge import Found, Knowledge, Writer
 from serving.loops import without_loops
-from serving.outcomes import Outcomes
+from serving.observing import Outcomes
 
 log = logging.getLogger(__name__)
 RETRY_S = 2

@@ -34,7 +34,7 @@ from serving.follow import Follower
 from serving.knowledge import Knowledge
 from serving.languages import Languages
 from serving.metrics import Metrics
-from serving.outcomes import Outcomes
+from serving.observing import Outcomes
 from serving.uploads import Library
 from serving.wire import Defaults
 
