@@ -108,7 +108,7 @@ def _facts(reply: str, evidence: str) -> tuple[float, list[str]]:
 
     Capitals tell names from other words in English only.
     """
-    named = names(reply) if language(reply) == "en" else set()
+    named = names(reply) if language(evidence) == "en" else set()
     there = {stem(word) for word in words(evidence)}
     claimed = numbers(reply) | days(reply) | named
     lacking = (numbers(reply) - numbers(evidence)) | (days(reply) - days(evidence)) | (named - there)

@@ -180,6 +180,18 @@ class EngineContract:
         greedy, other = await engine.score([(prompt, said), (prompt, said[::-1])], BASE)
         assert greedy == pytest.approx(sum(told) / len(said), abs=0.02) and other < greedy - 1
 
+    async def test_of_replies_to_choose_from_each_has_its_likelihood(self, engine, ask, renderer, installed):
+        choices = tuple(tuple(renderer.reply_ids(text)) for text in ("ships", "a a a", "ships and boats at sea", "b"))
+        for version in (BASE, installed["a"]):
+            request = ask(version=version, choices=choices)
+            (delta,) = await deltas_of(engine, request)
+            means = await engine.score([(request.prompt_ids, choice) for choice in choices], version)
+            sums = [mean * len(choice) for mean, choice in zip(means, choices, strict=True)]
+            assert delta.choices == pytest.approx(sums, abs=0.05) and (delta.text, delta.finish_reason) == ("", "stop")
+        assert not engine.leases()
+        beside, (delta,) = await asyncio.gather(text_of(engine, ask()), deltas_of(engine, ask(choices=choices)))
+        assert beside == await text_of(engine, ask()) and len(delta.choices) == len(choices)
+
     async def test_a_reply_fits_its_json_schema(self, engine, ask):
         schema = {
             "type": "object",

@@ -101,6 +101,9 @@ class StandIn:
             return self.fails.pop(0)
         if body["model"] not in ("the-base", *self.adapters):
             return failed(404, "The model does not exist.")
+        if "allowed_token_ids" in body:
+            likelihood = -float(body["allowed_token_ids"][0])
+            return JSONResponse({"choices": [{"logprobs": {"token_logprobs": [likelihood]}}]})
         return StreamingResponse(self.events(body), media_type="text/event-stream")
 
     async def events(self, body):
@@ -339,3 +342,14 @@ def test_the_settings_name_the_engine(base, tmp_path):
     assert settings.vllm_servers == ("http://one:8000", "http://two:8000")
     assert isinstance(make_engine(settings, base, 4), VllmEngine)
     assert isinstance(make_engine(Settings(data_dir=tmp_path), base, 4), LocalEngine)
+
+
+async def test_what_replies_to_choose_from_have_in_common_is_asked_once(servers, engine, installed):
+    choices = ((5, 6, 0), (5, 7, 0), (8, 0))
+    (delta,) = await deltas_of(engine, GenerationRequest((1, 2), installed["a"], 3, choices=choices))
+    assert delta.choices == (-11.0, -12.0, -8.0) and (delta.finish_reason, delta.tokens) == ("stop", 1)
+    asked = [(tuple(body["prompt"]), body["allowed_token_ids"][0]) for server in servers for body in server.asked]
+    assert sorted(asked) == sorted(
+        [((1, 2), 5), ((1, 2), 8), ((1, 2, 5), 6), ((1, 2, 5), 7), ((1, 2, 5, 6), 0), ((1, 2, 5, 7), 0), ((1, 2, 8), 0)]
+    )
+    assert not engine.leases()
