@@ -17,7 +17,7 @@ from kinds import KINDS
 from kinds.kind import Task
 from serving.engine import Delta, Engine, GenerationRequest, Sampling, TokenLogprob
 from serving.follow import Follower
-from serving.forms import decided, in_form, weighed
+from serving.forms import can_say, decided, in_form, weighed
 from serving.knowledge import Found, Knowledge, Writer
 from serving.loops import without_loops
 from serving.observing import Outcomes
@@ -149,7 +149,7 @@ class Answerer:
                 renderer, task = self._follower.renderer(version), await self._task(question)
                 prompt = await self._render(renderer, question.kind, task, question.messages, found)
                 found = found.limited_to(prompt.passages)
-                if found.approved is None and not found.declined and KINDS[question.kind].choices(task) != ():
+                if found.approved is None and not found.declined and can_say(KINDS[question.kind], task):
                     generation = self._generate(self._request(question, version, task, renderer, prompt), places)
             turn, stored = await self._open(question, version, task, found, renderer, prompt)
             started = Started(turn.id if stored else None, version, len(prompt.ids))

@@ -18,6 +18,12 @@ def in_form(request: GenerationRequest, kind: Kind, task: Task, renderer: Render
     return replace(request, schema=kind.schema(task))
 
 
+def can_say(kind: Kind, task: Task) -> bool:
+    """Whether there is anything to say: words, or at least one reply to choose from."""
+    choices = kind.choices(task)
+    return choices is None or bool(choices)
+
+
 def weighed(choices: Sequence[str], likelihoods: Sequence[float]) -> tuple[Choice, ...]:
     """Choices with their probabilities among themselves, the likeliest first; `likelihoods` are logarithms (nats)."""
     best = max(likelihoods, default=0.0)

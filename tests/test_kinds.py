@@ -13,8 +13,8 @@ from kinds.summary import parts
 
 QA, LABEL, SUMMARY, REPORT = (KINDS[name] for name in ("qa", "label", "summary", "report"))
 SHIP = (
-    "The ship Vasa sank in Stockholm in 1628. It had sailed for 1,300 metres. Thirty people died on board, and the king "
-    "was away in Poland. It was raised on 24 April 1961, and stands in a museum since 1990."
+    "The ship Vasa sank in Stockholm in 1628. It had sailed for 1,300 metres. Thirty people died on board, and the "
+    "king was away in Poland. It was raised on 24 April 1961, and stands in a museum since 1990."
 )
 SCHEMA = json.dumps({"type": "object", "properties": {"masts": {"type": "integer"}}, "required": ["masts"]})
 

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from adapters.base import load_tokenizer
+from core.errors import InvalidInput
 from core.identity import Pseudonyms
 from core.prompt import Renderer
 from core.records import Message
@@ -89,6 +90,8 @@ def test_a_label_is_the_likeliest_of_those_that_are_named(told):
 def test_a_new_label_arrives_by_feedback(told, context):
     said, turn = told(LATE, "label")
     assert (said["text"], said["choices"], turn.labels) == ("unsure", [], ())
+    with pytest.raises(InvalidInput, match="cannot be empty"):
+        context.reviews.decide(turn.id, "approve", "operator")
     approve(context, turn, "delivery")
     assert told(LATE, "label")[0]["text"] == "delivery", "what was approved is said word for word"
     said, turn = told("I cannot pay with my new credit card.", "label")
@@ -127,7 +130,7 @@ def test_a_kind_that_does_not_exist_is_one_clear_sentence(http, store):
 
 def test_training_sees_the_prompt_that_serving_rendered(told, context, settings, snapshot, tmp_path):
     (tmp_path / "library.md").write_text("# Library\n\nThe library opens at nine and closes at six.\n")
-    ingest(settings, [tmp_path], embedder())
+    ingest(settings.data_dir, [tmp_path], embedder())
     report = {"response_format": FORMAT}
     asked = [
         told(LATE, "label", extra={"labels": sorted(LABELS)})[1],
@@ -138,8 +141,8 @@ def test_training_sees_the_prompt_that_serving_rendered(told, context, settings,
         told(OPENS, "qa")[1],
         told("What is the capital of France?", "chat")[1],
     ]
-    for turn in asked:
-        approve(context, turn, "delivery" if turn.kind == "label" else "The library opens at nine.")
+    for number, turn in enumerate(asked):
+        approve(context, turn, LABELS[number] if turn.kind == "label" else f"Approved answer number {number}.")
     found = {getattr(item, "source", "") or item.id: item for item in snapshot()}
     assert {turn.id: hash_of(found[turn.id].prompt_ids) for turn in asked} == {t.id: t.prompt_hash for t in asked}
     assert "901820" not in str(context.turns.get(asked[1].id)) and asked[5].passages

@@ -9,6 +9,7 @@ from feedback.people import People
 from feedback.ratings import Ratings
 from feedback.reviews import Reviews
 from feedback.rows import IMPORTER
+from feedback.shown import is_unsure
 from feedback.trust import Candidate, Trust, Vouched, cap, collapse
 from feedback.turns import Turns, question, stays_in_chat
 from training.examples import Objective
@@ -177,7 +178,9 @@ def _speaker(source: Source) -> str:
 
 
 def _own_words(turn: Turn) -> str:
-    """What the model itself wrote; nothing where memory or a quote answered in its place."""
+    """What the model itself wrote; nothing where memory or a quote answered in its place, or it was unsure."""
+    if is_unsure(turn):
+        return ""
     if turn.generated is not None:
         return turn.generated
     return turn.reply if turn.origin in ("model", "import") else ""
