@@ -42,7 +42,7 @@ class Answer:
 
     def words(self) -> str:
         """What was said, as Markdown; empty where nothing of it could be seen."""
-        if self.ended is not None and self.ended.choices and self.text == UNSURE:
+        if self.ended is not None and self.ended.origin == "model" and self.text == UNSURE:
             return texts.UNSURE
         return self.text.strip() if visible(shown(self.text)) else ""
 

@@ -133,7 +133,7 @@ def test_training_sees_the_prompt_that_serving_rendered(told, context, settings,
     ingest(settings.data_dir, [tmp_path], embedder())
     report = {"response_format": FORMAT}
     asked = [
-        told(LATE, "label", extra={"labels": sorted(LABELS)})[1],
+        told("The bill that you sent to me is wrong.", "label", extra={"labels": sorted(LABELS)})[1],
         told("Call me on +49 30 901820 about the parcel that is late.", "label", extra={"labels": sorted(LABELS)})[1],
         told(f"In two sentences: {SHIP}", "summary")[1],
         told(f"Report on the ship. {SHIP}", "report", **report)[1],
@@ -144,7 +144,8 @@ def test_training_sees_the_prompt_that_serving_rendered(told, context, settings,
     for number, turn in enumerate(asked):
         approve(context, turn, LABELS[number] if turn.kind == "label" else f"Approved answer number {number}.")
     found = {getattr(item, "source", "") or item.id: item for item in snapshot()}
-    assert {turn.id: hash_of(found[turn.id].prompt_ids) for turn in asked} == {t.id: t.prompt_hash for t in asked}
+    for turn in asked:
+        assert hash_of(found[turn.id].prompt_ids) == turn.prompt_hash, turn
     assert "901820" not in str(context.turns.get(asked[1].id)) and asked[5].passages
 
 
