@@ -99,7 +99,8 @@ def test_stopping_an_answer_stops_its_program(http, monkeypatch):
     body = {"messages": [{"role": "user", "content": ADD}], "stream": True, "max_tokens": 8, "apprentice": OWNER}
     with httpx.Client(base_url=http.base_url, timeout=60) as client:
         with client.stream("POST", "/v1/chat/completions", json=body) as answer:
-            next(answer.iter_lines())
+            lines = answer.iter_lines()
+            next(lines)
             running = until(_sandboxes, "the program runs")
     until(lambda: not any(process.is_running() for process in running), "it is gone")
 
