@@ -79,6 +79,11 @@ def regenerations(turn_id: str) -> str:
     return f"{PREFIX}turn:{turn_id}:regenerations"
 
 
+def observation(turn_id: str) -> str:
+    """string: an Observation as JSON, the newest; lives as long as the turn."""
+    return f"{PREFIX}turn:{turn_id}:observation"
+
+
 def keepers(turn_id: str) -> str:
     """set: approved turns whose conversation this one belongs to; it is kept as long as there are any."""
     return f"{PREFIX}turn:{turn_id}:keepers"

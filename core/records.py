@@ -134,6 +134,24 @@ class Turn:
     """Whether the reply ended because it reached its limit of tokens."""
     topic: str | None = None
     """The topic of the chat in which it was asked; each has a history of its own."""
+    confidence: float | None = None
+    """The chance in [0, 1] that the answer works, as the version's own outcome head put it; None where it has none."""
+    v: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What came of carrying out an answer, as its kind checks it: `value` in [0, 1], and the code of why.
+
+    `said` is what the person saw of it, without personal data; `took_ms` how long it took, where something ran.
+    """
+
+    turn: str
+    value: float
+    why: str
+    said: str = ""
+    took_ms: int | None = None
+    created_at: int = 0
     v: int = 1
 
 

@@ -148,6 +148,7 @@ class Forgetting:
             self._sides.forget(pipe, own.values(), self._on_sides(withdrawn) if own else ())
             for turn in derived.values():
                 pipe.set(keys.turn(turn.id), to_json(_without_answer(turn, author)), keepttl=True)
+                pipe.delete(keys.observation(turn.id))
             for turn in others.values():
                 if turn.id in traces.asked:
                     writer = next(m.author for m in turn.messages if m.author)
@@ -274,5 +275,13 @@ def _without_answer(turn: Turn, author: str) -> Turn:
 
 
 def _keys_of(turn_id: str) -> list[str]:
-    about = (keys.votes, keys.corrections, keys.regenerations, keys.keepers, keys.review, keys.seen_by)
+    about = (
+        keys.votes,
+        keys.corrections,
+        keys.regenerations,
+        keys.observation,
+        keys.keepers,
+        keys.review,
+        keys.seen_by,
+    )
     return [key(turn_id) for key in (keys.turn, keys.amended, *about)]

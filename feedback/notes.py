@@ -9,7 +9,8 @@ from core.errors import InvalidInput
 from core.privacy import scrub
 from core.records import Comment, from_json, now_ms, to_json
 from core.store import Store, durable
-from feedback.ratings import AS_LONG_AS_THE_TURN, correction_text
+from feedback.events import AS_LONG_AS_THE_TURN
+from feedback.ratings import correction_text
 from feedback.turns import Turns
 
 TAG = re.compile(r"[\w-]{1,32}")

@@ -8,6 +8,7 @@ from core import keys
 from core.records import Manifest, Turn, from_json
 from core.store import Store, durable
 from feedback.handovers import Handovers
+from feedback.observations import Observations
 from feedback.people import People
 from feedback.ratings import Ratings
 from feedback.reviews import Reviews
@@ -26,10 +27,12 @@ class Portability:
         """A person's record, their conversations with the answers, their feedback, and the versions that saw it."""
         traces = find_traces(self._store, author)
         own = self._turns.get_many(sorted(traces.own))
+        observations = Observations(self._store, self._turns).of(list(own))
         return {
             "author": author,
             "person": asdict(self._people.person(author)),
             "turns": [self._turn(turn, author) for turn in sorted(own.values(), key=lambda turn: turn.created_at)],
+            "observations": [asdict(observation) for observation in observations.values()],
             "feedback": self._feedback(author, sorted(traces.all)),
             "versions": self._versions(author),
             "notes": self._notes(author),

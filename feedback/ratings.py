@@ -2,22 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from core import keys
 from core.errors import InvalidInput, NotFound
 from core.privacy import scrub
 from core.records import Correction, Rating, Regeneration, Signal, Turn, from_json, now_ms, to_json
 from core.store import Store, durable
+from feedback.events import Events
 from feedback.order import ReviewOrder
 from feedback.turns import Turns
 
 T = TypeVar("T", Rating, Correction, Regeneration)
 PENDING_S = 3600
-AS_LONG_AS_THE_TURN = """
-local left = redis.call('PTTL', KEYS[2])
-if left >= 0 then redis.call('PEXPIRE', KEYS[1], left) else redis.call('PERSIST', KEYS[1]) end
-"""
 MAX_CORRECTION = 8000
 """Characters; a longer text is a document, not an answer."""
 
@@ -38,7 +35,7 @@ class Ratings:
         self._store = store
         self._turns = turns
         self._order = ReviewOrder(store, turns)
-        self._as_long_as_the_turn = store.register_script(AS_LONG_AS_THE_TURN)
+        self._events = Events(store, turns)
 
     def rate(self, turn_id: str, author: str, value: Literal[-1, 0, 1], reason: str | None = None) -> None:
         """Set an author's thumb about a turn (0 takes it back).
@@ -73,7 +70,7 @@ class Ratings:
         others = [c for c in said.corrections if c.author != author]
         with durable(), self._store.pipeline() as pipe:
             pipe.hdel(record, author)
-            self._note(pipe, Correction(turn_id, author, "", now_ms()), record)
+            self._events.note(pipe, Correction(turn_id, author, "", now_ms()), record)
             if others or any(vote.value for vote in said.votes):
                 self._order.enter(pipe, turn, now_ms(), False)
             else:
@@ -92,7 +89,7 @@ class Ratings:
         event = Regeneration(turn_id, replacement, author, now_ms())
         with durable(), self._store.pipeline() as pipe:
             pipe.rpush(keys.regenerations(turn_id), to_json(event))
-            self._note(pipe, event, keys.regenerations(turn_id))
+            self._events.note(pipe, event, keys.regenerations(turn_id))
             pipe.execute()
 
     def votes(self, turn_id: str) -> list[Rating]:
@@ -161,17 +158,9 @@ class Ratings:
         new_kind = self._order.is_of_a_new_kind(turn)
         with durable(), self._store.pipeline() as pipe:
             pipe.hset(record, event.author, to_json(event))
-            self._note(pipe, event, record)
+            self._events.note(pipe, event, record)
             self._order.enter(pipe, turn, event.created_at, new_kind)
             pipe.execute()
-
-    def _note(self, pipe: Store, event: Any, record: str) -> None:
-        """Add an event, which lives as long as its turn, to stream and index, which forget what is older than that."""
-        self._as_long_as_the_turn(keys=[record, keys.turn(event.turn)], client=pipe)
-        oldest = now_ms() - 1000 * self._turns.retention_s
-        pipe.xadd(keys.EVENTS, {"type": type(event).__name__, "data": to_json(event)}, minid=oldest)
-        pipe.zadd(keys.FEEDBACK, {event.turn: event.created_at})
-        pipe.zremrangebyscore(keys.FEEDBACK, "-inf", oldest)
 
 
 def correction_text(text: str) -> str:

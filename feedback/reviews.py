@@ -431,7 +431,7 @@ def _audience(review: Review) -> str:
 
 
 def _kept_keys(turn: Turn) -> tuple[str, ...]:
-    about = (keys.turn, keys.votes, keys.corrections, keys.regenerations, keys.comments)
+    about = (keys.turn, keys.votes, keys.corrections, keys.regenerations, keys.observation, keys.comments)
     return tuple(key(turn.id) for key in about)
 
 
