@@ -1,4 +1,4 @@
-"""The pages of approved answers: found by their words, edited, given an end, and those that contradict each other."""
+"""The pages of approved answers: found by their words, edited, given an end, and what contradicts them."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ from starlette.routing import Route
 
 from console.pages import number, show
 from console.who import needs, operator
-from core.errors import InvalidInput, NotFound
-from core.library import LibraryClient, Pair
+from core.errors import InvalidInput, NotFound, ServingUnavailable
+from core.library import Dispute, LibraryClient, Pair
 from core.records import Review, Turn
 from feedback.archive import Archive
 from feedback.ratings import MAX_CORRECTION
@@ -52,10 +52,12 @@ class Approvals:
         self._turns, self._reviews, self._library = archive.turns, archive.reviews, library
 
     def routes(self) -> list[Route]:
-        """The list with its search, the contradictions, and each answer with its form."""
+        """The list with its search, what contradicts answers, and each answer with its form."""
         return [
             Route("/answers", needs("viewer", self._list), methods=["GET"]),
             Route("/answers/contradictions", needs("viewer", self._contradictions), methods=["GET"]),
+            Route("/answers/conflicts", needs("viewer", self._conflicts), methods=["GET"]),
+            Route("/answers/flags", needs("viewer", self._flags), methods=["GET"]),
             Route("/answers/{turn}", needs("viewer", self._answer), methods=["GET"]),
             Route("/answers/{turn}", needs("reviewer", self._decide), methods=["POST"]),
         ]
@@ -89,6 +91,31 @@ class Approvals:
         turns = list(dict.fromkeys(turn for pair in pairs for turn in (pair.newer, pair.older)))
         known = {found.turn.id: found for found in self._with_turns(self._reviews.approved_of(turns))}
         return [(known[p.newer], known[p.older]) for p in pairs if p.newer in known and p.older in known]
+
+    async def _conflicts(self, request: Request) -> Response:
+        """Those that a document disputes: their number as a part of another page, or all of them."""
+        part = "hx-request" in request.headers
+        try:
+            known = await self._library.disputes()
+        except ServingUnavailable:
+            if not part:
+                raise
+            return show(request, "answers_conflicts_count.html", {"away": True})
+        facts = {"disputed": await asyncio.to_thread(self._disputed, known.disputes), "left": known.left}
+        return show(request, "answers_conflicts_count.html" if part else "answers_conflicts.html", facts)
+
+    def _disputed(self, disputes: Sequence[Dispute]) -> list[tuple[Approved, Dispute]]:
+        """The answers in force with what disputes them, the newest first."""
+        of_turn = {dispute.turn: dispute for dispute in disputes}
+        found = self._with_turns(self._reviews.approved_of(list(of_turn)))
+        return [(a, of_turn[a.turn.id]) for a in sorted(found, key=lambda answer: -answer.review.created_at)]
+
+    async def _flags(self, request: Request) -> Response:
+        """The flags of some answers, each for its place in the page; the page asks again while some are left."""
+        turns = request.query_params.getlist("turn")
+        known = await self._library.disputes()
+        found = [dispute for dispute in known.disputes if dispute.turn in turns]
+        return show(request, "answers_flags.html", {"disputes": found, "left": known.left, "asked": request.url.query})
 
     async def _answer(self, request: Request) -> Response:
         found = await asyncio.to_thread(self._known, request.path_params["turn"])

@@ -77,6 +77,25 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
+class Dispute:
+    """An approved answer (its turn) with a sentence of it, and the one of a document that states otherwise."""
+
+    turn: str
+    said: str
+    stated: str
+    source: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Disputes:
+    """Those that are known so far; so many approved answers are `left` to compare, some of them with each call."""
+
+    disputes: tuple[Dispute, ...]
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
 class Renewal:
     """What reading everyone's files again did: files `read`, those that `changed`, the names of those that are not
     where they were, a sentence for each that was refused, and how many passages there are now."""
@@ -101,7 +120,7 @@ _DOCUMENTS = TypeAdapter(list[SharedDocument])
 _EXAMPLES = TypeAdapter(list[NearExample])
 _DOCUMENT, _PASSAGES = TypeAdapter(SharedDocument), TypeAdapter(list[DocumentPassage])
 _PAIRS = TypeAdapter(list[Pair])
-_FINDINGS, _RENEWAL = TypeAdapter(Findings), TypeAdapter(Renewal)
+_FINDINGS, _RENEWAL, _DISPUTES = TypeAdapter(Findings), TypeAdapter(Renewal), TypeAdapter(Disputes)
 
 
 class LibraryClient:
@@ -191,6 +210,10 @@ class LibraryClient:
     async def contradictions(self) -> list[Pair]:
         """Which approved answers to nearly the same question differ, the newest first."""
         return _PAIRS.validate_python((await self._ask("GET", "/v1/contradictions", {}))["pairs"])
+
+    async def disputes(self) -> Disputes:
+        """Which approved answers the documents for everyone dispute."""
+        return _DISPUTES.validate_python(await self._ask("GET", "/v1/disputes", {}))
 
     async def _ask(self, method: str, path: str, params: dict[str, str], body: dict[str, Any] | None = None) -> Any:
         try:

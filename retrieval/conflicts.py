@@ -103,7 +103,7 @@ def compare(question: str, known: str, answer: str, vectors: Callable[[list[str]
         asked_numbers - known_numbers
         or asked_days - known_days
         or denies(question) != denies(known)
-        or any(a * b < 0 for a, b in zip(asked_sides, known_sides, strict=True))
+        or opposed(question, known)
         or _turned(question, known)
         or (_unnamed(question, known) and _unnamed(known, question))
     ):
@@ -114,6 +114,11 @@ def compare(question: str, known: str, answer: str, vectors: Callable[[list[str]
         return Verdict.OTHER
     exact = (asked_days, asked_numbers, asked_sides) == (known_days, known_numbers, known_sides)
     return Verdict.SAME if exact and not foreign and not lost else Verdict.SOURCE
+
+
+def opposed(one: str, other: str) -> bool:
+    """Whether two texts hold words of opposite meaning."""
+    return any(a * b < 0 for a, b in zip(_sides(one), _sides(other), strict=True))
 
 
 def _sides(text: str) -> list[int]:

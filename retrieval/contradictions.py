@@ -16,7 +16,7 @@ NEARLY = 0.85
 """Cosine similarity from which on two questions are compared word by word."""
 SHARED = 0.5
 """Answers that share less of the shorter one's words say different things (overlap coefficient, Simpson 1943)."""
-_YES_OR_NO = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
+YES_OR_NO = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
 NEIGHBOURS, ROWS, MOST = 8, 512, 200
 """Questions that each is compared with, those looked at together, and pairs that are told."""
 
@@ -53,7 +53,7 @@ def find_contradictions(
 def differ(one: str, other: str) -> bool:
     """Whether two answers say different things: each has numbers, days or names that the other lacks, one alone denies,
     or they have few words in common. An answer that only says more does not differ."""
-    if _denies(one) != _denies(other) or (missing(one, other) and missing(other, one)):
+    if says_no(one) != says_no(other) or (missing(one, other) and missing(other, one)):
         return True
     mine, theirs = _content(one), _content(other)
     return len(mine & theirs) < SHARED * min(len(mine), len(theirs))
@@ -73,8 +73,9 @@ def _audience(entry: ApprovedAnswer) -> tuple[str, str | None]:
     return entry.system, entry.chat if entry.scope == "chat" else None
 
 
-def _denies(answer: str) -> bool:
-    began = _YES_OR_NO.match(answer)
+def says_no(answer: str) -> bool:
+    """Whether an answer denies: by its first word, or as a sentence does."""
+    began = YES_OR_NO.match(answer)
     return began[1].lower() == "no" if began else denies(answer)
 
 

@@ -37,7 +37,7 @@ MAX_WORDS = 90
 
 
 @dataclass(frozen=True, slots=True)
-class _Unit:
+class Unit:
     """One sentence of a passage, the `at`-th; `context` is what it may lean on: its title, and the sentence before."""
 
     number: int
@@ -57,7 +57,7 @@ class Grounding:
     def __init__(self, question: str, passages: Sequence[Passage], embedder: Embedder):
         self._passages = passages
         self._asked = frozenset(content_stems(question))
-        self._units = _ranked(question, self._asked, passages, embedder)
+        self._units = ranked(question, self._asked, passages, embedder)
         self._cited: dict[int, list[str]] = {}
         self._said: set[str] = set()
 
@@ -89,33 +89,33 @@ class Grounding:
         cited = ((n, self._passages[n - 1], texts) for n, texts in sorted(self._cited.items()))
         return tuple(Citation(n, p.id, p.source, p.title, " … ".join(texts), p.score) for n, p, texts in cited)
 
-    def _supporting(self, sentence: str) -> list[_Unit]:
+    def _supporting(self, sentence: str) -> list[Unit]:
         new = set(content_stems(sentence)) - self._asked
         if not new:
             return []
         return [u for u in (self._units if self._said else self._units[:1]) if _supports(u, sentence, new)][:2]
 
-    def _best(self) -> list[_Unit]:
+    def _best(self) -> list[Unit]:
         """The best sentences, in the order of the text where they come from one passage."""
         best = self._units[: QUOTES_BESIDE if self._said else QUOTES]
         return sorted(best, key=lambda u: (best[0].number != u.number, u.at))
 
-    def _cite(self, unit: _Unit) -> int:
+    def _cite(self, unit: Unit) -> int:
         texts = self._cited.setdefault(unit.number, [])
         if unit.text not in texts:
             texts.append(unit.text)
         return unit.number
 
 
-def _ranked(question: str, asked: frozenset[str], passages: Sequence[Passage], embedder: Embedder) -> list[_Unit]:
+def ranked(question: str, asked: frozenset[str], passages: Sequence[Passage], embedder: Embedder) -> list[Unit]:
     """The passages' sentences, the one that answers the question best first; repeated ones once."""
-    found: dict[str, _Unit] = {}
+    found: dict[str, Unit] = {}
     for number, passage in enumerate(passages, 1):
         before = ""
         for at, text in enumerate(sentences(passage.text) or [passage.text]):
             if re.search(r"\w", text):
                 context = f"{passage.title}\n{before}\n{text}"
-                found.setdefault(text, _Unit(number, at, text, context, frozenset(content_stems(text))))
+                found.setdefault(text, Unit(number, at, text, context, frozenset(content_stems(text))))
                 before = text
     units = list(found.values())
     vectors = embedder.embed([question, *(f"{passages[u.number - 1].title}: {u.text}" for u in units)])
@@ -126,7 +126,7 @@ def _ranked(question: str, asked: frozenset[str], passages: Sequence[Passage], e
     return [units[n] for n in np.argsort(-scores, kind="stable")]
 
 
-def _supports(unit: _Unit, sentence: str, new: set[str]) -> bool:
+def _supports(unit: Unit, sentence: str, new: set[str]) -> bool:
     """Whether a passage's sentence says what a reply's does: its new words, facts, and whether it denies."""
     return (
         len(new & unit.stems) >= MIN_NEW_WORDS * len(new)

@@ -138,6 +138,11 @@ class Memory:
         best = np.argsort(-similarity, kind="stable")[:count]
         return [(entries[open_to_all[n]], float(similarity[n])) for n in best]
 
+    def in_force(self) -> list[ApprovedAnswer]:
+        """The approved answers whose time is not over, the newest first."""
+        (entries, _), now = self._snapshot(), now_ms()
+        return sorted((e for e in entries if not _is_over(e, now)), key=lambda entry: (-entry.created_at, entry.turn))
+
     def contradictions(self) -> tuple[Contradiction, ...]:
         """Which approved answers to nearly the same question differ (see `retrieval.contradictions`)."""
         entries, vectors = self._snapshot()

@@ -36,6 +36,12 @@ class Retriever:
         self._index = Index(None)
         self._seen: tuple[int, int] | None = None
 
+    @property
+    def generation(self) -> tuple[int, int] | None:
+        """What changes whenever documents do; None while there are none."""
+        self._newest()
+        return self._seen
+
     def __len__(self) -> int:
         """Chunks in the generation in use."""
         return len(self._newest())

@@ -80,6 +80,7 @@ def make_app(services: Services) -> Starlette:
             Route("/v1/index", api.guarded(library.renew), methods=["POST"]),
             Route("/v1/search", api.guarded(api.search), methods=["POST"]),
             Route("/v1/contradictions", api.guarded(library.contradictions), methods=["GET"]),
+            Route("/v1/disputes", api.guarded(library.disputes), methods=["GET"]),
             Route("/v1/explanations/{turn}", api.guarded(library.explain), methods=["GET"]),
             Route("/v1/models", api.guarded(api.models), methods=["GET"]),
             Route("/healthz", api.healthz, methods=["GET"]),

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,7 @@ from feedback.reviews import Reviews
 from kinds import KINDS, of_one_memory
 from kinds.kind import Kind
 from retrieval.contradictions import Contradiction
+from retrieval.disputes import Dispute, find_dispute
 from retrieval.embedder import Embedder
 from retrieval.grounding import NOTICE, Grounding
 from retrieval.memory import Memory, VectorCache
@@ -24,6 +26,8 @@ from serving.languages import Languages
 log = logging.getLogger(__name__)
 CHAT = KINDS["chat"]
 UNCHECKED = f"{NOTICE} My own answer, unchecked:\n\n"
+COMPARED_S = 0.5
+"""So long approved answers are compared with documents when somebody asks; the rest waits for the next time."""
 MAX_UNSUPPORTED = 3
 """A draft that says so many sentences in a row that no passage supports is not waited for any longer."""
 
@@ -63,6 +67,9 @@ class Knowledge:
         self._labels = KnownLabels()
         self._position = "0-0"
         self._lock = threading.Lock()
+        self._comparing = threading.Lock()
+        self._compared: dict[tuple[str, int], Dispute | None] = {}
+        self._compared_with: tuple[int, int] | None = None
 
     async def find(
         self,
@@ -124,6 +131,14 @@ class Knowledge:
 
         return await asyncio.to_thread(look)
 
+    async def disputes(self) -> tuple[dict[str, Dispute], int]:
+        """Which approved answers (turns) the documents for everyone dispute, and how many are not compared yet.
+
+        Each call compares some more, the newest first, and no two at once; what was found is kept as long as neither
+        the answer nor the index is another.
+        """
+        return await asyncio.to_thread(self._compare_some)
+
     async def nearest(self, question: str, count: int, among: Collection[str]) -> list[tuple[ApprovedAnswer, float]]:
         """Of these turns, the answers approved for everyone whose questions are nearest, with their similarity."""
 
@@ -132,6 +147,27 @@ class Knowledge:
             return self._memory.nearest(scrub(question), count, among)
 
         return await asyncio.to_thread(look)
+
+    def _compare_some(self) -> tuple[dict[str, Dispute], int]:
+        self._catch_up()
+        with self._comparing:
+            generation = self._retriever.generation
+            if generation != self._compared_with:
+                self._compared, self._compared_with = {}, generation
+            answers = {(answer.turn, answer.created_at): answer for answer in self._memory.in_force()}
+            self._compared = {key: found for key, found in self._compared.items() if key in answers}
+            left = [key for key in answers if key not in self._compared]
+            until = time.monotonic() + COMPARED_S
+            while left:
+                self._compared[left[0]] = self._dispute(answers[left.pop(0)])
+                if time.monotonic() >= until:
+                    break
+            found = {turn: dispute for (turn, _), dispute in self._compared.items() if dispute}
+            return found, len(left)
+
+    def _dispute(self, answer: ApprovedAnswer) -> Dispute | None:
+        passages = self._retriever.relevant(self._retriever.search(answer.question, None))
+        return find_dispute(answer.question, answer.answer, passages, self.embedder)
 
     def _find(self, messages: Sequence[Message], chat: str | None, learned: Collection[str], kind: Kind) -> Found:
         asked = [m.content for m in messages if m.role == "user"]

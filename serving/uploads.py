@@ -138,6 +138,11 @@ class Library:
         found = await self.knowledge.contradictions()
         return JSONResponse({"pairs": [asdict(pair) for pair in found]})
 
+    async def disputes(self, request: Request) -> Response:
+        """GET /v1/disputes: the approved answers that a document disputes, with both sentences, as far as is known."""
+        found, left = await self.knowledge.disputes()
+        return JSONResponse({"disputes": [{"turn": t} | asdict(dispute) for t, dispute in found.items()], "left": left})
+
     def _chat(self, request: Request) -> str | None:
         """The pseudonym of the chat that is named; None for everyone.
 

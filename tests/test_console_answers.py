@@ -7,6 +7,7 @@ import pytest
 from conftest import free_port
 from test_console import CAPITAL, console, opened
 from test_console_accounts import joined
+from test_console_knowledge import upload
 from test_expiry import clock  # noqa: F401
 from test_feedback import answered
 
@@ -14,6 +15,7 @@ from console.accounts import Accounts
 from core.records import Passage
 from core.settings import Settings
 from feedback.audit import AuditLog
+from tests.waiting import until
 
 POOL, OTHERWISE = "When does the pool open on Mondays?", "At what time does the pool open on Mondays?"
 
@@ -148,6 +150,29 @@ def test_what_cannot_be_decided_is_one_sentence(page, context, store, case):
     assert context.reviews.get(turn).text == "At seven." and [e.who for e in AuditLog(store).page()] == ["bob"]
 
 
+HX = {"hx-request": "true"}
+
+
+def test_answers_that_a_document_disputes_are_flagged_until_either_is_put_right(page, context):
+    disputed = approve(context, "What does the ferry to Norderney cost?", "The ferry costs 16 euros.")
+    agrees = approve(context, "How long does the ferry to Norderney take?", "It takes 55 minutes.")
+    fares = "# Ferry to Norderney\n\nThe ferry costs 14 euros. The crossing takes 55 minutes.\n"
+    upload(page, "ferry.md", fares)
+    assert "1 disputed by a document" in until(
+        lambda: "left to compare" not in (part := page.http.get("/answers/conflicts", headers=HX).text) and part,
+        "all are compared",
+    )
+    shown = page.http.get("/answers/conflicts").text
+    assert "<q>The ferry costs 16 euros.</q>" in shown and "<q>The ferry costs 14 euros.</q>" in shown
+    assert "ferry.md" in shown and "55 minutes" not in shown
+    listed = page.http.get("/answers").text
+    assert f'id="flag-{disputed}"' in listed and 'hx-get="/answers/conflicts"' in page.http.get("/").text
+    flags = page.http.get(re.search('hx-get="(/answers/flags[^"]+)"', listed)[1], headers=HX).text
+    assert f'id="flag-{disputed}"' in flags and "a document disagrees" in flags and agrees not in flags
+    page.send(f"/answers/{disputed}", **form_of(page, disputed) | {"text": "The ferry costs 14 euros."})
+    assert "There are none." in page.http.get("/answers/conflicts").text
+
+
 def test_what_is_a_chats_own_stays_there(page, context):
     own = (Passage("p", "own.md", "Own", "The pool opens at seven.", scope="chat"),)
     turn = answered(context.turns, POOL, "At seven.", chat="c1", passages=own)
@@ -186,3 +211,5 @@ def test_without_serving_answers_are_listed_and_edited(settings, context):
         assert "At nine." in page.send(f"/answers/{turn}", **form_of(page, turn) | {"text": "At nine."}).text
         told = page.http.get("/answers/contradictions")
         assert told.status_code == 503 and "ask again in a moment" in told.text
+        assert page.http.get("/answers/conflicts").status_code == 503
+        assert "not known while serving is away" in page.http.get("/answers/conflicts", headers=HX).text
