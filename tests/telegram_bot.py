@@ -1,6 +1,7 @@
 """The bot as a real process, and serving over the bundled model, which follows a script where a question names one."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -10,7 +11,9 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 import uvicorn
@@ -80,11 +83,70 @@ def scripted_serving(settings: Settings, base: Base) -> Iterator[None]:
         thread.join()
 
 
+class Bots:
+    """The process that bots are forked from: to read all modules takes longer than most stories with a bot."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.unhurried"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def start(self, environment: dict[str, str], out: Path, err: Path) -> "Forked":
+        """A bot with this environment that writes to these files, which exist."""
+        return Forked(self, self.ask(start={"environment": environment, "out": str(out), "err": str(err)}))
+
+    def ask(self, **what: object) -> Any:
+        """Ask `tests.unhurried`."""
+        with self._lock:
+            print(json.dumps(what), file=self._process.stdin, flush=True)
+            return json.loads(self._process.stdout.readline())
+
+    def close(self) -> None:
+        """End it, and every bot that still runs."""
+        with self._process:
+            self._process.stdin.close()
+
+
+class Forked:
+    """A bot that was forked, handled as `subprocess.Popen` is."""
+
+    def __init__(self, bots: Bots, pid: int):
+        self.pid, self._bots = pid, bots
+        self._code: int | None = None
+
+    def poll(self) -> int | None:
+        if self._code is None:
+            self._code = self._bots.ask(look=self.pid)
+        return self._code
+
+    def wait(self, seconds: float) -> int:
+        until(lambda: self.poll() is not None, "the end of the bot", seconds)
+        return self._code
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+@cache
+def bots() -> Bots:
+    """One for all stories."""
+    return Bots()
+
+
 @dataclass
 class BotProcess:
     """A running bot and what it wrote."""
 
-    process: subprocess.Popen[bytes]
+    process: Forked
     out: Path
     err: Path
 
@@ -113,15 +175,14 @@ def bot_process(settings: Settings, api: TelegramApi, folder: Path, **changes: o
     environment = {**os.environ, **as_environment(settings.model_copy(update=given | changes))}
     name = f"bot-{api.new_id()}"
     out, err = folder / f"{name}.out", folder / f"{name}.err"
-    with out.open("wb") as stdout, err.open("wb") as stderr:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.unhurried", "bot"], cwd=ROOT, env=environment, stdout=stdout, stderr=stderr
-        )
+    out.touch()
+    err.touch()
+    process = bots().start(environment, out, err)
     running = BotProcess(process, out, err)
     try:
         yield running
     finally:
         if process.poll() is None:
             process.kill()
-            process.wait()
+            process.wait(30)
         assert api.token not in running.output()
