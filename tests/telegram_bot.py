@@ -1,6 +1,5 @@
 """The bot as a real process, and serving over the bundled model, which follows a script where a question names one."""
 
-import asyncio
 import json
 import os
 import re
@@ -8,69 +7,31 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import torch
-import uvicorn
 from pydantic import SecretStr
 
-from adapters.base import Base, load_tokenizer
+from adapters.base import Base
 from core.settings import Settings
 from launch.up import as_environment
-from serving.app import build
-from serving.engine import Delta, GenerationRequest
-from serving.local import LocalEngine
 from tests.conftest import ROOT
 from tests.telegram_api import TelegramApi
 from tests.waiting import until
-
-LONG = "\n\n".join(
-    f"Paragraph {n} 🚢." + "".join(f" It says {k} more things about ships." for k in range(12)) for n in range(30)
-)
-SCRIPTS = {
-    "short": (["It is ", "scripted."], 0.0),
-    "steady": ([f"word{n} " for n in range(60)], 0.05),
-    "endless": ([f"word{n} " for n in range(2000)], 0.05),
-    "long": ([LONG[n : n + 500] for n in range(0, len(LONG), 500)], 0.0),
-    "markdown": (["Use **co", "de**:\n\n```python\n", "x = 1\n```"], 0.6),
-    "waiting": (["Begun. ", ""], 0.7),
-    "silent": (["", "late"], 100.0),
-    "empty": ([""], 0.0),
-    "broken": (["This goes ", None], 0.1),
-}
-
-
-class Scripted(LocalEngine):
-    """The engine of serving; a question with `script:short` in it is answered by a script."""
-
-    def __init__(self, base: Base):
-        super().__init__(base, 8, 8, 4, 2048, "cpu", torch.float32, rank=16)
-        self._text_of = load_tokenizer(base).decode
-
-    async def generate(self, request: GenerationRequest) -> AsyncIterator[Delta]:
-        """What the script says, piece by piece; `again` is said first where the answer is a warmer one."""
-        question = self._text_of(list(request.prompt_ids)).rsplit("<|im_start|>user\n", 1)[-1]
-        named = re.search(r"script:(\w+)", question)
-        if named is None:
-            async for delta in super().generate(request):
-                yield delta
-            return
-        pieces, pause_s = SCRIPTS[named[1]]
-        for piece in ["Again: ", *pieces] if request.sampling.temperature else pieces:
-            if piece is None:
-                raise RuntimeError("this script breaks off")
-            yield Delta(piece, 1)
-            await asyncio.sleep(pause_s)
 
 
 @contextmanager
 def scripted_serving(settings: Settings, base: Base) -> Iterator[None]:
     """Serving on its port, with scripts."""
+    import uvicorn
+
+    from serving.app import build
+    from tests.warm import Scripted
+
     app = build(settings, base, Scripted(base))
     server = uvicorn.Server(uvicorn.Config(app, port=settings.serving_port, log_config=None, access_log=False))
     thread = threading.Thread(target=server.run)

@@ -2,10 +2,9 @@
 
 import pytest
 import pytest_asyncio
-import torch
 
-from serving.local import LocalEngine
 from tests.engine_contract import EngineContract
+from tests.warm import WarmEngine
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +14,7 @@ def places():
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def engine(base, places):
-    engine = LocalEngine(base, 4, places - 4, 4, 2048, "cpu", torch.float32, rank=16)
+    engine = WarmEngine(base, 4, places - 4)
     await engine.start()
     yield engine
     await engine.close()

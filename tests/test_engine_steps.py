@@ -14,6 +14,7 @@ from serving.lookup import Lookup
 from serving.prefixes import Prefixes
 from serving.runner import SHORT
 from serving.sampling import Sampler, alternatives
+from tests.warm import WarmEngine
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +23,9 @@ def tokenizer(base):
 
 
 @pytest.fixture
-async def engine(base):
+async def engine(base, monkeypatch):
     """An engine whose passes are written down in `passes`."""
-    engine = LocalEngine(base, 4, 4, 2, 1024, "cpu", torch.float32, rank=8)
+    engine = WarmEngine(base, 4, 4, 2, 1024, rank=8)
     await engine.start()
     engine.passes = []
     forward = engine._runner.forward
@@ -33,7 +34,7 @@ async def engine(base):
         engine.passes.append([(span.version, span.start, len(span.ids)) for span in spans])
         return forward(spans)
 
-    engine._runner.forward = noted
+    monkeypatch.setattr(engine._runner, "forward", noted)
     yield engine
     await engine.close()
 
