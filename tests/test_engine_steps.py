@@ -112,7 +112,7 @@ async def test_a_failing_pass_ends_its_own_streams_only(engine, tokenizer):
 
 
 async def test_guesses_change_no_text_and_save_steps(engine, tokenizer, monkeypatch):
-    quoted = tokenizer.encode("one two three four five six seven. " * 6)
+    quoted = tokenizer.encode("The ferry leaves at nine. " * 8)
     guessed = await text_of(engine.generate(asked(quoted, max_tokens=40)))
     assert len(engine.passes) < 30 and any(length > 1 for step in engine.passes[1:] for _, _, length in step)
     monkeypatch.setattr("serving.local.MAX_DRAFT", 0)
