@@ -1,4 +1,6 @@
-"""`apprentice bot` for stories: not held back by Telegram's rates, and forked where all modules are read already.
+"""`apprentice bot` for stories: held back by nothing, and forked where all modules are read already.
+
+It is not held back by Telegram's rates, and what it does beside handling updates it looks at often.
 
 Each line of the input asks for a bot to be started or looked at, and is answered by a line: its process id, or how it
 ended and null while it runs. What still runs ends with the input.
@@ -12,9 +14,13 @@ import sys
 import bot.app  # noqa: F401 - what every bot needs, read once
 import bot.outgoing
 from apprentice import main
+from bot import gratitude
+from bot.handover import rounds
+from bot.operators import menus, watching
 from bot.pace import Rate
 
 QUICK = Rate(60, 1, 60)
+OFTEN_S = 0.25
 
 
 def start(environment: dict[str, str], out: str, err: str) -> int:
@@ -56,4 +62,5 @@ def serve() -> None:
 
 if __name__ == "__main__":
     bot.outgoing.PRIVATE = bot.outgoing.GROUP = QUICK
+    gratitude.WAIT_S = rounds.WAIT_S = menus.WAIT_S = watching.WAIT_S = OFTEN_S
     serve()
