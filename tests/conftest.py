@@ -8,9 +8,13 @@ from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Files that run side by side share the cores out: threads of one would wait for those of another at every product.
+if side_by_side := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(side_by_side))))
 
 import pytest  # noqa: E402
 import redis  # noqa: E402
+from argon2 import PasswordHasher  # noqa: E402
 from filelock import FileLock  # noqa: E402
 
 from core.identity import Pseudonyms  # noqa: E402
@@ -54,6 +58,14 @@ def valkey_url(tmp_path_factory):
     yield f"redis://127.0.0.1:{port}/0"
     server.terminate()
     server.wait()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_hashes():
+    """Passwords are hashed as always, with so little work that every story may have operators of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("console.accounts._hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        yield
 
 
 @pytest.fixture

@@ -30,14 +30,13 @@ STORY = [{"role": "user", "content": "Tell me a story about ships."}]
 
 @contextmanager
 def serving(settings: Settings, base: Base, streams: int = 8, queue: int = 8) -> Iterator[str]:
-    """The base address of a running server; in float32, so that texts can be compared."""
-    import torch
+    """The base address of a running server."""
     import uvicorn
 
     from serving.app import build
-    from serving.local import LocalEngine
+    from tests.warm import WarmEngine
 
-    engine = LocalEngine(base, streams, queue, settings.adapter_slots, 2048, "cpu", torch.float32, rank=16)
+    engine = WarmEngine(base, streams, queue, settings.adapter_slots)
     config = uvicorn.Config(
         build(settings, base, engine), port=settings.serving_port, log_config=None, access_log=False
     )

@@ -1,73 +1,37 @@
 """The bot as a real process, and serving over the bundled model, which follows a script where a question names one."""
 
-import asyncio
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
-import torch
-import uvicorn
 from pydantic import SecretStr
 
-from adapters.base import Base, load_tokenizer
+from adapters.base import Base
 from core.settings import Settings
 from launch.up import as_environment
-from serving.app import build
-from serving.engine import Delta, GenerationRequest
-from serving.local import LocalEngine
 from tests.conftest import ROOT
 from tests.telegram_api import TelegramApi
 from tests.waiting import until
-
-LONG = "\n\n".join(
-    f"Paragraph {n} 🚢." + "".join(f" It says {k} more things about ships." for k in range(12)) for n in range(30)
-)
-SCRIPTS = {
-    "short": (["It is ", "scripted."], 0.0),
-    "steady": ([f"word{n} " for n in range(60)], 0.05),
-    "endless": ([f"word{n} " for n in range(2000)], 0.05),
-    "long": ([LONG[n : n + 500] for n in range(0, len(LONG), 500)], 0.0),
-    "markdown": (["Use **co", "de**:\n\n```python\n", "x = 1\n```"], 0.6),
-    "waiting": (["Begun. ", ""], 0.7),
-    "silent": (["", "late"], 100.0),
-    "empty": ([""], 0.0),
-    "broken": (["This goes ", None], 0.1),
-}
-
-
-class Scripted(LocalEngine):
-    """The engine of serving; a question with `script:short` in it is answered by a script."""
-
-    def __init__(self, base: Base):
-        super().__init__(base, 8, 8, 4, 2048, "cpu", torch.float32, rank=16)
-        self._text_of = load_tokenizer(base).decode
-
-    async def generate(self, request: GenerationRequest) -> AsyncIterator[Delta]:
-        """What the script says, piece by piece; `again` is said first where the answer is a warmer one."""
-        question = self._text_of(list(request.prompt_ids)).rsplit("<|im_start|>user\n", 1)[-1]
-        named = re.search(r"script:(\w+)", question)
-        if named is None:
-            async for delta in super().generate(request):
-                yield delta
-            return
-        pieces, pause_s = SCRIPTS[named[1]]
-        for piece in ["Again: ", *pieces] if request.sampling.temperature else pieces:
-            if piece is None:
-                raise RuntimeError("this script breaks off")
-            yield Delta(piece, 1)
-            await asyncio.sleep(pause_s)
 
 
 @contextmanager
 def scripted_serving(settings: Settings, base: Base) -> Iterator[None]:
     """Serving on its port, with scripts."""
+    import uvicorn
+
+    from serving.app import build
+    from tests.warm import Scripted
+
     app = build(settings, base, Scripted(base))
     server = uvicorn.Server(uvicorn.Config(app, port=settings.serving_port, log_config=None, access_log=False))
     thread = threading.Thread(target=server.run)
@@ -80,11 +44,70 @@ def scripted_serving(settings: Settings, base: Base) -> Iterator[None]:
         thread.join()
 
 
+class Bots:
+    """The process that bots are forked from: to read all modules takes longer than most stories with a bot."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.unhurried"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def start(self, environment: dict[str, str], out: Path, err: Path) -> "Forked":
+        """A bot with this environment that writes to these files, which exist."""
+        return Forked(self, self.ask(start={"environment": environment, "out": str(out), "err": str(err)}))
+
+    def ask(self, **what: object) -> Any:
+        """Ask `tests.unhurried`."""
+        with self._lock:
+            print(json.dumps(what), file=self._process.stdin, flush=True)
+            return json.loads(self._process.stdout.readline())
+
+    def close(self) -> None:
+        """End it, and every bot that still runs."""
+        with self._process:
+            self._process.stdin.close()
+
+
+class Forked:
+    """A bot that was forked, handled as `subprocess.Popen` is."""
+
+    def __init__(self, bots: Bots, pid: int):
+        self.pid, self._bots = pid, bots
+        self._code: int | None = None
+
+    def poll(self) -> int | None:
+        if self._code is None:
+            self._code = self._bots.ask(look=self.pid)
+        return self._code
+
+    def wait(self, seconds: float) -> int:
+        until(lambda: self.poll() is not None, "the end of the bot", seconds)
+        return self._code
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+@cache
+def bots() -> Bots:
+    """One for all stories."""
+    return Bots()
+
+
 @dataclass
 class BotProcess:
     """A running bot and what it wrote."""
 
-    process: subprocess.Popen[bytes]
+    process: Forked
     out: Path
     err: Path
 
@@ -113,15 +136,14 @@ def bot_process(settings: Settings, api: TelegramApi, folder: Path, **changes: o
     environment = {**os.environ, **as_environment(settings.model_copy(update=given | changes))}
     name = f"bot-{api.new_id()}"
     out, err = folder / f"{name}.out", folder / f"{name}.err"
-    with out.open("wb") as stdout, err.open("wb") as stderr:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.unhurried", "bot"], cwd=ROOT, env=environment, stdout=stdout, stderr=stderr
-        )
+    out.touch()
+    err.touch()
+    process = bots().start(environment, out, err)
     running = BotProcess(process, out, err)
     try:
         yield running
     finally:
         if process.poll() is None:
             process.kill()
-            process.wait()
+            process.wait(30)
         assert api.token not in running.output()

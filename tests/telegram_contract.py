@@ -17,6 +17,8 @@ PACKAGES = ("@grammyjs/types@5.0.0", "typescript@5.9.3")
 OPTIONS = ("--noEmit", "--strict", "--skipLibCheck", "--target", "es2022", "--module", "nodenext")
 HEAD = """import type { ApiMethods, Opts } from "@grammyjs/types";
 type Params<M extends keyof ApiMethods<never>> = Opts<never>[M];
+// @ts-expect-error: the check must be able to fail
+export const wrong: Params<"sendMessage"> = { chat_id: 1, text: 1 };
 """
 
 
@@ -41,8 +43,6 @@ def check_recorded() -> None:
         return
     done = _tsc(folder, sorted(_recorded))
     assert done.returncode == 0, done.stdout
-    wrong = _tsc(folder, ['Params<"sendMessage"> = { chat_id: 1, text: 1 }'])
-    assert wrong.returncode != 0, "the check must be able to fail"
 
 
 def _shape(value: Any) -> Any:

@@ -14,7 +14,7 @@ from core.identity import Pseudonyms
 from core.records import Turn
 from core.settings import Settings
 from tests.telegram_api import Person, TelegramApi, buttons, telegram
-from tests.telegram_bot import BotProcess, bot_process, scripted_serving
+from tests.telegram_bot import BotProcess, bot_process, bots, scripted_serving
 from tests.telegram_contract import check_recorded
 from tests.waiting import until
 from workers.context import Context, open_context
@@ -103,6 +103,14 @@ def contract():
     """Every call that a story made fits another model of the Bot API."""
     yield
     check_recorded()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_bots_left():
+    """What bots are forked from ends with the run."""
+    yield
+    if bots.cache_info().currsize:
+        bots().close()
 
 
 @pytest.fixture(scope="module")

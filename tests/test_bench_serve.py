@@ -273,6 +273,7 @@ def test_another_server_says_itself_whether_a_model_is_an_adapter(small):
 def test_the_same_streams_go_to_both_servers_and_ratios_are_ours_over_theirs(small, load, monkeypatch):
     server, address = small
     monkeypatch.setattr("bench.compare.NEW_TOKENS", 3)
+    monkeypatch.setattr("bench.compare.wait_until_quiet", lambda: None)
     server.bodies.clear()
     rows = compare(load, Prompts(), [ours(address, ["apprentice"], "none"), rival(address)], lambda line: None, (1, 2))
     assert [(r["streams"], r["mode"], r["errors"]) for r in rows[:4]] == [

@@ -9,7 +9,10 @@ from bench.telegram import CALM, FIRST_CALM, LONG_EVERY, QUESTIONS, _is_exact, _
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("chats", [LONG_EVERY, pytest.param(50, marks=pytest.mark.long)])
-def test_in_a_flood_every_answer_arrives_whole_once_and_in_order(chats):
+def test_in_a_flood_every_answer_arrives_whole_once_and_in_order(chats, monkeypatch):
+    if chats == LONG_EVERY:
+        monkeypatch.setattr("bench.telegram.RETRY_AFTER_S", 1)
+        monkeypatch.setattr("bench.telegram.CALM", 5)
     said = []
     figures = run(said.append, chats)
     flood = figures["flood"]

@@ -9,9 +9,10 @@ from core import keys
 from retrieval.embedder import Embedder
 from retrieval.ingest import ingest
 from tests.telegram_api import BOT, buttons, units
-from tests.telegram_bot import LONG, bot_process
+from tests.telegram_bot import bot_process
 from tests.telegram_world import data, ids
 from tests.waiting import until
+from tests.warm import LONG
 
 NOT_FOUND, NOT_MODIFIED = "Bad Request: message to edit not found", "Bad Request: message is not modified: as before"
 

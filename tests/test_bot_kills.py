@@ -17,8 +17,9 @@ from feedback.people import People
 from feedback.ratings import Ratings
 from feedback.turns import Turns
 from tests.telegram_api import BOT, Person, buttons, telegram
-from tests.telegram_bot import LONG, bot_process, scripted_serving
+from tests.telegram_bot import bot_process, scripted_serving
 from tests.waiting import until
+from tests.warm import LONG
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
 KILLS, WAITING = 20, 3

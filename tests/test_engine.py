@@ -11,9 +11,9 @@ from transformers import AutoModelForCausalLM
 
 from core.records import BASE
 from serving.engine import Sampling
-from serving.local import LocalEngine
 from tests.adapter_files import write_head
 from tests.engine_contract import EngineContract, deltas_of
+from tests.warm import WarmEngine
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def places():
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def engine(base, places):
-    engine = LocalEngine(base, 4, places - 4, 4, 2048, "cpu", torch.float32, rank=16)
+    engine = WarmEngine(base, 4, places - 4)
     await engine.start()
     yield engine
     await engine.close()

@@ -14,6 +14,7 @@ from serving.lookup import Lookup
 from serving.prefixes import Prefixes
 from serving.runner import SHORT
 from serving.sampling import Sampler, alternatives
+from tests.warm import WarmEngine
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +23,9 @@ def tokenizer(base):
 
 
 @pytest.fixture
-async def engine(base):
+async def engine(base, monkeypatch):
     """An engine whose passes are written down in `passes`."""
-    engine = LocalEngine(base, 4, 4, 2, 1024, "cpu", torch.float32, rank=8)
+    engine = WarmEngine(base, 4, 4, 2, 1024, rank=8)
     await engine.start()
     engine.passes = []
     forward = engine._runner.forward
@@ -33,7 +34,7 @@ async def engine(base):
         engine.passes.append([(span.version, span.start, len(span.ids)) for span in spans])
         return forward(spans)
 
-    engine._runner.forward = noted
+    monkeypatch.setattr(engine._runner, "forward", noted)
     yield engine
     await engine.close()
 
@@ -111,7 +112,7 @@ async def test_a_failing_pass_ends_its_own_streams_only(engine, tokenizer):
 
 
 async def test_guesses_change_no_text_and_save_steps(engine, tokenizer, monkeypatch):
-    quoted = tokenizer.encode("one two three four five six seven. " * 6)
+    quoted = tokenizer.encode("The ferry leaves at nine. " * 8)
     guessed = await text_of(engine.generate(asked(quoted, max_tokens=40)))
     assert len(engine.passes) < 30 and any(length > 1 for step in engine.passes[1:] for _, _, length in step)
     monkeypatch.setattr("serving.local.MAX_DRAFT", 0)

@@ -240,7 +240,7 @@ def output(chance: random.Random) -> tuple[str, list[str]]:
     return "".join(parts)[:30_000], words
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", [*range(5), *(pytest.param(n, marks=pytest.mark.long) for n in range(5, 20))])
 def test_whatever_a_model_says_can_be_sent_and_is_all_there(seed):
     chance = random.Random(seed)
     for _ in range(100):

@@ -34,16 +34,17 @@ ROOT = Path(__file__).resolve().parent.parent
 SMALL = Hyperparameters(rank=2, alpha=4, epochs=2, batch=4)
 FULL_DISK = """
 import resource, signal, sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from tests.test_train import SMALL, examples_for, on_cpu
 from adapters.base import prepare_base
 from core.errors import DiskFull
-base = prepare_base(None, Path(sys.argv[1]))
+tiny = replace(prepare_base(None, Path(sys.argv[1])), folder=Path(sys.argv[3]))
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, 4_000))
 try:
-    on_cpu(base, examples_for(base), Path(sys.argv[2]))
+    on_cpu(tiny, examples_for(tiny), Path(sys.argv[2]))
 except DiskFull as error:
     print("said:", error)
 """
@@ -327,8 +328,8 @@ def test_what_progress_raises_ends_the_training(tiny, tmp_path):
     assert not (tmp_path / "draft").exists()
 
 
-def test_a_full_disk_is_a_sentence(base, tmp_path):
-    code = [sys.executable, "-c", FULL_DISK, str(base.folder.parent.parent), str(tmp_path / "draft")]
+def test_a_full_disk_is_a_sentence(base, tiny, tmp_path):
+    code = [sys.executable, "-c", FULL_DISK, str(base.folder.parent.parent), str(tmp_path / "draft"), str(tiny.folder)]
     done = subprocess.run(code, cwd=ROOT, capture_output=True, text=True)
     assert "said: the adapter could not be written" in done.stdout, done.stdout + done.stderr
 
@@ -384,7 +385,8 @@ def test_what_goes_wrong_in_a_piece_is_raised():
 
 
 def test_a_batch_is_shared_out_evenly_and_nothing_twice(tiny):
-    examples = [replace(examples_for(tiny)[0], reply_ids=tuple(range(n))) for n in (1, 40, 3, 20, 25, 2)]
+    example, *_ = examples_for(tiny)
+    examples = [replace(example, reply_ids=tuple(range(n))) for n in (1, 40, 3, 20, 25, 2)]
     pieces = shares(range(6), examples, 2, 10_000)
     assert sorted(n for piece in pieces for n in piece) == list(range(6)) and len(pieces) == 2
     lengths = [sum(len(examples[n].reply_ids) for n in piece) for piece in pieces]
