@@ -333,7 +333,7 @@ def install_adapter(folder: Annotated[Path, typer.Argument(help="A folder that P
     base = prepare_base(settings.model, settings.data_dir)
     identity = Renderer(load_tokenizer(base), base.tokenizer_hash, settings.prompt_tokens).identity
     max_rank = max(settings.lora_rank, MAX_RANK)
-    manifest = install(open_context(settings).registry, folder, base, identity, max_rank)
+    manifest = install(open_context(settings).registry, folder, base, identity, max_rank, settings.engine)
     _say(f"{manifest.id[:12]} is installed; `apprentice adapters promote {manifest.id[:12]}` lets it answer.")
 
 

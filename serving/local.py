@@ -243,7 +243,7 @@ class LocalEngine:
         model = AutoModelForCausalLM.from_pretrained(self._base.folder, dtype=self._dtype, local_files_only=True)
         model = model.to(self._device).eval()
         self._context = min(self._context, model.config.get_text_config().max_position_embeddings)
-        self._slots = AdapterSlots(self._slot_count, self._rank)
+        self._slots = AdapterSlots(self._slot_count, self._rank, self._base.folder)
         self._tokenizer: Tokenizer = load_tokenizer(self._base)
         self._grammar = Grammar(self._tokenizer)
         self._eos = self._end_tokens(model.generation_config.eos_token_id)

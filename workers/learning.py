@@ -22,10 +22,11 @@ from training.domain import divide
 from training.examples import Example, as_examples, general_slice
 from training.hyperparameters import Hyperparameters
 from training.journal import Also, Journal
+from training.material import Material, Means, Trained
 from training.outlook import learned_until
+from training.several import train_on_all
 from training.snapshot import Recipe, Snapshot, build
 from training.sources import Record
-from training.train import Material, Means, Trained, train
 from workers.context import Context
 
 log = logging.getLogger(__name__)
@@ -78,17 +79,17 @@ def tune(
     Raises: NotEnoughMemory, DiskFull.
     """
     settings = context.settings
-    device, dtype = training_dtype(settings.train_device, settings.data_dir)
+    device, dtype = training_dtype(settings.train_device, settings.data_dir, how.precision)
     replay = as_examples(general_slice("general_train", renderer, settings.system_prompt))
     apart = [(i.prompt_ids, i.reply_ids) for i in general_slice("general_kl", renderer, settings.system_prompt)]
-    watch, learn = _watched(snapshot.train)
+    watch, learn = _watched(snapshot.train) if how.patience else ([], list(snapshot.train))
     folder = settings.data_dir / TRAINING_FOLDER
     checkpoints = Checkpoints(folder, snapshot.hash)
     resumes = checkpoints.load() is not None
     with Journal(folder, snapshot.hash, settings, resumes, _curve(context, snapshot.hash, resumes)) as journal:
         means = Means(device, dtype, draft, checkpoints, journal, settings.train_max_s)
         material = Material(learn, watch, apart, snapshot.domain.learn, replay, snapshot.passes)
-        return train(base.folder, material, how, means, progress)
+        return train_on_all(base.folder, material, how, means, progress)
 
 
 def _curve(context: Context, run: str, resumes: bool) -> Also:
