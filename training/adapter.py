@@ -55,4 +55,4 @@ def _keep_little(model: PreTrainedModel) -> None:
         raise SettingsError(
             f"APPRENTICE_GRADIENT_CHECKPOINTING=true, which {model.config.model_type} models cannot do; leave it false."
         )
-    model.gradient_checkpointing_enable({"use_reentrant": False, "preserve_rng_state": False})
+    model.activation_checkpointing_enable({"use_reentrant": False, "preserve_rng_state": False})

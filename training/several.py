@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
@@ -80,7 +80,8 @@ def _launched(count: int, job: bytes) -> Iterator["SimpleQueue[Message]"]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "WORLD_SIZE": str(count)}
-    members = []
+    members: list[subprocess.Popen] = []
+    listeners: list[threading.Thread] = []
     try:
         for number in range(count):
             place = {"RANK": str(number), "LOCAL_RANK": str(number)}
@@ -88,12 +89,16 @@ def _launched(count: int, job: bytes) -> Iterator["SimpleQueue[Message]"]:
             pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
             member = subprocess.Popen(command, env=os.environ | meeting | place, **pipes)
             members.append(member)
-            threading.Thread(target=_converse, args=(member, number, job, said), daemon=True).start()
+            listeners.append(threading.Thread(target=_converse, args=(member, number, job, said), daemon=True))
+            listeners[-1].start()
         yield said
     finally:
         for member in members:
             member.kill()
-            member.wait()
+        for member, listener in zip(members, listeners, strict=False):
+            listener.join()
+            with suppress(BrokenPipeError), member:  # closes its pipes
+                pass
 
 
 def _converse(member: subprocess.Popen, number: int, job: bytes, said: "SimpleQueue[Message]") -> None:

@@ -82,7 +82,7 @@ def tune(
     device, dtype = training_dtype(settings.train_device, settings.data_dir, how.precision)
     replay = as_examples(general_slice("general_train", renderer, settings.system_prompt))
     apart = [(i.prompt_ids, i.reply_ids) for i in general_slice("general_kl", renderer, settings.system_prompt)]
-    watch, learn = _watched(snapshot.train) if how.patience else ([], list(snapshot.train))
+    watch, learn = _watched(snapshot.train, how.patience)
     folder = settings.data_dir / TRAINING_FOLDER
     checkpoints = Checkpoints(folder, snapshot.hash)
     resumes = checkpoints.load() is not None
@@ -138,9 +138,9 @@ def manifest_of(
     )
 
 
-def _watched(examples: tuple[Example, ...]) -> tuple[list[Example], list[Example]]:
-    """Examples to watch, drawn by a hash of their sources, and those to learn."""
-    if len(examples) < ENOUGH_TO_WATCH:
+def _watched(examples: tuple[Example, ...], patience: int) -> tuple[list[Example], list[Example]]:
+    """Examples to watch, drawn by a hash of their sources, and those to learn; without patience none is watched."""
+    if not patience or len(examples) < ENOUGH_TO_WATCH:
         return [], list(examples)
     lots = sorted(
         (e for e in examples if e.objective in ("sft", "pair")),
