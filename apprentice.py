@@ -248,6 +248,22 @@ def refresh(
         raise typer.Exit(1)
 
 
+@app.command("search-hparams")
+def search_hparams(
+    minutes: Annotated[float, typer.Option(min=0.1, help="How long to search; Ctrl-C ends it earlier.")] = 30,
+    objective: Annotated[
+        Literal["watched", "answers"],
+        typer.Option(help="What is scored: likeliest tokens after each pass, or whole answers in the gate's eyes."),
+    ] = "watched",
+) -> None:
+    """Look for better settings of a training on what may be learned from, and print them for .env."""
+    from workers.context import open_context
+    from workers.search import search
+
+    for line in search(open_context(_settings()), minutes, objective, _say):
+        _say(line)
+
+
 @contextmanager
 def _progress() -> Iterator[Callable[[str, int, int], None]]:
     """A progress bar on standard error, for `progress(stage, done, total)`."""

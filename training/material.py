@@ -4,12 +4,12 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 
 from training.checkpoints import Checkpoints
 from training.examples import Example
-from training.journal import Journal
 from training.packing import Row
 
 Progress = Callable[[str, int, int], None]
@@ -30,6 +30,14 @@ class Material:
     passes: Sequence[frozenset[str]] = ()
 
 
+class Notes(Protocol):
+    """Where the figures of a training go: its journal, or somebody else who wants to know."""
+
+    def note(self, step: int, **figures: float) -> None:
+        """Figures of one step. What this raises ends the training."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Means:
     """What a training may use: a device, a number type on it, seconds, and a folder for its checkpoint and draft."""
@@ -38,7 +46,7 @@ class Means:
     dtype: torch.dtype
     draft: Path
     checkpoints: Checkpoints
-    journal: Journal
+    journal: Notes
     seconds: float = math.inf
 
 

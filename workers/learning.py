@@ -24,6 +24,7 @@ from training.hyperparameters import Hyperparameters
 from training.journal import Also, Journal
 from training.material import Material, Means, Trained
 from training.outlook import learned_until
+from training.packing import Row
 from training.several import train_on_all
 from training.snapshot import Recipe, Snapshot, build
 from training.sources import Record
@@ -80,8 +81,7 @@ def tune(
     """
     settings = context.settings
     device, dtype = training_dtype(settings.train_device, settings.data_dir, how.precision)
-    replay = as_examples(general_slice("general_train", renderer, settings.system_prompt))
-    apart = [(i.prompt_ids, i.reply_ids) for i in general_slice("general_kl", renderer, settings.system_prompt)]
+    replay, apart = general_rows(renderer, settings.system_prompt)
     watch, learn = _watched(snapshot.train, how.patience)
     folder = settings.data_dir / TRAINING_FOLDER
     checkpoints = Checkpoints(folder, snapshot.hash)
@@ -90,6 +90,13 @@ def tune(
         means = Means(device, dtype, draft, checkpoints, journal, settings.train_max_s)
         material = Material(learn, watch, apart, snapshot.domain.learn, replay, snapshot.passes)
         return train_on_all(base.folder, material, how, means, progress)
+
+
+def general_rows(renderer: Renderer, system_prompt: str) -> tuple[list[Example], list[Row]]:
+    """What ships with the package: examples to replay, and prompts on which to stay near base."""
+    replay = as_examples(general_slice("general_train", renderer, system_prompt))
+    apart = general_slice("general_kl", renderer, system_prompt)
+    return replay, [(item.prompt_ids, item.reply_ids) for item in apart]
 
 
 def _curve(context: Context, run: str, resumes: bool) -> Also:
