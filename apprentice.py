@@ -633,6 +633,14 @@ def bench_train(data: Data, file: ToFile = None) -> None:
     _report(run(data, _say), file)
 
 
+@bench.command("tuning-methods")
+def bench_tuning_methods(data: Data, file: ToFile = None) -> None:
+    """What do LoRA, rsLoRA, DoRA, IA3 and prefix tuning make of the same rows?"""
+    from bench.methods import run
+
+    _report(run(data, _say), file)
+
+
 @bench.command("review")
 def bench_review(data: Data, file: ToFile = None) -> None:
     """How many of the wrong answers does a budget of reviews see, in our order and in others?"""

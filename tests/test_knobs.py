@@ -1,12 +1,12 @@
 """The knobs of a training: what each one changes, and that those left alone change nothing."""
 
 import json
-import os
 import random
 import signal
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -248,6 +248,7 @@ import sys
 from pathlib import Path
 import training.sharing
 from dataclasses import replace
+from pathlib import Path
 from adapters.base import Base
 from tests.test_knobs import quiet
 from tests.test_train import SMALL, examples_for
@@ -262,6 +263,7 @@ train_together(2, model, Material(examples_for(base)), how, quiet(folder / "draf
 """
 
 
+@pytest.mark.long
 def test_processes_end_with_their_launcher_and_the_next_ones_go_on(tiny, base, tmp_path, monkeypatch):  # noqa: F811
     examples, how = examples_for(tiny), replace(SMALL, epochs=4)
     kept = Checkpoints(tmp_path / "training", "killed")
@@ -282,21 +284,21 @@ def test_processes_end_with_their_launcher_and_the_next_ones_go_on(tiny, base, t
     command = [sys.executable, "-c", LAUNCHER, str(tiny.folder), str(base.folder), str(tmp_path)]
     launcher = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert launcher.stdout.readline().startswith("learning 1 ")
-    children = [int(n) for n in open(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read().split()]
+    children = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()
     assert len(children) == 2
     launcher.send_signal(signal.SIGKILL)
     launcher.wait()
     launcher.stdout.close()
 
     def gone() -> bool:
-        return not any(os.path.exists(f"/proc/{child}") and _runs(child) for child in children)
+        return not any(_runs(child) for child in children)
 
     until(gone, "the processes end with their launcher")
 
 
-def _runs(pid: int) -> bool:
+def _runs(pid: str) -> bool:
     """Whether a process is there and no zombie that nobody waits for."""
     try:
-        return open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
