@@ -248,6 +248,22 @@ def refresh(
         raise typer.Exit(1)
 
 
+@app.command("search-hparams")
+def search_hparams(
+    minutes: Annotated[float, typer.Option(min=0.1, help="How long to search; Ctrl-C ends it earlier.")] = 30,
+    objective: Annotated[
+        Literal["watched", "answers"],
+        typer.Option(help="What is scored: likeliest tokens after each pass, or whole answers in the gate's eyes."),
+    ] = "watched",
+) -> None:
+    """Look for better settings of a training on what may be learned from, and print them for .env."""
+    from workers.context import open_context
+    from workers.search import search
+
+    for line in search(open_context(_settings()), minutes, objective, _say):
+        _say(line)
+
+
 @contextmanager
 def _progress() -> Iterator[Callable[[str, int, int], None]]:
     """A progress bar on standard error, for `progress(stage, done, total)`."""
@@ -333,7 +349,7 @@ def install_adapter(folder: Annotated[Path, typer.Argument(help="A folder that P
     base = prepare_base(settings.model, settings.data_dir)
     identity = Renderer(load_tokenizer(base), base.tokenizer_hash, settings.prompt_tokens).identity
     max_rank = max(settings.lora_rank, MAX_RANK)
-    manifest = install(open_context(settings).registry, folder, base, identity, max_rank)
+    manifest = install(open_context(settings).registry, folder, base, identity, max_rank, settings.engine)
     _say(f"{manifest.id[:12]} is installed; `apprentice adapters promote {manifest.id[:12]}` lets it answer.")
 
 
@@ -628,6 +644,14 @@ def bench_learn(
 def bench_train(data: Data, file: ToFile = None) -> None:
     """How fast is training, beside TRL's SFTTrainer?"""
     from bench.tuning import run
+
+    _report(run(data, _say), file)
+
+
+@bench.command("tuning-methods")
+def bench_tuning_methods(data: Data, file: ToFile = None) -> None:
+    """What do LoRA, rsLoRA, DoRA, IA3 and prefix tuning make of the same rows?"""
+    from bench.methods import run
 
     _report(run(data, _say), file)
 

@@ -4,17 +4,19 @@ import shutil
 from pathlib import Path
 
 from adapters.base import Base
-from adapters.manifest import CONFIG, HEAD, MANIFEST, WEIGHTS, seal
+from adapters.manifest import CONFIG, HEAD, MANIFEST, WEIGHTS, refuse_for_vllm, seal
 from adapters.registry import Registry
 from adapters.verify import verify
 from core.errors import AdapterRefused, DiskFull
 from core.records import Manifest, new_id
 
 
-def install(registry: Registry, folder: Path, base: Base, prompt_identity: str, max_rank: int) -> Manifest:
+def install(
+    registry: Registry, folder: Path, base: Base, prompt_identity: str, max_rank: int, engine: str = "local"
+) -> Manifest:
     """Keep a copy of a version's or a plain PEFT folder under its hash. The folder given is left as it was.
 
-    `max_rank` is the largest rank that serving has room for.
+    `max_rank` is the largest rank that serving has room for, `engine` what it computes with.
 
     Raises: AdapterRefused with the reason; DiskFull.
     """
@@ -26,6 +28,8 @@ def install(registry: Registry, folder: Path, base: Base, prompt_identity: str, 
         manifest = verify(draft, base.name, base.hash, base.shapes(), prompt_identity)
         if manifest.rank > max_rank:
             raise AdapterRefused(f"this adapter has rank {manifest.rank}; up to {max_rank} is served here.")
+        if engine == "vllm":
+            refuse_for_vllm(draft)
         seal(draft, manifest)
         registry.publish(draft, manifest)
     except AdapterRefused:

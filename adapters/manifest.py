@@ -22,7 +22,6 @@ CONFIG = "adapter_config.json"
 MANIFEST = "manifest.json"
 MAX_HEADER = 100 * 2**20
 UNSERVED = {
-    "use_dora": "DoRA",
     "use_qalora": "QALoRA",
     "use_bdlora": "block-diagonal LoRA",
     "alora_invocation_tokens": "activated LoRA",
@@ -169,6 +168,20 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
+def method_of(config: dict[str, Any]) -> str:
+    """How an adapter is computed: LoRA or DoRA, each scaled by the rank, or (rs) by its root."""
+    return ("rs" if config.get("use_rslora") else "") + ("dora" if config.get("use_dora") else "lora")
+
+
+def refuse_for_vllm(folder: Path) -> None:
+    """Say that vLLM does not serve an adapter, where it does not.
+
+    Raises: AdapterRefused.
+    """
+    if read_config(folder).get("use_dora"):
+        raise AdapterRefused("this adapter uses DoRA, which vLLM does not serve; train it with rslora or lora.")
+
+
 def read_manifest(folder: Path) -> Manifest | None:
     """A version's manifest; None for a plain PEFT folder.
 
@@ -195,7 +208,7 @@ def describe(folder: Path, base_model: str, base_hash: str, prompt_identity: str
         base_model=base_model,
         base_hash=base_hash,
         prompt_identity=prompt_identity,
-        method="rslora" if config.get("use_rslora") else "lora",
+        method=method_of(config),
         rank=config["r"],
         alpha=float(config["lora_alpha"]),
         targets=tuple(sorted(config["target_modules"])),

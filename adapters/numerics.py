@@ -20,16 +20,18 @@ def inference_dtype(device: str, data_dir: Path) -> "tuple[str, torch.dtype]":
     return _choose("inference", device, data_dir)
 
 
-def training_dtype(device: str, data_dir: Path) -> "tuple[str, torch.dtype]":
-    """The device and number type to train with."""
-    return _choose("training", device, data_dir)
+def training_dtype(device: str, data_dir: Path, precision: str = "auto") -> "tuple[str, torch.dtype]":
+    """The device and number type to train with: the one that is named, if any is."""
+    return _choose("training", device, data_dir, precision)
 
 
-def _choose(use: str, device: str, data_dir: Path) -> "tuple[str, torch.dtype]":
+def _choose(use: str, device: str, data_dir: Path, precision: str = "auto") -> "tuple[str, torch.dtype]":
     import torch
 
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    if precision != "auto":
+        return device, getattr(torch, precision)
     if device == "cuda":
         return device, torch.bfloat16
     note = data_dir / NOTE

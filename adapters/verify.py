@@ -10,6 +10,7 @@ from adapters.manifest import (
     HEAD_WEIGHT,
     Tensor,
     describe,
+    method_of,
     read_config,
     read_manifest,
     read_weights,
@@ -23,6 +24,8 @@ MAX_NORM = 1e3
 MAX_RANK = 64
 """Largest rank served, unless the settings ask for adapters of a larger one."""
 PEFT_PREFIX = "base_model.model."
+MAGNITUDES = "magnitude_vector"
+"""What DoRA has beside the two factors of a layer: how long each output's row of weights is."""
 Shapes = Mapping[str, tuple[int, ...]]
 
 
@@ -47,14 +50,15 @@ def verify(
         raise AdapterRefused(
             f"this adapter belongs to another base model ({manifest.base_model}), not to {base_model}."
         )
-    _check_shapes(tensors, shapes, config["r"])
+    _check_shapes(tensors, shapes, config["r"], method_of(config).endswith("dora"))
     _check_values(tensors)
     if manifest is None:
         return describe(folder, base_model, base_hash, prompt_identity)
-    if (config["r"], config["lora_alpha"], tuple(sorted(config["target_modules"]))) != (
+    if (config["r"], config["lora_alpha"], tuple(sorted(config["target_modules"])), method_of(config)) != (
         manifest.rank,
         manifest.alpha,
         manifest.targets,
+        manifest.method,
     ):
         raise AdapterRefused("adapter_config.json and manifest.json do not describe the same adapter.")
     actual = version_id(manifest, tensors)
@@ -63,9 +67,10 @@ def verify(
     return manifest
 
 
-def _check_shapes(tensors: dict[str, Tensor], shapes: Shapes, rank: int) -> None:
+def _check_shapes(tensors: dict[str, Tensor], shapes: Shapes, rank: int, dora: bool) -> None:
     seen: dict[str, set[str]] = {}
     head = {HEAD_WEIGHT: (1, _hidden_size(shapes)), HEAD_BIAS: (1,)}
+    wanted = {"A.weight", "B.weight", MAGNITUDES} if dora else {"A.weight", "B.weight"}
     for name, tensor in tensors.items():
         if name in head:
             if tensor.shape != head[name]:
@@ -73,16 +78,16 @@ def _check_shapes(tensors: dict[str, Tensor], shapes: Shapes, rank: int) -> None
             continue
         module, _, factor = name.removeprefix(PEFT_PREFIX).rpartition(".lora_")
         weight = shapes.get(f"{module}.weight")
-        if factor not in ("A.weight", "B.weight") or weight is None:
+        if factor not in wanted or weight is None:
             raise AdapterRefused(f"{name} belongs to no linear layer of the base model.")
         out_features, in_features = weight
-        expected = (rank, in_features) if factor == "A.weight" else (out_features, rank)
+        expected = {"A.weight": (rank, in_features), "B.weight": (out_features, rank)}.get(factor, (out_features,))
         if tensor.shape != expected:
             raise AdapterRefused(f"{name} has shape {list(tensor.shape)}; the base model needs {list(expected)}.")
         seen.setdefault(module, set()).add(factor)
     for module, factors in seen.items():
-        if len(factors) != 2:
-            raise AdapterRefused(f"{module} has only one of its two factors.")
+        if factors != wanted:
+            raise AdapterRefused(f"{module} lacks {' and '.join(sorted(wanted - factors))}.")
 
 
 def _hidden_size(shapes: Shapes) -> int:

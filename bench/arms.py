@@ -23,7 +23,8 @@ from training.examples import EvaluationItem, as_examples, general_slice
 from training.gate import judge
 from training.hyperparameters import Hyperparameters
 from training.journal import Journal
-from training.train import Material, Means, train
+from training.material import Material, Means
+from training.train import train
 from workers.judging import open_judge
 
 PROMPT_TOKENS = 1536

@@ -24,8 +24,9 @@ from training.checkpoints import Checkpoints
 from training.examples import EvaluationItem, Example, Outcome, as_examples
 from training.hyperparameters import Hyperparameters
 from training.journal import Journal
+from training.material import Material, Means, Trained
 from training.statistics import sign_test, tally
-from training.train import Material, Means, Trained, train
+from training.train import train
 
 BEGIN, ASKED, UNSEEN = 60, 165, 150
 """Messages that a first version learns from, that it then answers, and that the second version is asked."""

@@ -96,7 +96,8 @@ def _ours(folder: Path, learn: Sequence[Any], how: Any, dtype: Any, scratch: Pat
     from core.settings import Settings
     from training.checkpoints import Checkpoints
     from training.journal import Journal
-    from training.train import Material, Means, train
+    from training.material import Material, Means
+    from training.train import train
 
     ends = [time.monotonic()]
     draft = scratch / "draft"

@@ -25,6 +25,10 @@ DEFAULT_SYSTEM = "You are a helpful AI assistant named Apprentice."
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Empty = BeforeValidator(lambda value: None if value == "" else value)
+LoraMethod = Literal["rslora", "lora", "dora"]
+OptimiserName = Literal["adamw", "sgd"]
+Schedule = Literal["cosine", "linear", "constant"]
+Precision = Literal["auto", "float32", "bfloat16"]
 
 
 class Settings(BaseModel):
@@ -152,10 +156,39 @@ class Settings(BaseModel):
     lock_s: int = Field(30, ge=3, description="After this long without a sign of life a refresh is taken over.")
     train_device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where training computes.")
     lora_rank: int = Field(16, ge=1, le=256, description="Rank of new adapters.")
+    lora_method: LoraMethod = Field(
+        "rslora", description="Kind of new adapters: rslora, lora, or dora (which vLLM does not serve)."
+    )
+    lora_layers: Annotated[int | None, Empty] = Field(
+        None, ge=1, description="Number of the model's last layers that are tuned. Empty: all."
+    )
+    lora_dropout: float = Field(
+        0.0, ge=0.0, lt=1.0, description="Share of an adapter's inputs that is left out at random while it learns."
+    )
     epochs: Annotated[int | None, Empty] = Field(
         None, ge=1, le=20, description="Passes over the examples in a refresh. Empty: 3 to 8, more over fewer."
     )
+    batch: int = Field(8, ge=1, le=1024, description="Examples of an optimiser step.")
+    optimiser: OptimiserName = Field(
+        "adamw", description="What makes the steps: adamw, or sgd with momentum, which needs a far higher rate."
+    )
     learning_rate: float = Field(1e-3, gt=0, lt=1, description="Peak learning rate of a refresh.")
+    schedule: Schedule = Field(
+        "cosine", description="How the rate goes on from its peak: cosine or linear down to zero, or constant."
+    )
+    warmup_share: float = Field(
+        0.1, ge=0.0, lt=1.0, description="Share of the steps in which the rate rises to its peak."
+    )
+    weight_decay: float = Field(0.0, ge=0.0, lt=1.0, description="Weight decay of the optimiser; 0: none.")
+    early_stopping: int = Field(
+        2, ge=0, le=20, description="Passes in a row that may be worse than the best; 0: nothing is watched."
+    )
+    train_precision: Precision = Field(
+        "auto", description="Number type of training: float32, bfloat16 (mixed), or auto: the faster one here."
+    )
+    gradient_checkpointing: bool = Field(
+        False, description="Compute activations twice instead of keeping them: less memory, more time."
+    )
     train_max_s: int = Field(
         3600, ge=1, description="Longest training of a refresh, in seconds; it keeps what it learned until then."
     )
@@ -261,6 +294,11 @@ class Settings(BaseModel):
         for url in self.vllm_servers:
             if not url.startswith(("http://", "https://")):
                 raise ValueError(f"APPRENTICE_VLLM_URLS names {url}, which is no address such as http://host:8000")
+        if self.engine == "vllm" and self.lora_method == "dora":
+            raise ValueError(
+                "APPRENTICE_LORA_METHOD=dora makes adapters that vLLM does not serve: "
+                "choose rslora or lora, or APPRENTICE_ENGINE=local"
+            )
         for name in ("transcription_url", "vision_url"):
             url = getattr(self, name)
             if url is not None and not url.startswith(("http://", "https://")):

@@ -266,7 +266,7 @@ class LocalEngine:
         config = model.config.get_text_config()
         self._context = min(self._context, config.max_position_embeddings)
         self._hidden_size = config.hidden_size
-        self._slots = AdapterSlots(self._slot_count, self._rank)
+        self._slots = AdapterSlots(self._slot_count, self._rank, self._base.folder)
         self._tokenizer: Tokenizer = load_tokenizer(self._base)
         self._grammar = Grammar(self._tokenizer)
         self._eos = self._end_tokens(model.generation_config.eos_token_id)

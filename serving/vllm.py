@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from adapters.base import Base
+from adapters.manifest import refuse_for_vllm
 from core.errors import AdapterRefused, ApprenticeError, Busy, ServingUnavailable, UnknownModel
 from core.records import BASE
 from serving.engine import Delta, Generation, GenerationRequest, check_fits, read_deltas
@@ -94,6 +95,7 @@ class VllmEngine:
         """
         if version == BASE or version in self._folders:
             return
+        refuse_for_vllm(folder)
         loads = (self._load(server, version, folder.resolve()) for server in self._servers if server.up)
         results = await asyncio.gather(*loads, return_exceptions=True)
         if refusals := [error for error in results if isinstance(error, BaseException)]:

@@ -135,7 +135,8 @@ def trained_letter(base, letter: str) -> Path:
     from training.examples import Example
     from training.hyperparameters import Hyperparameters
     from training.journal import Journal
-    from training.train import Material, Means, train
+    from training.material import Material, Means
+    from training.train import train
 
     folder = CACHE / f"only-{letter}-{base.hash[:12]}"
     if folder.exists():

@@ -84,6 +84,7 @@ def _entry(**changed):
 
 
 NAME = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
+MAGNITUDE = NAME.replace("A.weight", "magnitude_vector")
 DAMAGE = {
     "truncated": (_truncate, "truncated"),
     "cut header": (lambda f: (f / WEIGHTS).write_bytes(struct.pack("<Q", 10**6) + b"{}"), "truncated"),
@@ -94,16 +95,23 @@ DAMAGE = {
     "infinite": (lambda f: _edit(f, lambda t: t[NAME].fill(np.inf)), "not finite"),
     "huge": (lambda f: _edit(f, lambda t: t[NAME].fill(1e4)), "drown"),
     "wrong width": (lambda f: _edit(f, lambda t: t.update({NAME: np.zeros((2, 7), "float32")})), "needs"),
-    "half a pair": (lambda f: _edit(f, lambda t: t.pop(NAME)), "only one of its two"),
+    "half a pair": (lambda f: _edit(f, lambda t: t.pop(NAME)), "q_proj lacks A.weight"),
     "unknown layer": (lambda f: _edit(f, lambda t: t.update({"x.lora_A.weight": t[NAME]})), "no linear layer"),
     "another rank": (lambda f: _config(f, r=3), "needs"),
     "other scaling": (lambda f: _config(f, lora_alpha=400), "same adapter"),
-    "dora": (lambda f: _config(f, use_dora=True), "DoRA"),
+    "dora without magnitudes": (lambda f: _config(f, use_dora=True), "lacks magnitude_vector"),
+    "magnitudes without dora": (
+        lambda f: _edit(f, lambda t: t.update({MAGNITUDE: np.ones(8, "float32")})),
+        "no linear",
+    ),
+    "other scaling by rank": (lambda f: _config(f, use_rslora=True), "same adapter"),
+    "qalora": (lambda f: _config(f, use_qalora=True), "QALoRA"),
     "whole layers": (lambda f: _config(f, modules_to_save=["lm_head"]), "modules_to_save"),
     "repeated layers": (lambda f: _config(f, layer_replication=[[0, 2]]), "layer_replication"),
     "another base within": (lambda f: _config(f, init_lora_weights="pissa_niter_4"), "begun with pissa_niter_4"),
     "bias": (lambda f: _config(f, bias="all"), "biases"),
-    "not lora": (lambda f: _config(f, peft_type="IA3"), "only LoRA"),
+    "ia3": (lambda f: _config(f, peft_type="IA3"), "is IA3; only LoRA"),
+    "prefix tuning": (lambda f: _config(f, peft_type="PREFIX_TUNING"), "is PREFIX_TUNING; only LoRA"),
     "no config": (lambda f: (f / CONFIG).unlink(), "PEFT"),
     "header is a list": (lambda f: _header(f, [1, 2]), "malformed header"),
     "header nests without end": (lambda f: (f / WEIGHTS).write_bytes(NESTED), "cannot be read"),

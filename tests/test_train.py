@@ -23,11 +23,12 @@ from training.examples import Example
 from training.hands import Hands
 from training.hyperparameters import Hyperparameters
 from training.journal import Journal
+from training.material import Material, Means
 from training.objectives import log_probabilities, rows_of, token_logits, total_loss
 from training.packing import pack, packed_tokens
 from training.plan import rate_share, shares
 from training.room import NotEnoughMemory, affordable
-from training.train import Material, Means, train
+from training.train import train
 from training.watch import Watch
 
 ROOT = Path(__file__).resolve().parent.parent

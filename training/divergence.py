@@ -11,6 +11,7 @@ from peft import PeftModel
 from training.hands import Hands
 from training.objectives import token_logits
 from training.packing import Packed, Row, pack
+from training.processes import ALONE, Processes
 
 PENALISED = 0.5
 """The share of the budget above which steps are pulled back."""
@@ -25,11 +26,16 @@ Gradients = Sequence[torch.Tensor]
 class Budget:
     """Adds to the loss of some steps what the divergence on the next general prompts exceeds the budget by."""
 
-    def __init__(self, rows: Sequence[Row], nats: float, device: str):
+    def __init__(self, rows: Sequence[Row], nats: float, model: PeftModel, device: str, processes: Processes = ALONE):
         self._all = rows
         self._rows: Iterator[Row] = cycle(rows)
         self._nats = nats
         self._device = device
+        self._processes = processes
+        named = list(model.named_parameters())
+        self._differences = [weights for name, weights in named if "lora_B" in name]
+        self._magnitudes = [(w, w.detach().clone()) for name, w in named if "lora_magnitude" in name]
+        """DoRA's, and what they are in an adapter that changes nothing: `model` has learned nothing yet."""
 
     def applies(self, step: int) -> bool:
         """Whether a step (counted from 0) is held to the budget."""
@@ -43,7 +49,7 @@ class Budget:
     def look(self, model: PeftModel, parameters: Sequence[torch.Tensor], hands: Hands) -> tuple[float, list[Gradients]]:
         """The divergence on the next prompts (nats a token); if PENALISED, the gradients of WEIGHT times it too."""
         parts = self._parts(list(islice(self._rows, ROWS)), model, hands, True)
-        total = sum(float(each.detach()) for each in parts)
+        total = self._processes.total(sum(float(each.detach()) for each in parts))
         if total <= PENALISED * self._nats:
             return total, []
         return total, hands.map(lambda each: torch.autograd.grad(WEIGHT * each, parameters), parts)
@@ -60,9 +66,10 @@ class Budget:
         while found > self._nats:
             share = SAFETY * math.sqrt(self._nats / found)
             with torch.no_grad():
-                for name, weights in model.named_parameters():
-                    if "lora_B" in name:
-                        weights.mul_(share)
+                for weights in self._differences:
+                    weights.mul_(share)
+                for weights, unchanged in self._magnitudes:
+                    weights.copy_(unchanged.lerp(weights, share))
             kept, found = kept * share, self.measure(model, hands)
         return found, kept
 
@@ -74,12 +81,12 @@ class Budget:
             replied = sum(len(reply) for _, reply in rows)
             total += replied * sum(float(each) for each in self._parts(rows, model, hands, False))
             tokens += replied
-        return total / tokens
+        return self._processes.total(total) / tokens
 
     def _parts(self, rows: Sequence[Row], model: PeftModel, hands: Hands, learns: bool) -> list[torch.Tensor]:
-        """Each row's part of the divergence on these; with gradients where it `learns`."""
-        packed = [pack([row]).to(self._device) for row in rows]
-        tokens = sum(len(each.targets) for each in packed)
+        """What each row adds to the divergence on these, of this process's; with gradients where it `learns`."""
+        tokens = sum(len(reply) for _, reply in rows)
+        packed = [pack([row]).to(self._device) for row in self._processes.share(rows)]
         with model.disable_adapter():
             base = hands.map(partial(_log_probs, model), packed)
 

@@ -5,6 +5,7 @@ import random
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
 
+from core.settings import Schedule
 from training.examples import Example
 from training.objectives import rows_of
 from training.packing import packed_tokens
@@ -13,12 +14,13 @@ DOMAIN_TIME = 0.5
 """Share of a training's seconds after which documents make place for examples."""
 
 
-def rate_share(step: int, steps: int, warmup_share: float) -> float:
-    """The share of the peak learning rate at a step (counted from 0): linear warm-up, then a cosine to zero."""
+def rate_share(step: int, steps: int, warmup_share: float, schedule: Schedule = "cosine") -> float:
+    """The share of the peak learning rate at a step (counted from 0): linear warm-up, then the schedule."""
     warmup = max(1, round(warmup_share * steps))
     if step < warmup:
         return (step + 1) / warmup
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+    gone = (step - warmup) / max(1, steps - warmup)
+    return {"cosine": 0.5 * (1 + math.cos(math.pi * gone)), "linear": 1 - gone, "constant": 1.0}[schedule]
 
 
 def numbers_of(*parts: Sequence[Example]) -> list[range]:
@@ -73,13 +75,20 @@ class Stages:
     they leave is the examples'.
     """
 
-    def __init__(self, domain: list[list[int]], examples: list[list[int]], seconds: float, warmup_share: float):
+    def __init__(
+        self,
+        domain: list[list[int]],
+        examples: list[list[int]],
+        seconds: float,
+        warmup_share: float,
+        schedule: Schedule = "cosine",
+    ):
         self.steps = [*domain, *examples]
         self.domain_steps = len(domain)
         self.domain_s = 0.0
         """When (seconds spent) the documents were left."""
         self._seconds = seconds
-        self._warmup_share = warmup_share
+        self._warmup_share, self._schedule = warmup_share, schedule
 
     def leave_domain(self, done: int, spent_s: float) -> None:
         """Go on to the examples after so many steps, whatever is left of the documents."""
@@ -104,4 +113,4 @@ class Stages:
     def _place(self, done: int, steps: int, spent_s: float, seconds: float) -> float | None:
         if spent_s >= seconds:
             return None
-        return rate_share(max(done, int(spent_s / seconds * steps)), steps, self._warmup_share)
+        return rate_share(max(done, int(spent_s / seconds * steps)), steps, self._warmup_share, self._schedule)

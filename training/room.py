@@ -35,21 +35,30 @@ def enough_memory() -> Iterator[None]:
 
 
 def affordable(
-    model_folder: Path, wished: int, free_bytes: int, item_bytes: int, longest: int, passes: int = 1
+    model_folder: Path,
+    wished: int,
+    free_bytes: int,
+    item_bytes: int,
+    longest: int,
+    passes: int = 1,
+    checkpointing: bool = False,
 ) -> tuple[int, int]:
     """Tokens of a forward pass, at most `wished`, and how many passes, at most `passes`, fit beside the model at once.
 
     The longest example is a pass of its own, and must fit too.
 
     Activations are estimated by what a decoder layer keeps for its backward pass (20 hidden and 8 intermediate values a
-    token), and logits with their gradient and softmax in float32.
+    token), and logits with their gradient and softmax in float32. With `checkpointing` all layers but one keep what
+    they read alone.
 
     Raises: NotEnoughMemory.
     """
     config = AutoConfig.from_pretrained(model_folder, local_files_only=True).get_text_config()
     weights = 2 * sum(f.stat().st_size for f in model_folder.glob("*.safetensors")) * item_bytes // 2
     inner = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
-    per_token = config.num_hidden_layers * (20 * config.hidden_size + 8 * inner) * item_bytes + 12 * config.vocab_size
+    layer = 20 * config.hidden_size + 8 * inner
+    kept = layer + config.num_hidden_layers * config.hidden_size if checkpointing else config.num_hidden_layers * layer
+    per_token = kept * item_bytes + 12 * config.vocab_size
     fitting, least = int((0.8 * free_bytes - weights) / per_token), max(MIN_BATCH_TOKENS, longest)
     if fitting < least:
         needed = (weights + least * per_token) / 0.8
@@ -64,6 +73,6 @@ def affordable(
     return tokens, passes
 
 
-def free_bytes(device: str) -> int:
-    """Memory that is free for training."""
-    return torch.cuda.mem_get_info()[0] if device == "cuda" else psutil.virtual_memory().available
+def free_bytes(device: str, processes: int = 1) -> int:
+    """Memory that is free for training in this process: its own GPU's, or its part of the machine's."""
+    return torch.cuda.mem_get_info()[0] if device == "cuda" else psutil.virtual_memory().available // processes

@@ -1,32 +1,32 @@
 """Tunes one LoRA adapter on a snapshot, from the base model, under a KL budget and within a time."""
 
 import logging
-import math
 import random
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import accumulate, islice
 from pathlib import Path
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftModel
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM
 
 from core.errors import DiskFull
-from core.records import HeadReport
-from training.checkpoints import Checkpoints
+from training.adapter import add_adapter
 from training.divergence import Budget, Gradients
-from training.examples import Example, Outcome
+from training.dropout import Noise
 from training.hands import Hands, useful_hands
-from training.head import learn_head
+from training.head import OutcomeHead, learn_head
 from training.hyperparameters import Hyperparameters
-from training.journal import Journal
+from training.material import Material, Means, Progress, Trained
 from training.objectives import example_rows, log_probabilities, references, rows_of, token_logits, total_loss
-from training.packing import Row, pack, packed_tokens
+from training.optimiser import Optimiser
+from training.packing import pack, packed_tokens
 from training.plan import Stages, batches, numbers_of, shares
+from training.processes import ALONE, Processes
 from training.room import affordable, enough_memory, free_bytes
 from training.sharing import Courtesy
 from training.watch import Watch
@@ -34,80 +34,46 @@ from training.watch import Watch
 log = logging.getLogger(__name__)
 SAVE_S = 60
 """Seconds between two checkpoints: what a kill costs at most."""
-Progress = Callable[[str, int, int], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Material:
-    """What a training reads: examples to learn, some to watch and not to learn, general rows to stay near base on,
-    passages of documents that are learned before anything else, and general examples to `replay`, each in one pass.
-
-    `passes` are the sources of `learn` that each pass reads; without them each reads all, as often as is usual. The
-    outcome head learns from `outcomes` once the model is tuned, and is judged by `frozen_outcomes`."""
-
-    learn: Sequence[Example]
-    watch: Sequence[Example] = ()
-    general: Sequence[Row] = ()
-    domain: Sequence[Example] = ()
-    replay: Sequence[Example] = ()
-    passes: Sequence[frozenset[str]] = ()
-    outcomes: Sequence[Outcome] = ()
-    frozen_outcomes: Sequence[Outcome] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Means:
-    """What a training may use: a device, a number type on it, seconds, and a folder for its checkpoint and draft."""
-
-    device: str
-    dtype: torch.dtype
-    draft: Path
-    checkpoints: Checkpoints
-    journal: Journal
-    seconds: float = math.inf
-
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """What a training did: mean loss of each optimiser step, the divergence from base (nats a token) where it was
-    looked at, its cost, why it ended early, if it did, `divergence` on all general rows in the end, and the share of
-    the weights that was `kept` for its budget. `head` tells of its outcome head, or why it has none."""
-
-    losses: tuple[float, ...]
-    divergences: tuple[float, ...]
-    tokens: int
-    seconds: float
-    targets: tuple[str, ...]
-    ended_early: str | None = None
-    divergence: float | None = None
-    kept: float = 1.0
-    head: HeadReport | None = None
-
-
-def train(model_folder: Path, material: Material, how: Hyperparameters, means: Means, progress: Progress) -> Trained:
+def train(
+    model_folder: Path,
+    material: Material,
+    how: Hyperparameters,
+    means: Means,
+    progress: Progress,
+    processes: Processes = ALONE,
+) -> Trained:
     """Tune an adapter and save it in PEFT's format into the draft folder. A run that was killed goes on.
 
-    `progress(stage, done, total)` is called after each optimiser step; what it raises ends the training.
+    `progress(stage, done, total)` is called after each optimiser step; what it raises ends the training. Of several
+    `processes` that do this together the first one saves.
 
-    Raises: NotEnoughMemory, DiskFull.
+    Raises: NotEnoughMemory, DiskFull, SettingsError.
     """
     torch.manual_seed(how.seed)
     longest = max(
         packed_tokens(rows_of([e])) for e in [*material.domain, *material.learn, *material.watch, *material.replay]
     )
-    free, item_bytes = free_bytes(means.device), means.dtype.itemsize
+    free, item_bytes = free_bytes(means.device, processes.count), means.dtype.itemsize
     most = useful_hands(means.device)
-    limit, count = affordable(model_folder, how.batch_tokens, free, item_bytes, longest, most)
+    limit, count = affordable(
+        model_folder, how.batch_tokens, free, item_bytes, longest, most, how.gradient_checkpointing
+    )
+    noise = Noise(how.seed)
     with enough_memory(), Hands(count) as hands:
         model = AutoModelForCausalLM.from_pretrained(model_folder, dtype=means.dtype, local_files_only=True)
-        config = LoraConfig(
-            r=how.rank, lora_alpha=how.alpha, use_rslora=True, target_modules="all-linear", task_type="CAUSAL_LM"
-        )
-        tuned = get_peft_model(model.to(means.device), config, autocast_adapter_dtype=False)
-        tuned.train()
-        trained = _Run(tuned, material, how, means, limit, hands).to_its_end(progress)
-        outcomes = material.outcomes, material.frozen_outcomes
-        head, report = learn_head(tuned.eval(), *outcomes, means.device, hands, how.batch_tokens)
+        tuned = add_adapter(model.to(means.device), how, noise)
+        trained = _Run(tuned, material, how, means, limit, hands, noise, processes).to_its_end(progress)
+        if processes.number == 0:
+            outcomes = material.outcomes, material.frozen_outcomes
+            head, report = learn_head(tuned.eval(), *outcomes, means.device, hands, how.batch_tokens)
+            _write(tuned, head, means)
+            trained = replace(trained, head=report)
+    return trained
+
+
+def _write(tuned: PeftModel, head: OutcomeHead | None, means: Means) -> None:
     try:
         tuned.save_pretrained(means.draft, safe_serialization=True)
         if head is not None:
@@ -116,22 +82,29 @@ def train(model_folder: Path, material: Material, how: Hyperparameters, means: M
         raise DiskFull(f"the adapter could not be written to {means.draft}: {error}.") from error
     (means.draft / "README.md").unlink(missing_ok=True)
     means.checkpoints.clear()
-    return replace(trained, head=report)
 
 
 class _Run:
     """One training: the state that its optimiser steps move on."""
 
     def __init__(
-        self, model: PeftModel, material: Material, how: Hyperparameters, means: Means, limit: int, hands: Hands
+        self,
+        model: PeftModel,
+        material: Material,
+        how: Hyperparameters,
+        means: Means,
+        limit: int,
+        hands: Hands,
+        noise: Noise,
+        processes: Processes,
     ):
         self._model, self._material, self._how, self._means, self._limit = model, material, how, means, limit
-        self._hands = hands
+        self._hands, self._noise, self._processes = hands, noise, processes
         self._parameters = [p for p in model.parameters() if p.requires_grad]
-        self._masters = [p.detach().float() for p in self._parameters]
-        """The adapter in float32, which the optimiser moves: steps are too small for the number type of a pass."""
-        self._optimiser = torch.optim.AdamW(self._masters, lr=how.learning_rate, weight_decay=0.0)
-        self._budget = Budget(material.general, how.kl_budget, means.device) if material.general else None
+        self._optimiser = Optimiser(self._parameters, how, processes)
+        self._budget = None
+        if material.general:
+            self._budget = Budget(material.general, how.kl_budget, model, means.device, processes)
         self._courtesy = Courtesy() if means.device == "cpu" else None
         order = random.Random(how.seed)
         self._examples = [*material.domain, *material.learn, *material.replay]
@@ -142,14 +115,14 @@ class _Run:
             for at, read in enumerate(passes)
         ]
         steps = [batch for epoch in epochs for batch in epoch]
-        self._stages = Stages(self._batches(domain, order), steps, means.seconds, how.warmup_share)
+        self._stages = Stages(self._batches(domain, order), steps, means.seconds, how.warmup_share, how.schedule)
         self._ends = set(accumulate(len(epoch) for epoch in epochs))
         """After how many steps on examples a pass is over."""
         self._base: dict[int, list[float]] = {}
         self._losses: list[float] = []
         self._divergences: list[float] = []
         self._tokens, self._spent_s = 0, 0.0
-        self._watch = Watch(material.watch, means.device)
+        self._watch = Watch(material.watch, means.device, how.patience, processes)
 
     def to_its_end(self, progress: Progress) -> Trained:
         """Make the steps that are left."""
@@ -163,7 +136,7 @@ class _Run:
                 why = f"its time was over after {done} of {len(steps)} steps"
                 break
             self._step(steps[done], share)
-            self._spent_s = time.monotonic() - began
+            self._spent_s = self._processes.agree(time.monotonic() - began)
             progress("learning", done + 1, len(steps))
             learned = done + 1 - self._stages.domain_steps
             if learned in self._ends:
@@ -188,10 +161,13 @@ class _Run:
 
     def _step(self, batch: Sequence[int], share: float) -> None:
         """One optimiser step on the examples with these numbers."""
-        pieces = shares(batch, self._examples, self._hands.count, self._limit)
+        everybodys = shares(batch, self._examples, self._hands.count * self._processes.count, self._limit)
+        pieces = self._processes.share(everybodys)
         self._know_base(pieces)
+        self._noise.of = len(self._losses)
         made = self._hands.map(partial(self._learn, count=len(batch)), pieces)
-        total = sum(loss for loss, _ in made)
+        self._noise.of = None
+        total = self._processes.total(sum(loss for loss, _ in made))
         gradients = [each for _, each in made]
         self._tokens += sum(len(p) + len(r) for p, r in rows_of([self._examples[n] for n in batch]))
         self._rest()
@@ -201,13 +177,7 @@ class _Run:
             self._divergences.append(figures["divergence"])
             gradients += excess
             self._rest()
-        for master, *parts in zip(self._masters, *gradients, strict=True):
-            master.grad = sum(part.float() for part in parts)
-        torch.nn.utils.clip_grad_norm_(self._masters, self._how.max_gradient_norm)
-        for group in self._optimiser.param_groups:
-            group["lr"] = figures["learning rate"]
-        self._optimiser.step()
-        self._take_masters()
+        self._optimiser.step(gradients, figures["learning rate"])
         self._losses.append(total)
         self._means.journal.note(len(self._losses), **figures)
 
@@ -234,20 +204,16 @@ class _Run:
             left = iter(log_probs)
             self._base |= {n: list(islice(left, len(example_rows(e)))) for n, e in zip(numbers, those, strict=True)}
 
-    @torch.no_grad()
-    def _take_masters(self) -> None:
-        for parameter, master in zip(self._parameters, self._masters, strict=True):
-            parameter.copy_(master)
-
     def _rest(self) -> None:
         if self._courtesy is not None:
             self._courtesy.rest()
 
     def _save(self) -> None:
+        if self._processes.number != 0:
+            return
         self._means.checkpoints.save(
-            {
-                "adapter": self._masters,
-                "optimiser": self._optimiser.state_dict(),
+            self._optimiser.state
+            | {
                 "losses": self._losses,
                 "divergences": self._divergences,
                 "tokens": self._tokens,
@@ -261,10 +227,7 @@ class _Run:
         state = self._means.checkpoints.load()
         if state is None:
             return
-        for master, saved in zip(self._masters, state["adapter"], strict=True):
-            master.copy_(saved)
-        self._take_masters()
-        self._optimiser.load_state_dict(state["optimiser"])
+        self._optimiser.restore(state)
         self._losses, self._divergences = state["losses"], state["divergences"]
         self._tokens, self._spent_s, self._watch.state = state["tokens"], state["spent_s"], state["watch"]
         if self._budget is not None:

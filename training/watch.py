@@ -13,9 +13,8 @@ from training.examples import Example
 from training.hands import Hands
 from training.objectives import rows_of, token_logits
 from training.packing import pack
+from training.processes import ALONE, Processes
 
-PATIENCE = 2
-"""Passes in a row that may be worse than the best before a training ends."""
 Score = tuple[float, float]
 
 
@@ -27,16 +26,19 @@ class Watch:
     are equal but for chance the last is the best, since the rate has come further down.
     """
 
-    def __init__(self, examples: Sequence[Example], device: str):
+    def __init__(self, examples: Sequence[Example], device: str, patience: int = 2, processes: Processes = ALONE):
         self._examples = examples
         self._device = device
+        self._patience = patience
+        self._processes = processes
         self.state: tuple[Score, dict[str, torch.Tensor], int] | None = None
 
     def look(self, model: PeftModel, hands: Hands) -> dict[str, float]:
         """Score a pass that has ended; figures for the journal, none where nothing is watched."""
         if not self._examples:
             return {}
-        found = hands.map(lambda example: _losses(model, example, self._device), self._examples)
+        mine = self._processes.share(self._examples)
+        found = self._processes.gather(hands.map(lambda example: _losses(model, example, self._device), mine))
         right, loss = sum(exact for exact, _ in found), median(chain.from_iterable(losses for _, losses in found))
         score = right, 0.0 if right else -loss
         best, kept, worse = self.state or (score, {}, 0)
@@ -55,8 +57,8 @@ class Watch:
 
     @property
     def is_over(self) -> bool:
-        """Whether PATIENCE passes in a row were worse than the best."""
-        return self.state is not None and self.state[2] >= PATIENCE
+        """Whether as many passes in a row were worse than the best as there is patience for."""
+        return self.state is not None and self.state[2] >= self._patience
 
     def take_best(self, model: PeftModel) -> None:
         """Put the adapter of the best pass into the model."""

@@ -22,9 +22,11 @@ from training.domain import divide
 from training.examples import Example, as_examples, general_slice
 from training.hyperparameters import Hyperparameters
 from training.journal import Also, Journal
+from training.material import Material, Means, Trained
 from training.outlook import learned_until
+from training.packing import Row
+from training.several import train_on_all
 from training.snapshot import Recipe, Snapshot, build
-from training.train import Material, Means, Trained, train
 from workers.context import Context
 
 log = logging.getLogger(__name__)
@@ -78,10 +80,9 @@ def tune(
     Raises: NotEnoughMemory, DiskFull.
     """
     settings = context.settings
-    device, dtype = training_dtype(settings.train_device, settings.data_dir)
-    replay = as_examples(general_slice("general_train", renderer, settings.system_prompt))
-    apart = [(i.prompt_ids, i.reply_ids) for i in general_slice("general_kl", renderer, settings.system_prompt)]
-    watch, learn = _watched(snapshot.train)
+    device, dtype = training_dtype(settings.train_device, settings.data_dir, how.precision)
+    replay, apart = general_rows(renderer, settings.system_prompt)
+    watch, learn = _watched(snapshot.train, how.patience)
     folder = settings.data_dir / TRAINING_FOLDER
     checkpoints = Checkpoints(folder, snapshot.hash)
     resumes = checkpoints.load() is not None
@@ -91,7 +92,14 @@ def tune(
             *(learn, watch, apart, snapshot.domain.learn, replay, snapshot.passes),
             *(snapshot.outcomes, snapshot.frozen_outcomes),
         )
-        return train(base.folder, material, how, means, progress)
+        return train_on_all(base.folder, material, how, means, progress)
+
+
+def general_rows(renderer: Renderer, system_prompt: str) -> tuple[list[Example], list[Row]]:
+    """What ships with the package: examples to replay, and prompts on which to stay near base."""
+    replay = as_examples(general_slice("general_train", renderer, system_prompt))
+    apart = general_slice("general_kl", renderer, system_prompt)
+    return replay, [(item.prompt_ids, item.reply_ids) for item in apart]
 
 
 def _curve(context: Context, run: str, resumes: bool) -> Also:
@@ -142,9 +150,9 @@ def manifest_of(
     )
 
 
-def _watched(examples: tuple[Example, ...]) -> tuple[list[Example], list[Example]]:
-    """Examples to watch, drawn by a hash of their sources, and those to learn."""
-    if len(examples) < ENOUGH_TO_WATCH:
+def _watched(examples: tuple[Example, ...], patience: int) -> tuple[list[Example], list[Example]]:
+    """Examples to watch, drawn by a hash of their sources, and those to learn; without patience none is watched."""
+    if not patience or len(examples) < ENOUGH_TO_WATCH:
         return [], list(examples)
     lots = sorted(
         (e for e in examples if e.objective in ("sft", "pair")),
