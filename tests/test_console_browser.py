@@ -151,6 +151,34 @@ def test_a_conversation_with_the_keyboard_alone(browser, settings, base):
     assert browser.complaints == []
 
 
+def test_a_label_is_asked_for_and_put_right_by_a_button(browser, settings, base):
+    context = open_context(settings)
+    with serving(settings, base), console(settings) as address:
+        browser.open(address)
+        browser.js("document.querySelector('#kind').value = 'label'")
+        for count, label in enumerate(("delivery", "payment"), 1):
+            browser.ask(f"My {label} has not arrived yet.")
+            browser.until(DONE.format(count))
+            (newest,) = context.turns.get_many([context.turns.recent(0, 2**50)[-1]]).values()
+            context.reviews.decide(newest.id, "edit", "operator", "everyone", label)
+        browser.ask("Where is the box that I ordered last week?")
+        browser.until(DONE.format(3))
+        browser.js(LAST.format(".choices button:last-child") + ".click()")
+        browser.until("!" + LAST.format(".correction") + ".hidden")
+        chosen = browser.js(LAST.format(".correction p") + ".textContent")
+        (item,) = [item for item in context.reviews.queue() if item.corrections]
+        assert item.corrections[0].text == chosen == item.turn.choices[-1].text and len(item.turn.choices) == 2
+
+        browser.js("document.querySelector('#kind').value = 'summary'; document.querySelector('#box').focus()")
+        browser.ask("In five words: The ship Vasa sank in Stockholm in 1628. It was raised in 1961.")
+        browser.until(DONE.format(4))
+        outcome = browser.js(LAST.format(".outcome") + ".textContent")
+        browser.open(address)
+        browser.until("document.querySelectorAll('article').length === 4")
+        assert outcome and outcome in browser.js(LAST.format(".facts") + ".textContent")
+    assert browser.complaints == []
+
+
 def test_what_was_typed_is_not_lost_while_serving_is_away(browser, settings):
     with console(settings) as address:
         browser.open(address)
