@@ -6,13 +6,18 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from core.errors import ApprenticeError, InvalidInput, SettingsError, StoreUnavailable
 from core.log import configure_logging
 from core.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from workers.context import Context
+    from workers.lock import RefreshLock
+    from workers.search_learning import SearchResult
 
 app = typer.Typer(
     help="A self-hosted Telegram assistant that learns on the job.",
@@ -25,6 +30,7 @@ people = typer.Typer(
     help="People: who they are to the bot, what they used today, and who may not use it.", no_args_is_help=True
 )
 operators = typer.Typer(help="Operators: who decides on answers and versions in Telegram.", no_args_is_help=True)
+retrieval = typer.Typer(help="What the search learned from feedback, and the way back.")
 console = typer.Typer()
 bench = typer.Typer(help="Measure this machine with this release.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
@@ -32,6 +38,7 @@ app.add_typer(adapters, name="adapters")
 app.add_typer(feedback, name="feedback")
 app.add_typer(people, name="people")
 app.add_typer(operators, name="operators")
+app.add_typer(retrieval, name="retrieval")
 app.add_typer(console, name="console")
 
 Version = Annotated[str, typer.Argument(help="The beginning of a version's id, or `base`.")]
@@ -213,15 +220,20 @@ def ingest(
 def refresh(
     now: Annotated[bool, typer.Option("--now", help="Do one here, and wait for it.")] = False,
     domain: Annotated[bool, typer.Option("--domain", help="Learn the ingested documents as well.")] = False,
+    search: Annotated[bool, typer.Option("--retrieval", help="Let the search learn, and nothing else.")] = False,
 ) -> None:
     """Say how far the next refresh is, or do one now: tune an adapter, judge it, and let a better one answer.
 
-    With --domain and without --now, the schedule does one that learns the documents before the feedback.
+    With --domain and without --now, the schedule does one that learns the documents before the feedback. With
+    --retrieval it is the search alone that learns.
     """
     from feedback.progress import read_progress
     from workers.context import open_context
 
     context = open_context(_settings())
+    if search:
+        _refresh_search(context, now)
+        return
     if domain:
         from workers.due import ask_for_documents
 
@@ -233,14 +245,14 @@ def refresh(
         _say(str(read_progress(context.store, context.settings.refresh_min_items)))
         return
     from training.report import as_text
-    from workers.lock import RefreshLock
     from workers.refresh import run_refresh
+    from workers.search_learning import learn_to_search
 
-    with RefreshLock(context.store, context.settings.lock_s) as lock:
-        if not lock.try_acquire():
-            raise InvalidInput("a refresh is running already; `apprentice refresh` says how far it is.")
-        with _progress() as progress:
-            result = run_refresh(context, lock, progress, again=True)
+    with _refreshing(context) as (lock, progress):
+        result = run_refresh(context, lock, progress, again=True)
+        learned = learn_to_search(context, lock, progress)
+    if learned:
+        _say_search(learned)
     if result.report:
         _say(as_text(result.report))
     _say(f"{result.outcome}: {result.summary}")
@@ -264,6 +276,43 @@ def search_hparams(
         _say(line)
 
 
+def _refresh_search(context: "Context", now: bool) -> None:
+    from feedback.embedders import Embedders
+
+    Embedders(context.store).ask()
+    if not now:
+        _say("The search will learn: the schedule starts it as soon as it may.")
+        return
+    from workers.search_learning import learn_to_search
+
+    with _refreshing(context) as (lock, progress):
+        result = learn_to_search(context, lock, progress)
+    if result:
+        _say_search(result)
+        if result.outcome == "failed":
+            raise typer.Exit(1)
+
+
+def _say_search(result: "SearchResult") -> None:
+    from training.retrieval_gate import as_lines
+
+    for line in as_lines(result.report) if result.report else ():
+        _say(line)
+    _say(f"the search: {result.outcome}: {result.summary}")
+
+
+@contextmanager
+def _refreshing(context: "Context") -> Iterator[tuple["RefreshLock", Callable[[str, int, int], None]]]:
+    """The lock of refreshes, and a progress bar."""
+    from workers.lock import RefreshLock
+
+    with RefreshLock(context.store, context.settings.lock_s) as lock:
+        if not lock.try_acquire():
+            raise InvalidInput("a refresh is running already; `apprentice refresh` says how far it is.")
+        with _progress() as progress:
+            yield lock, progress
+
+
 @contextmanager
 def _progress() -> Iterator[Callable[[str, int, int], None]]:
     """A progress bar on standard error, for `progress(stage, done, total)`."""
@@ -273,6 +322,41 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("starting", total=None)
         yield lambda stage, done, total: bar.update(task, description=stage, completed=done, total=total or None)
+
+
+@retrieval.callback(invoke_without_command=True)
+def show_retrieval(context: typer.Context) -> None:
+    """What the search learned, newest first: what it was compared with, and the figures before and after."""
+    if context.invoked_subcommand is not None:
+        return
+    from feedback.embedders import Embedders
+    from retrieval.generations import current_learned
+    from training.retrieval_gate import as_lines
+    from workers.context import open_context
+
+    opened = open_context(_settings())
+    embedders, used = Embedders(opened.store), current_learned(opened.settings.data_dir)
+    versions = embedders.all()
+    for version in versions:
+        state = "in use" if version.id == used else "not in use"
+        state += ", learned from somebody who was forgotten" if embedders.marked(version.id) else ""
+        _say(f"{version.id[:12]}  {state}: {version.report.outcome}, from {version.pairs} questions")
+        _say(f"  {version.report.summary}")
+        for line in as_lines(version.report):
+            _say(line)
+    if used is None:
+        nothing = "" if versions else "; it has learned nothing yet"
+        _say(f"The search reads questions as the embedder does{nothing}.")
+
+
+@retrieval.command("rollback")
+def rollback_retrieval(why: Why = "") -> None:
+    """Let the search be as it was before it learned last."""
+    from workers.context import open_context
+    from workers.searching import roll_back
+
+    before = roll_back(open_context(_settings()), "operator", why)
+    _say(f"{before[:12]} is in use again." if before else "The search reads questions as the embedder does.")
 
 
 @adapters.command("list")

@@ -46,6 +46,7 @@ from core.settings import LOOPBACK, Settings
 from core.store import connect
 from feedback.archive import Archive
 from feedback.audit import AuditLog
+from feedback.embedders import Embedders
 from feedback.people import People
 
 NO_ADMIN = (
@@ -109,7 +110,7 @@ def build(settings: Settings) -> Starlette:
             *health.routes(),
             *Today(archive, registry, audit).routes(),
             *Members(archive, audit).routes(),
-            *Collection(library, audit, settings).routes(),
+            *Collection(library, audit, Embedders(archive.store), settings).routes(),
             *Approvals(archive, library).routes(),
             *Reception(archive, audit).routes(),
             *Staff(accounts, People(store), audit, public).routes(),

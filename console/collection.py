@@ -9,13 +9,18 @@ from starlette.routing import Route
 
 from console.pages import number, show
 from console.who import needs, operator
-from core.errors import InvalidInput, ServingUnavailable
+from core.errors import IndexDamaged, InvalidInput, ServingUnavailable
 from core.library import LibraryClient, SharedDocument
+from core.records import EmbedderVersion
 from core.settings import Settings
 from feedback.audit import AuditLog
+from feedback.embedders import Embedders
+from retrieval.generations import current_learned
 
 LISTED, SHOWN = 100, 50
 """Documents on a page, and passages on one."""
+VERSIONS = 5
+"""Versions of what the search learned, the newest."""
 LONGEST = 8000
 """Characters of a question."""
 
@@ -23,8 +28,9 @@ LONGEST = 8000
 class Collection:
     """Pages over serving's index, for the documents that everyone sees."""
 
-    def __init__(self, library: LibraryClient, audit: AuditLog, settings: Settings):
-        self._library, self._audit = library, audit
+    def __init__(self, library: LibraryClient, audit: AuditLog, embedders: Embedders, settings: Settings):
+        self._library, self._audit, self._embedders = library, audit, embedders
+        self._data_dir = settings.data_dir
         self._facts = {"max_mb": settings.document_max_mb, "least": settings.min_similarity}
 
     def routes(self) -> list[Route]:
@@ -49,7 +55,16 @@ class Collection:
         first, total = number(request, "first"), sum(document.passages for document in documents)
         facts = {"documents": listed[first : first + LISTED], "count": len(documents), "passages": total, "name": name}
         facts |= {"question": question, "found": found, "matching": len(listed), "first": first, "next": first + LISTED}
+        facts["learned"] = await asyncio.to_thread(self._learned)
         return show(request, "knowledge.html", self._facts | facts)
+
+    def _learned(self) -> list[tuple[EmbedderVersion, bool]]:
+        """The newest versions of what the search learned, and whether each is in use."""
+        try:
+            used = current_learned(self._data_dir)
+        except IndexDamaged:
+            used = None
+        return [(version, version.id == used) for version in self._embedders.all()[:VERSIONS]]
 
     async def _document(self, request: Request) -> Response:
         document, passages = await self._library.document(request.path_params["document"], None)

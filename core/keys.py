@@ -42,6 +42,9 @@ REFRESH_ASKED = PREFIX + "refresh:asked"  # hash who, at (ms), begun: an operato
 REFRESH_CANCEL = PREFIX + "refresh:cancel"  # hash fence, who: the refresh with this fence is to end; lives a day
 REFRESH_POSTPONED = PREFIX + "refresh:postponed"  # string why: none is due as long as it lives, some minutes
 REFRESH_DOMAIN = PREFIX + "refresh:domain"  # string since (ms): the next refresh is to learn the documents as well
+RETRIEVAL_VERSIONS = PREFIX + "retrieval:versions"  # zset tuned embedder -> judged at (ms)
+RETRIEVAL_LAST = PREFIX + "retrieval:last"  # hash at (ms), material: its digest, pairs, outcome: the newest tuning
+RETRIEVAL_ASKED = PREFIX + "retrieval:asked"  # string since (ms): the search is to learn now; until that ends
 WORKERS = PREFIX + "workers"  # hash queue, or `bot` -> last sign of life (ms)
 OWNER = PREFIX + "owner"  # string author: the first person the bot belongs to
 OWNER_ADDRESS = PREFIX + "owner:address"  # string outside id: where the owner is told who asks for access
@@ -240,6 +243,11 @@ def version(version_id: str) -> str:
     """hash manifest, report, rejected, retired: since when (ms), marked: when (ms) somebody in it was forgotten,
     refused: why by serving."""
     return f"{PREFIX}version:{version_id}"
+
+
+def retrieval_version(version_id: str) -> str:
+    """hash version: an EmbedderVersion as JSON, marked: when (ms) somebody in it was forgotten; no lifetime."""
+    return f"{PREFIX}retrieval:version:{version_id}"
 
 
 def evidence(version_id: str) -> str:

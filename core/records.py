@@ -448,3 +448,47 @@ class GateReport:
     rebuild: bool = False
     """Whether it replaces a version that must go, so that being no worse is enough."""
     v: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalReport:
+    """Whether a tuned embedder finds better than what is in use: figures over frozen questions, and no text or id.
+
+    Of each pair of figures the first is of what was in use. `first` and `among` are the shares of questions whose
+    passage comes first, or among those that are given; `reciprocal` is the mean reciprocal rank. `kept` is the share
+    whose passage is given and near enough to be used, `turned_away` the share to which nothing is near enough where
+    their document is taken out.
+    """
+
+    items: int
+    wins: int
+    losses: int
+    p: float
+    first: tuple[float, float]
+    among: tuple[float, float]
+    reciprocal: tuple[float, float]
+    kept: tuple[float, float]
+    turned_away: tuple[float, float]
+    outcome: Outcome
+    summary: str
+    v: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedderVersion:
+    """What the search learned, by the id of the tuned embedder; `base` is the id of what it was tuned from.
+
+    `against` is the embedder that it was compared with, and that a rollback returns to. `sources` and
+    `source_digests` are as an adapter's: turns, and the pseudonyms of their authors.
+    """
+
+    id: str
+    base: str
+    against: str
+    pairs: int
+    report: RetrievalReport
+    sources: tuple[str, ...] = ()
+    source_digests: tuple[str, ...] = ()
+    hyperparameters: dict[str, float | int | str] = field(default_factory=dict)
+    created_at: int = 0
+    v: int = 1

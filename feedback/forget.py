@@ -12,6 +12,7 @@ from core.records import APPROVED_PASSAGE, Turn, new_id, now_ms, to_json
 from core.settings import CHECKPOINT_FILE, TRAINING_FOLDER
 from core.store import Store, durable
 from feedback.audit import AuditLog
+from feedback.embedders import Embedders
 from feedback.erasure import erase
 from feedback.errands import Errands
 from feedback.handovers import Case, Handovers
@@ -100,6 +101,7 @@ class Forgetting:
         self._pseudonyms, self._lineage, self._data_dir = pseudonyms, lineage, data_dir
         self._order, self._sides = ReviewOrder(store, turns), Sides(store, turns, pseudonyms)
         self._handovers, self._notebook = Handovers(store, turns), Notebook(store, turns)
+        self._embedders = Embedders(store)
         self._audit, self._errands = AuditLog(store), Errands(store)
         self._forget_events = store.register_script(_FORGET_EVENTS)
 
@@ -126,6 +128,7 @@ class Forgetting:
             if traces.all:
                 _end_refresh(self._store)
         marked = self._lineage.mark(traces.all, author, who, "it learned from somebody who was forgotten")
+        self._embedders.mark(traces.all, author, who)
         forgotten = self._remove(author, traces, notes, cases, len(marked), who)
         if traces.all:
             (self._data_dir / TRAINING_FOLDER / CHECKPOINT_FILE).unlink(missing_ok=True)

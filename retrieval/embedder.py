@@ -1,11 +1,12 @@
 """Sentences to vectors: a small transformer, mean pooling, unit length."""
 
+import copy
 import hashlib
 import importlib.util
 import json
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -28,10 +29,10 @@ class Embedder:
         self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         transformers_logging.disable_progress_bar()
         try:
-            self._model = AutoModel.from_pretrained(folder, local_files_only=True).float().eval()
+            self.model = AutoModel.from_pretrained(folder, local_files_only=True).float().eval()
         finally:
             transformers_logging.enable_progress_bar()
-        self.dim: int = self._model.config.hidden_size
+        self.dim: int = self.model.config.hidden_size
         self._max_tokens: int = _read(folder / "sentence_bert_config.json").get("max_seq_length", 256)
         self._first_token = bool(_read(folder / "1_Pooling" / "config.json").get("pooling_mode_cls_token"))
         self._lock = threading.Lock()
@@ -60,19 +61,27 @@ class Embedder:
         by_length = sorted(range(len(texts)), key=lambda n: len(texts[n]))
         for start in range(0, len(texts), BATCH):
             rows = by_length[start : start + BATCH]
-            with self._lock:  # a fast tokenizer cannot be used by two threads at once
-                tokens = self._tokenizer(
-                    [texts[n] for n in rows],
-                    padding=True,
-                    truncation=True,
-                    max_length=self._max_tokens,
-                    return_tensors="pt",
-                )
             with torch.inference_mode():
-                hidden = self._model(**tokens).last_hidden_state
-                vectors = torch.nn.functional.normalize(self._pool(hidden, tokens["attention_mask"]), dim=-1)
-            found[rows] = vectors.numpy()
+                found[rows] = self.vectors([texts[n] for n in rows]).numpy()
         return found
+
+    def vectors(self, texts: list[str]) -> Any:
+        """Unit vectors as a tensor [n, dim], through which what was computed can be learned."""
+        import torch
+
+        with self._lock:  # a fast tokenizer cannot be used by two threads at once
+            tokens = self._tokenizer(
+                texts, padding=True, truncation=True, max_length=self._max_tokens, return_tensors="pt"
+            )
+        tokens = tokens.to(self.model.device)
+        hidden = self.model(**tokens).last_hidden_state
+        return torch.nn.functional.normalize(self._pool(hidden, tokens["attention_mask"]), dim=-1)
+
+    def copied(self, name: str) -> Self:
+        """Another embedder with weights of its own, as yet the same ones, under another id."""
+        twin = copy.copy(self)
+        twin.id, twin.model = name, copy.deepcopy(self.model)
+        return twin
 
     def _pool(self, hidden: Any, mask: Any) -> Any:
         if self._first_token:

@@ -1,8 +1,9 @@
 """The index on disk: immutable generations, each written whole, checked, and pointed at by one file.
 
 `<data_dir>/index/<id>/` holds `vectors.faiss`, `chunks.jsonl` and `meta.json` (sources with their digests, the
-embedder's id, checksums); `<data_dir>/index/current` names the generation in use. The one before it is kept, for
-readers that are still opening it.
+embedder's id, checksums), and `questions.safetensors` where the search has learned how to read questions: that is
+published with the vectors it was learned for. `<data_dir>/index/current` names the generation in use. The one before
+it is kept, for readers that are still opening it.
 """
 
 import errno
@@ -10,11 +11,11 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from filelock import FileLock
@@ -24,8 +25,10 @@ from core.records import new_id
 from retrieval.chunks import EVERYONE, Chunk
 
 CURRENT, META, CHUNKS, VECTORS = "current", "meta.json", "chunks.jsonl", "vectors.faiss"
+ADAPTER = "questions.safetensors"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 ATTEMPTS = 5
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +48,22 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """Everything the index holds. `vectors` is a FAISS index with a row for each chunk."""
+    """Everything the index holds. `vectors` is a FAISS index with a row for each chunk.
+
+    `adapter` is what the search learned of reading questions (see `retrieval.tuned`); None where it has not.
+    """
 
     id: str
     embedder: str
     sources: tuple[Source, ...]
     chunks: tuple[Chunk, ...]
     vectors: Any
+    adapter: bytes | None = None
+
+    @property
+    def learned(self) -> str | None:
+        """The id of what the search learned."""
+        return None if self.adapter is None else learned_id(self.adapter)
 
     def rows(self) -> np.ndarray:
         """The vectors as [n, dim] float32."""
@@ -84,12 +96,30 @@ def load(data_dir: Path) -> Generation | None:
 
     Raises: IndexDamaged.
     """
+    return _opened(data_dir, _read)
+
+
+def current_learned(data_dir: Path) -> str | None:
+    """The id of what the search has learned, looked up without opening the index.
+
+    Raises: IndexDamaged.
+    """
+    return _opened(data_dir, lambda folder: _meta(folder).get("learned"))
+
+
+def learned_id(adapter: bytes) -> str:
+    """The name of what a search learned: 32 hexadecimal digits of the hash of its file."""
+    return _sha256(adapter)[:32]
+
+
+def _opened(data_dir: Path, read: Callable[[Path], T]) -> T | None:
+    """What is read of the generation in use, though it is replaced meanwhile."""
     for _ in range(ATTEMPTS):
         name = current(data_dir)
         if name is None:
             return None
         try:
-            return _read(home(data_dir) / name)
+            return read(home(data_dir) / name)
         except FileNotFoundError:
             if name == current(data_dir):
                 raise _damaged(home(data_dir), "a file is missing") from None
@@ -105,7 +135,14 @@ def public_chunks(data_dir: Path) -> tuple[Chunk, ...]:
     return tuple(chunk for chunk in generation.chunks if chunk.scope == EVERYONE) if generation else ()
 
 
-def publish(data_dir: Path, embedder: str, sources: list[Source], chunks: list[Chunk], rows: np.ndarray) -> str:
+def publish(
+    data_dir: Path,
+    embedder: str,
+    sources: Sequence[Source],
+    chunks: Sequence[Chunk],
+    rows: np.ndarray,
+    adapter: bytes | None = None,
+) -> str:
     """Write a generation, make it the current one, and drop those before its predecessor. Returns its id.
 
     Raises: DiskFull; what was current stays so.
@@ -120,7 +157,10 @@ def publish(data_dir: Path, embedder: str, sources: list[Source], chunks: list[C
         VECTORS: faiss.serialize_index(vectors).tobytes(),
         CHUNKS: "".join(json.dumps(asdict(chunk), ensure_ascii=False) + "\n" for chunk in chunks).encode(),
     }
+    if adapter is not None:
+        files[ADAPTER] = adapter
     meta = {"v": 1, "embedder": embedder, "files": {file: _sha256(data) for file, data in files.items()}}
+    meta["learned"] = None if adapter is None else learned_id(adapter)
     meta["sources"] = [asdict(source) for source in sources]
     text = json.dumps(meta, ensure_ascii=False).encode()
     try:
@@ -148,11 +188,8 @@ def drop_previous(data_dir: Path) -> None:
 def _read(folder: Path) -> Generation:
     import faiss
 
-    checksum, _, text = (folder / META).read_bytes().partition(b"\n")
-    if _sha256(text).encode() != checksum:
-        raise _damaged(folder.parent, f"{META} does not match its checksum")
-    meta = json.loads(text)
-    files = {file: (folder / file).read_bytes() for file in (CHUNKS, VECTORS)}
+    meta = _meta(folder)
+    files = {file: (folder / file).read_bytes() for file in meta["files"]}
     for file, data in files.items():
         if _sha256(data) != meta["files"][file]:
             raise _damaged(folder.parent, f"{file} does not match its checksum")
@@ -162,7 +199,15 @@ def _read(folder: Path) -> Generation:
         sources=tuple(Source(**source) for source in meta["sources"]),
         chunks=tuple(Chunk(**json.loads(line)) for line in files[CHUNKS].decode().split("\n") if line),
         vectors=faiss.deserialize_index(np.frombuffer(files[VECTORS], dtype=np.uint8)),
+        adapter=files.get(ADAPTER),
     )
+
+
+def _meta(folder: Path) -> dict[str, Any]:
+    checksum, _, text = (folder / META).read_bytes().partition(b"\n")
+    if _sha256(text).encode() != checksum:
+        raise _damaged(folder.parent, f"{META} does not match its checksum")
+    return json.loads(text)
 
 
 def _damaged(folder: Path, why: str) -> IndexDamaged:

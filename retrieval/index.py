@@ -1,6 +1,7 @@
 """The index of documents, open for searching: by meaning and by words."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from core.records import Passage
 from retrieval.chunks import EVERYONE
-from retrieval.generations import Generation, load
+from retrieval.generations import Generation
 from retrieval.lexicon import Lexicon
 
 WORD_WEIGHT, USUAL_COVERAGE = 0.5, 0.3
@@ -27,7 +28,6 @@ class Index:
 
     def __init__(self, generation: Generation | None):
         self.id = generation.id if generation else None
-        self.embedder = generation.embedder if generation else None
         self._chunks = generation.chunks if generation else ()
         self._vectors = generation.vectors if generation else None
         self._sources = {(s.path, s.scope): s for s in generation.sources} if generation else {}
@@ -35,14 +35,6 @@ class Index:
         for row, found in enumerate(self._chunks):
             self._rows_of[found.scope].append(row)
         self._lexicon = Lexicon([c.searched for c in self._chunks])
-
-    @classmethod
-    def open(cls, data_dir: Path) -> "Index":
-        """The generation in use; an index without chunks before the first.
-
-        Raises: IndexDamaged.
-        """
-        return cls(load(data_dir))
 
     def __len__(self) -> int:
         return len(self._chunks)
@@ -53,17 +45,28 @@ class Index:
 
     def search(self, question: str, vector: np.ndarray, k: int, chat: str | None) -> list[Passage]:
         """The k best chunks that this chat may see, best first; `vector` is the question's, [dim] float32."""
+        rows, scores = self.ranked(question, vector, chat)
+        return [self._passage(int(row), float(score)) for row, score in zip(rows[:k], scores[:k], strict=True)]
+
+    def ranked(
+        self, question: str, vector: np.ndarray, chat: str | None, without: Sequence[int] = ()
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of the chunks that this chat may see and that may be the best, best first, and their scores.
+
+        The rows in `without` are left out, as if they were not there.
+        """
         visible = self._visible(chat)
+        visible[list(without)] = False
         count = int(visible.sum())
         if not count:
-            return []
+            return np.empty(0, dtype=np.int64), np.empty(0)
         covered = self._lexicon.coverage(question, visible) * visible
         by_words = np.argpartition(-covered, min(CANDIDATES, count) - 1)[:CANDIDATES]
         rows = np.union1d(self._nearest(vector, visible, min(CANDIDATES, count)), by_words[visible[by_words]])
         similarity = np.array([self._vectors.reconstruct(int(row)) @ vector for row in rows])
         scores = np.clip(similarity + WORD_WEIGHT * (covered[rows] - USUAL_COVERAGE), -1.0, 1.0)
-        best = np.argsort(-scores, kind="stable")[:k]
-        return [self._passage(int(rows[n]), float(scores[n])) for n in best]
+        best = np.argsort(-scores, kind="stable")
+        return rows[best], scores[best]
 
     def _visible(self, chat: str | None) -> np.ndarray:
         visible = np.zeros(len(self._chunks), dtype=bool)

@@ -1,5 +1,6 @@
 """Keeping the index in step with the files it is made from."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from retrieval.chunks import EVERYONE, Chunk, chunk
 from retrieval.embedder import Embedder
 from retrieval.generations import Generation, Source, load, publish, writing
 
+log = logging.getLogger(__name__)
 EMBED_AT_ONCE = 64
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -154,7 +156,8 @@ def publish_draft(
 ) -> int:
     """Embed what is new, and not `embedded` already (vectors by chunk), and write the generation, if anything changed.
 
-    Returns how many chunks there are. Raises: DiskFull; what was current stays so.
+    What the search learned goes with it, unless the installation has another embedder now than learned it. Returns how
+    many chunks there are. Raises: DiskFull; what was current stays so.
     """
     chunks = [found for of_source in draft.chunks.values() for found in of_source]
     stays = before is not None and (embedder is None or before.embedder == embedder.id)
@@ -162,6 +165,10 @@ def publish_draft(
         return len(chunks)
     if before is None and not chunks:
         return 0
+    adapter = before.adapter if before is not None else None
+    if adapter is not None and not stays:
+        log.warning("the search had learned for another embedder: that is dropped with it, and learned anew in time.")
+        adapter = None
     rows = before.rows() if before is not None and stays else None
     known = {c.id: rows[n] for n, c in enumerate(before.chunks)} if before is not None and rows is not None else {}
     known |= embedded
@@ -169,5 +176,6 @@ def publish_draft(
         known |= embed([c for c in chunks if c.id not in known], embedder, progress)
     dim = embedder.dim if embedder else before.vectors.d
     vectors = np.array([known[c.id] for c in chunks], dtype=np.float32).reshape(len(chunks), dim)
-    publish(data_dir, embedder.id if embedder else before.embedder, list(draft.sources.values()), chunks, vectors)
+    name = embedder.id if embedder else before.embedder
+    publish(data_dir, name, list(draft.sources.values()), chunks, vectors, adapter)
     return len(chunks)

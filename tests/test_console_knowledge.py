@@ -11,8 +11,11 @@ from test_console_accounts import joined
 
 from console.accounts import Accounts
 from console.guard import MAX_BODY
+from core import keys
+from core.records import EmbedderVersion, RetrievalReport
 from core.settings import Settings
 from feedback.audit import AuditLog
+from feedback.embedders import Embedders
 from retrieval import sent
 from retrieval.ingest import ingest
 
@@ -208,3 +211,15 @@ def test_serving_away_is_one_sentence(settings, store):
         told = page.http.get("/knowledge")
         assert told.status_code == 503 and "ask again in a moment" in told.text
         assert upload(page, "ferry.md", FERRY).status_code == 503
+
+
+def test_what_the_search_learned_stands_there_with_its_figures(page, context):
+    assert "What the search learned" not in page.open("/knowledge").text
+    context.store.set(keys.REFRESH_FENCE, 1)
+    judged = RetrievalReport(
+        20, 9, 1, 0.011, (0.4, 0.7), (0.6, 0.9), (0.5, 0.8), (0.1, 0.45), (1.0, 0.95), "promote", "better."
+    )
+    Embedders(context.store).add(EmbedderVersion("ab" * 16, "base", "base", 77, judged), 1)
+    text = page.open("/knowledge").text
+    assert "What the search learned" in text and "abababababab" in text and "40 → 70 %" in text
+    assert "in use" not in text.split("What the search learned")[1].split("</table>")[0]

@@ -12,7 +12,7 @@ import pytest
 from knowledge import embedder, retriever, write_docx, write_pdf
 
 from core.errors import IndexDamaged, NotFound
-from retrieval.generations import CURRENT, current, home
+from retrieval.generations import CURRENT, current, home, load
 from retrieval.index import Index
 from retrieval.ingest import IngestReport, ingest, remove
 
@@ -70,7 +70,7 @@ def test_vectors_of_what_stays_are_kept(tmp_path, docs):
     counted.id = "another embedder"
     ingest(tmp_path, [], counted)
     assert counted.texts[3:] == ["Opening hours", "Parking", "Cat"]
-    assert Index.open(tmp_path).embedder == "another embedder"
+    assert load(tmp_path).embedder == "another embedder"
     assert not retriever(tmp_path).has_documents(None), "vectors of another embedder are not searched"
 
 
@@ -111,7 +111,7 @@ def test_a_document_can_be_taken_out(tmp_path, docs):
     ingest(tmp_path / "data", [docs], embedder())
     remove(tmp_path / "data", "docs/hours.md")
     remove(tmp_path / "data", str(docs / "parking.md"))
-    assert len(Index.open(tmp_path / "data")) == 0
+    assert len(Index(load(tmp_path / "data"))) == 0
     with pytest.raises(NotFound, match="is not in the index"):
         remove(tmp_path / "data", "docs/hours.md")
 
@@ -145,7 +145,7 @@ def test_two_ingests_at_once_lose_nothing(tmp_path, docs):
     for thread in threads:
         thread.join()
     assert [report.added for report in reports] == [1, 1]
-    assert len(Index.open(data)) == 2
+    assert len(Index(load(data))) == 2
 
 
 def test_only_the_present_and_the_previous_generation_stay(tmp_path, docs):
@@ -174,7 +174,7 @@ def test_half_a_generation_is_never_seen(tmp_path, docs):
     broken = home(data) / current(data) / "chunks.jsonl"
     broken.write_bytes(broken.read_bytes()[:-20])
     with pytest.raises(IndexDamaged, match="ingest your documents again"):
-        Index.open(data)
+        Index(load(data))
     os.utime(home(data) / CURRENT, ns=(1, 1))
     assert len(live.search("parking", None)) == 2, "a damaged generation is passed over"
 
@@ -204,7 +204,7 @@ except DiskFull as error:
     done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, timeout=60)
     assert "is full; free some space" in done.stderr, done.stderr
     assert current(data) == before
-    assert len(Index.open(data)) == 2
+    assert len(Index(load(data))) == 2
     assert {path.name for path in home(data).iterdir() if path.is_dir()} == {before}
 
 
@@ -218,7 +218,7 @@ def test_nothing_ingested_finds_nothing(tmp_path):
 
 def test_every_chunk_has_its_vector(tmp_path, docs):
     ingest(tmp_path, [docs], embedder())
-    index = Index.open(tmp_path)
+    index = Index(load(tmp_path))
     chunks = [json.loads(x) for x in (home(tmp_path) / index.id / "chunks.jsonl").read_text().splitlines()]
     for chunk in chunks:
         vector = embedder().embed([f"{chunk['title']}\n{chunk['text']}"])[0]

@@ -270,7 +270,7 @@ def test_a_database_away_for_a_moment_ends_no_training(context, monkeypatch, cap
     with RefreshLock(context.store, 30) as lock:
         assert lock.try_acquire()
         seen = []
-        watched = refresh._watched(context, lock, lambda *at: seen.append(at))
+        watched = refresh.watched(context, lock, lambda *at: seen.append(at))
         for done in (1, 2, 3):
             watched("learning", done, 3)
         assert (len(seen), reported) == (3, [("learning", 3, 3)]) and caplog.text.count("is not shown") == 1

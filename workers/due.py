@@ -7,6 +7,7 @@ from core.store import durable
 from retrieval.generations import public_chunks
 from training.outlook import why_due
 from workers.context import Context
+from workers.searching import search_due
 
 
 def refresh_due(context: Context) -> str | None:
@@ -14,6 +15,18 @@ def refresh_due(context: Context) -> str | None:
 
     Raises: StoreUnavailable.
     """
+    return _adapter_due(context) or search_due(context)
+
+
+def only_search_due(context: Context) -> bool:
+    """Whether a refresh is due for the search alone, and no adapter need be tuned.
+
+    Raises: StoreUnavailable.
+    """
+    return _adapter_due(context) is None and search_due(context) is not None
+
+
+def _adapter_due(context: Context) -> str | None:
     return why_due(context.settings, context.store, context.registry, context.reviews)
 
 

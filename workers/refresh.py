@@ -104,10 +104,10 @@ def run_refresh(context: Context, lock: RefreshLock, progress: Progress, again: 
     _begin(context, snapshot, again)
 
     with _attempt(context, lock, snapshot, began):
-        watched = _watched(context, lock, progress)
+        watching = watched(context, lock, progress)
         try:
             with enough_memory():
-                result = _refresh(context, base, renderer, snapshot, how, lock.fence, watched)
+                result = _refresh(context, base, renderer, snapshot, how, lock.fence, watching)
         except (NotEnoughMemory, Busy, ServingUnavailable) as error:
             lock.check()
             return _postpone(context, snapshot, str(error))
@@ -134,12 +134,12 @@ def _asked_for_documents(context: Context) -> str | None:
         return context.store.get(keys.REFRESH_DOMAIN)
 
 
-def _watched(context: Context, lock: RefreshLock, progress: Progress) -> Progress:
+def watched(context: Context, lock: RefreshLock, progress: Progress) -> Progress:
     """Progress that ends a refresh whose lock is lost, or that an operator cancels; a database that is away for a
     moment ends nothing."""
     told = False
 
-    def watched(stage: str, at: int, total: int) -> None:
+    def watching(stage: str, at: int, total: int) -> None:
         nonlocal told
         lock.check()
         try:
@@ -151,7 +151,7 @@ def _watched(context: Context, lock: RefreshLock, progress: Progress) -> Progres
             told = True
         progress(stage, at, total)
 
-    return watched
+    return watching
 
 
 def _remove_drafts(registry: Registry) -> None:

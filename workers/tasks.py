@@ -8,7 +8,7 @@ from core.store import durable
 from feedback.wishes import take_up
 from workers.app import app, settings
 from workers.context import open_context
-from workers.due import refresh_due
+from workers.due import only_search_due, refresh_due
 from workers.lock import RefreshLock
 from workers.overdue import finish_forgetting
 from workers.trial import judge_canary
@@ -40,11 +40,19 @@ def judge() -> None:
 def refresh() -> None:
     """Run one refresh, unless another worker holds the lock or it is no longer due.
 
-    One that an operator asked for is begun afresh, even if the same had failed before.
+    One that an operator asked for is begun afresh, even if the same had failed before. The search learns after it.
     """
     context = open_context(settings)
+    only_search = only_search_due(context)
     with RefreshLock(context.store, settings.lock_s) as lock:
         if lock.try_acquire():
             from workers.refresh import run_refresh
+            from workers.search_learning import learn_to_search
 
-            run_refresh(context, lock, lambda stage, done, total: None, again=take_up(context.store))
+            if not only_search:
+                run_refresh(context, lock, _silent, again=take_up(context.store))
+            learn_to_search(context, lock, _silent)
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """Nobody watches the worker; what it is doing stands in the database."""
