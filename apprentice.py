@@ -270,7 +270,7 @@ def search_hparams(
 ) -> None:
     """Look for better settings of a training on what may be learned from, and print them for .env."""
     from workers.context import open_context
-    from workers.search import search
+    from workers.tuning import search
 
     for line in search(open_context(_settings()), minutes, objective, _say):
         _say(line)

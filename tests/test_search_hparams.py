@@ -14,15 +14,15 @@ from tests.test_train import no_rest, tiny  # noqa: F401
 from training import study
 from training.hyperparameters import hyperparameters
 from training.study import Score
-from workers import search
+from workers import tuning
 from workers.context import open_context
-from workers.search import split_again
+from workers.tuning import split_again
 
 
 @pytest.fixture
 def context(store, valkey_url, tmp_path, tiny, monkeypatch):  # noqa: F811
     """An installation whose trainings take a moment, with two choices of everything."""
-    monkeypatch.setattr(search, "prepare_base", lambda model, folder: tiny)
+    monkeypatch.setattr(tuning, "prepare_base", lambda model, folder: tiny)
     monkeypatch.setattr(study, "CHOICES", {n: c[:2] for n, c in study.CHOICES.items()} | {"rank": (2, 4)})
     slices = {"general_train": [], "general_kl": []}
     monkeypatch.setattr("workers.learning.general_slice", lambda name, *given: slices[name])
@@ -65,15 +65,15 @@ def test_a_search_ends_with_lines_for_the_settings_and_goes_on_where_it_was_inte
 
         return say
 
-    lines = list(search.search(context, 60, "watched", until_trials(1)))
+    lines = list(tuning.search(context, 60, "watched", until_trials(1)))
     assert "0 trials are known from before" in said[0] and "(the present settings)" in said[1]
     assert lines == [lines[0]] and lines[0].startswith("The present settings are the best of 1 trials: ")
     learned, held = map(int, re.findall(r"(\d+) (?:examples|held)", said[0]))
     assert learned + held <= 120 * 0.9 and held >= 5
 
     monkeypatch.setattr(study, "RATES", (1e-3, 0.3))
-    list(search.search(context, 60, "watched", until_trials(7)))
-    lines = list(search.search(context, 60, "watched", until_trials(9)))
+    list(tuning.search(context, 60, "watched", until_trials(7)))
+    lines = list(tuning.search(context, 60, "watched", until_trials(9)))
     assert [line for line in said if "known from before" in line][-1].endswith("known from before.")
     assert int(re.search(r"(\d+) trials are known", [s for s in said if "known" in s][-1])[1]) >= 3
     env = tmp_path / ".env"
@@ -94,24 +94,24 @@ def test_answers_are_scored_by_the_engine_that_serves(context, monkeypatch):
         if line.startswith("trial "):
             raise KeyboardInterrupt
 
-    lines = list(search.search(context, 60, "answers", say))
+    lines = list(tuning.search(context, 60, "answers", say))
     assert "(the present settings)" in said[-2] and "the best of 1 trials" in lines[0]
 
 
 def test_the_time_is_a_limit_and_too_little_is_a_sentence(context):
     with pytest.raises(InvalidInput, match="has 0 examples to learn from and 0 approved answers to hold out"):
-        search.search(context, 1, "watched", print)
+        tuning.search(context, 1, "watched", print)
     approve(context, 60)
     said: list[str] = []
-    lines = list(search.search(context, 1e-9, "watched", said.append))
+    lines = list(tuning.search(context, 1e-9, "watched", said.append))
     assert lines == ["No trial came to its end; give it more --minutes. What was tried so far is remembered."]
 
 
 def test_what_belongs_together_stands_on_one_side(context):
     approve(context, 120)
-    base = search.prepare_base(None, None)
+    base = tuning.prepare_base(None, None)
     renderer = Renderer(load_tokenizer(base), base.tokenizer_hash, 512)
-    examples = search._examples(context, base, renderer, hyperparameters(context.settings))
+    examples = tuning._examples(context, base, renderer, hyperparameters(context.settings))
     split = split_again(context, examples)
     sides = {e.source: side for side, found in enumerate((split.learn, split.held_out)) for e in found}
     turns = context.turns.get_many(list(sides))
