@@ -418,12 +418,6 @@ class Registry:
             found = {name: self._store.hget(keys.replica(name), "installed") for name in names}
         return {name: set(json.loads(text)) for name, text in found.items() if text}
 
-    def audit(self, limit: int = 50) -> list[dict[str, str]]:
-        """The newest entries of the audit log."""
-        with durable():
-            entries = self._store.xrevrange(keys.AUDIT, count=limit)
-        return [{"at": entry.split("-")[0], **fields} for entry, fields in entries]
-
     def audit_after(self, entry: str) -> list[tuple[str, dict[str, str]]]:
         """The entries of the audit log after one, oldest first, each with its id."""
         with durable():

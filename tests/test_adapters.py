@@ -16,6 +16,7 @@ from adapters.verify import verify
 from core import keys
 from core.errors import AdapterRefused, AliasMoved, FenceLost, InvalidInput, NotFound
 from core.records import BASE
+from feedback.audit import AuditLog
 from tests.adapter_files import IDENTITY, SHAPES, publish_peft, write_base, write_peft
 
 NESTED = struct.pack("<Q", 10**5) + b"[" * 10**5
@@ -175,7 +176,7 @@ def test_a_promotion_waits_until_every_serving_process_has_it(store, tmp_path):
     assert not registry.settle()
     registry.heartbeat("r2", [BASE, first], {})
     assert registry.settle() and registry.route() == first
-    assert [(e["what"], e["who"]) for e in registry.audit()] == [("live", "serving"), ("promote", "ann")]
+    assert [(e.what, e.who) for e in AuditLog(store).page()] == [("live", "serving"), ("promote", "ann")]
 
 
 def test_a_rollback_goes_back_and_is_remembered(store, tmp_path):
@@ -246,8 +247,8 @@ def test_a_retired_version_never_answers_again_and_its_files_go(store, tmp_path)
     for version in (oldest, spare):
         registry.retire(version[:12], "ann", "too old")
         assert registry.get(version).status == "retired" and not registry.path(version).exists()
-    newest = registry.audit(1)[0]
-    assert (newest["what"], newest["who"], newest["subject"], newest["why"]) == ("retire", "ann", spare, "too old")
+    newest = AuditLog(store).page(count=1)[0]
+    assert (newest.what, newest.who, newest.subject, newest.why) == ("retire", "ann", spare, "too old")
     assert set(registry.wanted(9)) == {live, previous}
     with pytest.raises(InvalidInput, match="retired already"):
         registry.retire(spare, "ann", "")

@@ -12,6 +12,7 @@ from core import keys
 from core.errors import AliasMoved, FenceLost, InvalidInput
 from core.records import BASE, Message, Turn, new_id, to_json
 from core.settings import Settings
+from feedback.audit import AuditLog, Entry
 from feedback.progress import read_progress
 from tests.adapter_files import publish_peft
 from workers import tasks
@@ -80,8 +81,8 @@ def after_window(canary: Canary, window: int) -> int:
     return canary.started_at + (window + 1) * HOUR_MS + 1000 * FEEDBACK_S
 
 
-def newest(context) -> dict[str, str]:
-    return context.registry.audit(1)[0]
+def newest(context) -> Entry:
+    return AuditLog(context.store).page(count=1)[0]
 
 
 def test_a_worse_version_is_taken_back_by_itself(context, canary):
@@ -92,8 +93,8 @@ def test_a_worse_version_is_taken_back_by_itself(context, canary):
     found = context.registry.get(canary.version)
     assert (found.status, context.registry.route("chat-1")) == ("rejected", BASE)
     entry = newest(context)
-    assert (entry["what"], entry["who"], entry["subject"]) == ("canary rollback", "canary", canary.version)
-    assert "worse: complaints of any kind in" in entry["why"] and "e-value" in entry["why"]
+    assert (entry.what, entry.who, entry.subject) == ("canary rollback", "canary", canary.version)
+    assert "worse: complaints of any kind in" in entry.why and "e-value" in entry.why
     with pytest.raises(InvalidInput, match="rejected"):
         start(context, canary.version)
     assert context.outcomes.evidence(canary.version).chats == {}, "which chat did what is not kept"
@@ -105,7 +106,7 @@ def test_a_version_that_is_not_worse_is_promoted_by_itself(context, canary):
     aliases = context.registry.aliases()
     assert (aliases.live, aliases.previous, aliases.canary) == (canary.version, BASE, None)
     entry = newest(context)
-    assert entry["what"] == "canary promote" and "not worse: first complaints in" in entry["why"]
+    assert entry.what == "canary promote" and "not worse: first complaints in" in entry.why
     assert context.registry.rollback("ann", "no") == BASE
 
 
@@ -127,8 +128,8 @@ def test_without_a_verdict_it_ends_by_time_and_may_be_tried_again(context, canar
     judge_canary(context, canary.started_at + 12 * HOUR_MS)
     assert context.registry.get(canary.version).status == "candidate" and context.registry.route("chat-1") == BASE
     entry = newest(context)
-    assert entry["what"] == "canary expire" and "not enough evidence in time: complaints in" in entry["why"]
-    assert "windows counted: 11;" in entry["why"]
+    assert entry.what == "canary expire" and "not enough evidence in time: complaints in" in entry.why
+    assert "windows counted: 11;" in entry.why
     again = start(context, canary.version)
     judge_canary(context, again.started_at)
     assert context.outcomes.evidence(canary.version, again.set_at).windows == 0, "a new trial begins at nought"
@@ -296,7 +297,7 @@ def test_a_trial_starts_when_every_serving_process_has_the_version(context):
     assert registry.route(chat) == BASE and not registry.settle()
     registry.heartbeat("r1", [BASE, version], {})
     assert registry.settle() and registry.route(chat) == version and not registry.settle()
-    assert newest(context)["what"] == "canary start"
+    assert newest(context).what == "canary start"
 
 
 def test_a_trial_that_never_starts_ends_by_time(context):
@@ -304,7 +305,7 @@ def test_a_trial_that_never_starts_ends_by_time(context):
     canary = start(context, publish_peft(context.registry, 1))
     judge_canary(context, canary.set_at + 12 * HOUR_MS)
     assert context.registry.aliases().canary is None
-    assert "not every serving process" in newest(context)["why"]
+    assert "not every serving process" in newest(context).why
 
 
 def test_nothing_else_moves_by_itself_during_a_trial(context, canary):
@@ -333,7 +334,7 @@ def test_a_promotion_by_hand_ends_the_trial(context, canary):
     context.registry.promote(other, "ann", "I know better")
     assert context.registry.aliases().canary is None and context.registry.route("chat-1") == other
     assert context.registry.get(canary.version).status == "candidate"
-    assert [e["what"] for e in context.registry.audit(2)] == ["promote", "canary end"]
+    assert [e.what for e in AuditLog(context.store).page(count=2)] == ["promote", "canary end"]
     with pytest.raises(AliasMoved, match="ended already"):
         context.registry.end_canary(canary, "promote", "canary", "late")
 
@@ -347,7 +348,7 @@ def test_a_rollback_by_hand_takes_the_trial_back_and_leaves_live(context, canary
     assert "canary" in listed and "on trial: complaints in" in listed and "windows counted: 1;" in listed
     assert '"share": 0.5' in run(app, ["adapters", "show", canary.version, "--json"]).output
     assert run(app, ["adapters", "rollback"]).output == f"The trial of {canary.version[:12]} has ended; base is live.\n"
-    assert context.registry.get(canary.version).status == "rejected" and newest(context)["who"] == "operator"
+    assert context.registry.get(canary.version).status == "rejected" and newest(context).who == "operator"
     judge_canary(context, after_window(canary, 2))
     assert "windows counted: 1;" in run(app, ["adapters", "show", canary.version]).output, "what was known stays"
 

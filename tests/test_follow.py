@@ -13,6 +13,7 @@ from core.errors import Busy, UnknownModel
 from core.prompt import Renderer
 from core.records import BASE
 from core.store import connect
+from feedback.audit import AuditLog
 from feedback.turns import Turns
 from serving import follow
 from serving.follow import Follower
@@ -266,7 +267,7 @@ async def test_a_refused_version_is_looked_at_again_once_its_files_are_repaired(
     assert await answering(follower) == version and registry.get(version).refused is None
 
 
-async def test_where_live_is_refused_the_version_before_it_stands_in(replica, registry):
+async def test_where_live_is_refused_the_version_before_it_stands_in(replica, registry, store):
     before, live = publish_peft(registry, 1), publish_peft(registry, 2)
     for version in (before, live):
         registry.promote(version, "ann", "while nothing serves")
@@ -274,7 +275,7 @@ async def test_where_live_is_refused_the_version_before_it_stands_in(replica, re
     follower, _ = replica(slots=3)
     await steps(follower)
     assert await answering(follower) == before and follower.ready, "nobody can use it, so this replica is as good"
-    assert [e["subject"] for e in registry.audit() if e["what"] == "refuse"] == [live]
+    assert [e.subject for e in AuditLog(store).page() if e.what == "refuse"] == [live]
     registry.heartbeat("r2", [BASE, before, live], {})
     await steps(follower)
     assert not follower.ready, "another replica has it"

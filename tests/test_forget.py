@@ -39,6 +39,7 @@ from core.records import (
 from core.settings import CHECKPOINT_FILE, TRAINING_FOLDER, Settings
 from core.store import connect
 from feedback.amends import Amends
+from feedback.audit import AuditLog
 from feedback.budgets import Budgets, Used
 from feedback.drafts import Drafts
 from feedback.erasure import erase, erase_overdue
@@ -242,9 +243,9 @@ def test_notes_sides_and_the_person_go(store, context):
     assert context.turns.shown("group", theirs.id) == [] and context.turns.answered("group", 6) is None
     assert context.turns.latest("group", "5") is None
     assert ann not in everything(store) and budgets.used("bob") == Used(1, 7)
-    entry = context.registry.audit()[0]
-    assert (entry["who"], entry["what"]) == ("themselves", "forget")
-    assert "turns 2," in entry["why"] and entry["subject"] not in (ann, "42")
+    entry = AuditLog(store).page()[0]
+    assert (entry.who, entry.what) == ("themselves", "forget")
+    assert "turns 2," in entry.why and entry.subject not in (ann, "42")
 
 
 def test_of_a_stranger_counters_and_a_ban_go(store, context):
@@ -451,8 +452,8 @@ def test_a_version_that_saw_them_is_marked_and_falls_after_its_time(store, conte
 
     finish_forgetting(replace(context, settings=context.settings.model_copy(update={"forget_max_s": 0})))
     assert registry.route() == clean and registry.aliases().previous == BASE
-    entry = registry.audit()[0]
-    assert (entry["what"], entry["who"]) == ("fall back", "schedule") and "no refresh has replaced it" in entry["why"]
+    entry = AuditLog(context.store).page()[0]
+    assert (entry.what, entry.who) == ("fall back", "schedule") and "no refresh has replaced it" in entry.why
     assert registry.rollback("ops", "") == BASE
     with pytest.raises(InvalidInput, match="no earlier"):
         registry.rollback("ops", "")
@@ -467,7 +468,7 @@ def test_a_trial_of_a_version_that_saw_them_ends(store, context):
     canary = registry.aliases().canary
     context.forgetting.forget("ann", "operator")
     assert (registry.aliases().canary, registry.get(tried).status) == (None, "candidate") and registry.get(tried).marked
-    assert {"canary end", "mark"} <= {e["what"] for e in registry.audit() if e["subject"] == tried}
+    assert {"canary end", "mark"} <= {e.what for e in AuditLog(store).page() if e.subject == tried}
     with pytest.raises(InvalidInput, match="somebody who was forgotten"):
         registry.start_canary(tried, 0.5, "gate", "better", int(store.get(keys.REFRESH_FENCE)), BASE)
     seen = registry.aliases()
@@ -489,7 +490,7 @@ def test_a_trial_beside_a_marked_version_goes_on_until_live_falls(store, context
     assert registry.aliases().canary.version == tried and registry.route() == marked
     finish_forgetting(replace(context, settings=context.settings.model_copy(update={"forget_max_s": 0})))
     assert registry.aliases().canary is None and registry.route() == BASE
-    assert [entry["what"] for entry in registry.audit(2)] == ["fall back", "canary end"]
+    assert [entry.what for entry in AuditLog(store).page(count=2)] == ["fall back", "canary end"]
 
 
 def test_a_fall_waits_for_its_version_and_passes_over_what_was_rejected(store, context):

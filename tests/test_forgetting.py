@@ -12,6 +12,7 @@ from adapters.manifest import describe, seal
 from bench.instance import InstanceFailed, instance
 from bot import texts
 from core.prompt import Renderer
+from feedback.audit import AuditLog
 from feedback.notes import Notebook
 from tests.adapter_files import write_lora
 from tests.telegram_api import BOT, Person, telegram
@@ -145,8 +146,8 @@ def test_a_person_is_forgotten(running, api, context, base):
         running.command("adapters", "promote", version)
     until(lambda: "somebody who was forgotten" in running.log.read_text(), "a refresh is due", 60)
     until(lambda: running.live() == "base", "live falls to base", 90)
-    fell = next(entry for entry in context.registry.audit() if entry["what"] == "fall back")
-    assert fell["subject"] == version and "forgotten" in fell["why"]
+    fell = next(entry for entry in AuditLog(context.store).page() if entry.what == "fall back")
+    assert fell.subject == version and "forgotten" in fell.why
     asking = ann.wait_text("for good", ann.send("/forget"))
     ann.press(asking, texts.FORGET_ME)
     until(lambda: api.messages[ann.id, asking["message_id"]]["text"] == texts.NOTHING_KNOWN, "nothing is left")

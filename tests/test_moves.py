@@ -14,6 +14,7 @@ from console.accounts import Accounts
 from core import keys
 from core.records import BASE, Manifest, Message, SliceScore, Turn, now_ms
 from core.settings import Settings
+from feedback.audit import AuditLog
 from feedback.curves import add_point
 from feedback.progress import begin_progress, report_progress
 from feedback.reviews import NewDecision
@@ -57,8 +58,8 @@ def confirm(page, path: str, **fields: str) -> str:
 
 
 def newest(context) -> tuple[str, ...]:
-    entry = context.registry.audit(1)[0]
-    return entry["what"], entry["subject"], entry["who"], entry["why"]
+    entry = AuditLog(context.store).page(count=1)[0]
+    return entry.what, entry.subject, entry.who, entry.why
 
 
 def test_a_version_is_promoted_and_taken_back(page, context):
@@ -162,12 +163,13 @@ def test_who_only_looks_is_refused_every_act_and_sees_no_button(page, context):
         joined(address, accounts.invite("admin"), "ann") as ann,
         joined(address, accounts.invite("viewer"), "vi") as vi,
     ):
-        before = context.registry.aliases(), context.registry.audit()
+        before = context.registry.aliases(), AuditLog(context.store).page()
         for path, known in zip(paths, seen, strict=True):
             assert vi.http.get(path).status_code == 403
             refused = vi.send(path, seen=known[1] if known else "", share="0.5", fence="1")
             assert refused.status_code == 403 and "needs the role admin" in refused.text
-        assert (context.registry.aliases(), context.registry.audit()) == before and refresh_wish(context.store) is None
+        assert (context.registry.aliases(), AuditLog(context.store).page()) == before
+        assert refresh_wish(context.store) is None
         for looked_at in ("/adapters", f"/adapters/{version}", "/refresh", "/refresh/state", "/refresh/outlook"):
             shown = vi.http.get(looked_at)
             assert shown.status_code == 200 and "…" not in shown.text, "a button that asks ends with an ellipsis"

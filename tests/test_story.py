@@ -22,6 +22,7 @@ from bench.demo import (
 )
 from bench.instance import instance
 from bot import texts
+from feedback.audit import AuditLog
 from tests.telegram_api import Person, telegram
 from tests.waiting import until
 from workers.context import open_context
@@ -90,7 +91,7 @@ def test_from_a_question_to_a_live_adapter(running, ann):
     answer = ann.wait_answer(ann.send(UNSEEN[0]))
     context = open_context(running.settings)
     turn = context.turns.get(_turn_id(answer))
-    assert turn.adapter == live and context.registry.audit()[-1]["who"] == "gate"
+    assert turn.adapter == live and AuditLog(context.store).page()[-1].who == "gate"
     output = running.log.read_text()
     assert running.environment["TELEGRAM_BOT_TOKEN"] not in output and "Traceback" not in output
 

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from adapters.manifest import WEIGHTS, describe, seal
 from apprentice import app
 from bench.instance import free_ports
+from feedback.audit import AuditLog
 from tests.adapter_files import write_lora
 from tests.serving_process import STORY, ask, identity, publish, serving, until_live
 from tests.waiting import until
@@ -210,7 +211,7 @@ def test_what_cannot_be_used_is_refused_and_operators_see_why(
     assert said(http, 1) == before and http.get("/readyz").json() == {"ready": True, "live": old}
     assert context.registry.aliases().incoming is None
 
-    refused = [e["why"] for e in context.registry.audit() if e["what"] == "refuse" and e["subject"] == version]
+    refused = [e.why for e in AuditLog(context.store).page() if e.what == "refuse" and e.subject == version]
     assert refused and all(reason in why for why in refused)
     monkeypatch.setenv("APPRENTICE_DATA_DIR", str(settings.data_dir))
     monkeypatch.setenv("APPRENTICE_REDIS_URL", settings.redis_url)

@@ -6,6 +6,7 @@ from core import keys
 from core.errors import InvalidInput
 from core.records import BASE, Message, Turn, new_id, now_ms
 from core.settings import CHECKPOINT_FILE, TRAINING_FOLDER, Settings
+from feedback.audit import AuditLog
 from feedback.curves import Point, add_point, read_curve
 from feedback.progress import read_progress
 from feedback.reviews import NewDecision
@@ -82,9 +83,9 @@ def test_a_running_refresh_is_cancelled_between_two_steps_and_leaves_nothing(con
     assert curve[0].divergence is not None, "the first step of each four is held to the budget"
 
     assert kept(context) == before and not checkpoint.exists() and not list(context.registry.folder.iterdir())
-    done, asked = context.registry.audit(2)
-    assert (asked["what"], asked["who"], asked["why"]) == ("refresh cancel", "ann", "it learns nonsense")
-    assert (done["what"], done["who"], done["why"]) == ("refresh cancelled", "worker", "as ann asked")
+    done, asked = AuditLog(context.store).page(count=2)
+    assert (asked.what, asked.who, asked.why) == ("refresh cancel", "ann", "it learns nonsense")
+    assert (done.what, done.who, done.why) == ("refresh cancelled", "worker", "as ann asked")
     assert refresh_due(context) is None, "it does not begin again by itself"
     ask_for_refresh(context.store, "ben", "now it is right")
     assert refresh_due(context) == "ben asked for one"
@@ -159,7 +160,7 @@ def test_none_is_asked_for_while_one_runs_or_a_version_is_on_trial(context):
     context.registry.start_canary(publish_peft(context.registry, 1), 0.5, "ann", "", None, BASE)
     with pytest.raises(InvalidInput, match="on trial"):
         ask_for_refresh(context.store, "ann", "")
-    assert refresh_wish(context.store) is None and context.registry.audit(1)[0]["what"] == "canary"
+    assert refresh_wish(context.store) is None and AuditLog(context.store).page(count=1)[0].what == "canary"
 
 
 def test_a_curve_keeps_the_newest_figures_of_a_step_that_was_made_again(store):

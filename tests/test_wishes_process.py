@@ -9,6 +9,7 @@ import pytest
 from test_wishes import approve
 
 from core.settings import Settings
+from feedback.audit import AuditLog
 from feedback.curves import read_curve
 from feedback.progress import read_progress
 from feedback.wishes import ask_for_refresh, ask_to_cancel, refresh_wish
@@ -59,8 +60,8 @@ def test_an_operator_asks_for_a_refresh_and_cancels_it(context, workers):
     assert refresh_wish(context.store).begun and len(read_curve(context.store, running.run)) >= 2
     ask_to_cancel(context.store, running.fence, running.run, "ben", "not now")
     until(lambda: read_progress(context.store, 60).fence is None, "it has ended", 300)
-    done, asked, wished = context.registry.audit(3)
-    assert [(e["what"], e["who"]) for e in (done, asked, wished)] == [
+    done, asked, wished = AuditLog(context.store).page(count=3)
+    assert [(e.what, e.who) for e in (done, asked, wished)] == [
         ("refresh cancelled", "worker"),
         ("refresh cancel", "ben"),
         ("refresh now", "ann"),
