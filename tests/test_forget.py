@@ -181,7 +181,7 @@ def test_decisions_outlive_the_operator_who_made_them_and_name_nobody(store, con
     }
     assert store.ttl(keys.review(approved.id)) == -1 and 0 < store.ttl(keys.review(rejected.id)) <= lives_s
     assert [opinion.first_operator for opinion in opinions.all()] == ["operator"]
-    who = {entry["who"] for entry in context.registry.audit() if entry["what"] in ("approve", "reject")}
+    who = {entry.who for entry in AuditLog(store).page() if entry.what in ("approve", "reject")}
     assert who == {forgotten.id}
 
 

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 from test_console import CAPITAL, STORY
 
 from core.records import BASE
-from tests.browser.steps import answer, ask, open_playground, press
+from tests.browser.steps import PHONE, answer, ask, open_playground, press
 from tests.serving_process import until_live
 
 pytestmark = pytest.mark.browser
@@ -84,6 +84,62 @@ def test_a_correction_is_edited_and_approved_and_answers_in_the_playground(visit
     expect(somebody.locator("article")).to_have_count(0)
     ask(somebody, question)
     expect(answer(somebody, 1).locator(".facts")).not_to_contain_text("checked by a person")
+
+
+def test_a_label_is_asked_for_and_put_right_by_a_button(visit, api, context):
+    page = visit()
+    open_playground(page)
+    page.get_by_label("Task").select_option("label")
+    box = page.get_by_label("Your message")
+    for count, label in enumerate(("delivery", "payment"), 1):
+        box.focus()
+        ask(page, f"My {label} has not arrived yet.")
+        answer(page, count)
+        (newest,) = context.turns.get_many([context.turns.recent(0, 2**50)[-1]]).values()
+        context.reviews.decide(newest.id, "edit", "operator", "everyone", label)
+    box.focus()
+    ask(page, "Where is the box that I ordered last week?")
+    third = answer(page, 3)
+    press(page, third.locator(".choices button").last)
+    expect(third.locator(".correction")).to_be_visible()
+    (item,) = [item for item in context.reviews.queue() if item.corrections]
+    expect(third.locator(".correction p")).to_have_text(item.turn.choices[-1].text)
+    assert item.corrections[0].text == item.turn.choices[-1].text and len(item.turn.choices) == 2
+
+    page.get_by_label("Task").select_option("summary")
+    box.focus()
+    ask(page, "In five words: The ship Vasa sank in Stockholm in 1628. It was raised in 1961.")
+    outcome = answer(page, 4).locator(".outcome").inner_text()
+    page.reload()
+    expect(page.locator("article")).to_have_count(4)
+    expect(page.locator("article .facts").last).to_contain_text(outcome)
+
+
+def test_a_blind_pick_and_a_replay_with_the_keyboard_alone_on_a_phone(visit, http, versions, context):
+    letter = versions["a"]
+    page = visit(**PHONE)
+    page.goto(f"/compare?first={letter}")
+    expect(page.locator("#box")).to_be_focused()
+    ask(page, f"{STORY} {CAPITAL}")
+    notice = page.locator("#notice")
+    expect(notice).to_contain_text("Which is better?")
+    assert letter[:12] not in page.locator("#answers").inner_text()
+    side = "a" if page.locator("[data-side=a] .text").inner_text().startswith("a a a") else "b"
+    page.keyboard.press(side)
+    expect(notice).to_contain_text(f"{side.upper()} was {letter[:12]}")
+    expect(page.locator("#scores td").first).to_be_visible()
+    expect(page.locator("#box")).to_be_focused()
+    (item,) = context.reviews.queue()
+    assert item.turn.adapter == letter and item.votes[0].against
+
+    page.goto(f"/replay/{item.turn.id}?version={letter}")
+    page.locator("[name=version]").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(notice).to_contain_text("has answered")
+    told = page.locator("#log .side").last
+    assert told.locator(".text").inner_text().startswith("a a a") and "tokens/s" in told.inner_text()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
 def test_a_version_is_promoted_and_rolled_back_while_a_chat_streams(visit, http, versions, context):
