@@ -66,6 +66,7 @@ def leave_search(context: Context, learned: str | None, who: str, why: str) -> N
     """
     data_dir = context.settings.data_dir
     adopt(data_dir, None, learned)
+    drop_previous(data_dir)
     Embedders(context.store).note(who, "search fall back", learned or "", why)
     log.warning("the search reads questions as the embedder does: %s", why)
     tidy(context)
