@@ -31,7 +31,8 @@ COPY = 0.95
 """Passages with a cosine similarity above this say the same."""
 MOST_PASSAGES = 20_000
 """Passages that a question is told apart from; of more, a random choice."""
-ANCHORS = 512
+ANCHORS, HELD = 512, 4
+"""Sentences of the documents that are held, and one of them in a step for so many questions."""
 Progress = Callable[[str, int, int], None]
 
 
@@ -42,7 +43,7 @@ class HowToTune:
     rank: int = 8
     alpha: int = 8
     learning_rate: float = 1e-3
-    epochs: int = 8
+    epochs: int = 5
     batch: int = 32
     temperature: float = 0.05
     hold: float = 10.0
@@ -96,7 +97,7 @@ def tune_questions(
             break
         for group in optimiser.param_groups:
             group["lr"] = how.learning_rate * left
-        near = lots.sample(range(len(anchors)), min(len(batch), len(anchors)))
+        near = lots.sample(range(len(anchors)), min(max(1, len(batch) // HELD), len(anchors)))
         vectors = twin.vectors([pairs[n].question for n in batch] + [anchors[n] for n in near])
         similar = vectors[: len(batch)] @ passages.T
         above, below = _weights([pairs[n] for n in batch], place, passages)

@@ -6,7 +6,7 @@ from core.errors import AliasMoved
 from core.records import now_ms
 from feedback.erasure import erase_overdue
 from workers.context import Context
-from workers.searching import leave_overdue_search
+from workers.searching import finish_forgetting_search
 
 log = logging.getLogger(__name__)
 
@@ -16,7 +16,7 @@ def finish_forgetting(context: Context) -> None:
 
     Raises: StoreUnavailable.
     """
-    leave_overdue_search(context)
+    finish_forgetting_search(context)
     longest_s = context.settings.forget_max_s
     marked = context.registry.marked_live()
     if marked and now_ms() - marked[1] >= 1000 * longest_s:

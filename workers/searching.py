@@ -2,6 +2,7 @@
 
 import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from core import keys
@@ -16,6 +17,8 @@ from workers.context import Context
 log = logging.getLogger(__name__)
 FOLDER = "search"
 """In the data folder: what the search learned, by its id, for the way back."""
+KEPT = 20
+"""Versions whose figures and files are kept."""
 FORGOTTEN = "the search learned from somebody who was forgotten"
 
 
@@ -42,21 +45,18 @@ def must_go(context: Context, learned: str | None) -> bool:
     return learned is not None and (embedders.get(learned) is None or embedders.marked(learned) is not None)
 
 
-def leave_overdue_search(context: Context) -> None:
-    """Let the search be as it was before it learned, where what it learned must go and no refresh has seen to it.
+def finish_forgetting_search(context: Context) -> None:
+    """Let the search be as it was before it learned, where what it learned must go and no refresh has seen to it in
+    time; what must go and is not in use goes at once.
 
     Raises: StoreUnavailable.
     """
-    try:
+    with suppress(AliasMoved, IndexDamaged):
         learned = current_learned(context.settings.data_dir)
-    except IndexDamaged:
-        return
-    since = Embedders(context.store).marked(learned) if learned else None
-    if since is not None and now_ms() - since >= 1000 * context.settings.forget_max_s:
-        try:
+        since = Embedders(context.store).marked(learned) if learned else None
+        if since is not None and now_ms() - since >= 1000 * context.settings.forget_max_s:
             leave_search(context, learned, "schedule", FORGOTTEN)
-        except (AliasMoved, IndexDamaged):
-            return
+        tidy(context)
 
 
 def leave_search(context: Context, learned: str | None, who: str, why: str) -> None:
@@ -87,6 +87,7 @@ def roll_back(context: Context, who: str, why: str) -> str | None:
     adapter = kept.read_bytes() if before and kept and before.base == now.embedder and kept.is_file() else None
     adopt(data_dir, adapter, now.learned)
     embedders.note(who, "search rollback", now.learned, why)
+    tidy(context)
     return before.id if before and adapter else None
 
 
@@ -100,15 +101,18 @@ def keep(data_dir: Path, name: str, adapter: bytes) -> None:
 
 
 def tidy(context: Context) -> None:
-    """Delete what must go, files and record, unless it is in use.
+    """Delete what must go and what is old, files and record, unless it is in use.
 
     Raises: IndexDamaged, StoreUnavailable.
     """
     data_dir, embedders = context.settings.data_dir, Embedders(context.store)
     used = current_learned(data_dir)
-    for version in embedders.all():
-        if version.id != used and embedders.marked(version.id) is not None:
+    for age, version in enumerate(embedders.all()):
+        marked = embedders.marked(version.id) is not None
+        if version.id != used and (marked or age >= KEPT):
             embedders.drop(version.id)
+        if version.id != used and marked:
+            drop_previous(data_dir)
     for path in (data_dir / FOLDER).glob("*"):
         if path.stem != used and embedders.get(path.stem) is None:
             path.unlink(missing_ok=True)
