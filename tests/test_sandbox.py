@@ -175,7 +175,7 @@ def test_a_storm_of_runs_goes_through_a_few_at_a_time(count):
 
     def watch():
         while not done.wait(0.02):
-            most.append(len([p for p in psutil.Process().children() if p.name() == "bwrap"]))
+            most.append(sum(map(_is_bwrap, psutil.Process().children())))
 
     watching = threading.Thread(target=watch)
     watching.start()
@@ -265,6 +265,13 @@ def _running(pid: int | None = None) -> list[psutil.Process]:
 
 def _is_sandbox(process: psutil.Process) -> bool:
     try:
-        return any("bwrap" in p.name() for p in [process, *process.parents()])
+        return any(map(_is_bwrap, [process, *process.parents()]))
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _is_bwrap(process: psutil.Process) -> bool:
+    try:
+        return process.name() == "bwrap"
     except psutil.NoSuchProcess:
         return False
