@@ -30,13 +30,12 @@ def find_dispute(question: str, answer: str, passages: Sequence[Passage], embedd
     """The first sentence of an answer that a passage disputes, with the one that does.
 
     Both are about the same thing where half of what question and answer speak of stands in the passage's sentence. They
-    differ where each has numbers, days or names that the other lacks, or only one of them denies. What stands in any
-    sentence found is not disputed by the others.
+    differ where both have numbers, days or names, and none in common, or where only one of them denies. What stands in
+    any sentence found is not disputed by the others.
     """
     if not passages:
         return None
-    units = ranked(question, frozenset(content_stems(question)), passages, embedder)
-    said = [part for sentence in sentences(answer) for part in sentence.split("; ")]
+    units, said = ranked(question, frozenset(content_stems(question)), passages, embedder), sentences(answer)
     agreeing = [(sentence, unit) for sentence in said for unit in units if _agrees(sentence, unit)]
     settled, agreed = {sentence for sentence, _ in agreeing}, {unit for _, unit in agreeing}
     for sentence in said:
@@ -58,9 +57,14 @@ def _disputes(unit: Unit, question: str, sentence: str) -> bool:
     spoken, own = objects(question).keys() | objects(sentence).keys(), objects(sentence).keys()
     if len(spoken & unit.stems) < MIN_NEW_WORDS * len(spoken):
         return False
-    if any(of(sentence) - of(unit.context) and of(unit.text) - of(sentence) for of in FACTS):
+    if any(_states_others(of(sentence), of(unit.text), of(unit.context)) for of in FACTS):
         return True
     return bool(own) and len(own & unit.stems) >= MIN_NEW_WORDS * len(own) and _denied(sentence, unit.text)
+
+
+def _states_others(mine: set[str], theirs: set[str], around: set[str]) -> bool:
+    """Whether facts of one kind are other ones altogether; an answer with one of the passage's, and more, says more."""
+    return bool(mine and theirs) and not mine & around
 
 
 def _denied(sentence: str, other: str) -> bool:

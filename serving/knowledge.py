@@ -159,7 +159,8 @@ class Knowledge:
             left = [key for key in answers if key not in self._compared]
             until = time.monotonic() + COMPARED_S
             while left:
-                self._compared[left[0]] = self._dispute(answers[left.pop(0)])
+                key = left.pop(0)
+                self._compared[key] = self._dispute(answers[key])
                 if time.monotonic() >= until:
                     break
             found = {turn: dispute for (turn, _), dispute in self._compared.items() if dispute}

@@ -23,7 +23,7 @@ SAID = {
     "other numbers": ("What does the ferry cost?", "The ferry costs 16 euros.", "The ferry costs 14 euros."),
     "other days": ("When does the ferry sail?", "The ferry sails on Fridays.", "It sails on Mondays."),
     "denied": ("Are dogs allowed on the ferry?", "Yes, dogs are allowed.", "Dogs are not allowed."),
-    "the second part": ("What does the ferry cost?", "Ask; the ferry costs 9 euros.", "The ferry costs 14 euros."),
+    "the second part": ("What is it by ferry?", "Ask. The ferry costs 9 euros.", "The ferry costs 14 euros."),
     "the same": ("What does the ferry cost?", "It costs 14 euros.", None),
     "more": ("What does the ferry cost?", "The ferry costs 14 euros, and children pay 7.", None),
     "less": ("What does the ferry cost?", "Not much.", None),
@@ -100,4 +100,4 @@ def test_how_often_it_is_right(unseen, tmp_path):
                 told.append(found)
                 right += pair["disputed"]
     print(f"told {len(told)}, right {right}, disputed {disputed}")
-    assert right >= 0.95 * len(told) and right >= 0.6 * disputed
+    assert right >= 0.85 * len(told) and right >= 0.65 * disputed
