@@ -159,4 +159,4 @@ def _other(arm: str) -> Callable[[Path, Sequence[Batch], Size, int, Say], dict[s
     )
 
 
-ARMS = {"apprentice": _apprentice} | {arm: _other(arm) for arm in OTHERS}
+ARMS = {arm: _other(arm) for arm in OTHERS} | {"apprentice": _apprentice}

@@ -72,7 +72,7 @@ def test_killed_at_random_moments_nothing_is_lost_and_nothing_comes_twice(valkey
                 until(
                     lambda before=before: len(api.calls("editMessageText")) > before,
                     lambda: _state(asking, store, bot),
-                    60,
+                    300,
                 )
                 time.sleep(moments.uniform(0, 6))
                 bot.stop(signal.SIGKILL)
