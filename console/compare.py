@@ -127,6 +127,8 @@ class Compare:
         """
         if wanted.turn:
             return Asked(self._turns.get(wanted.turn).messages, None, OPERATOR, beside=wanted.turn)
+        if not wanted.text.strip():
+            raise InvalidInput("the message is empty; write what you want to know.", "message_empty")
         return Asked([Message("user", wanted.text)], None, OPERATOR)
 
     async def _compared(self, asked: Asked, versions: list[str]) -> AsyncIterator[Line]:

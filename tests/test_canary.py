@@ -232,7 +232,7 @@ def test_another_share_moves_only_the_chats_between_the_two(context, canary, set
     told = run(app, ["adapters", "share", "0.7", "--why", "they do not"])
     assert told.output == f"{canary.version[:12]} is tried with 70% of the chats.\n"
     assert fifth < half < taken()
-    assert [(e["what"], e["subject"], e["who"], e["why"]) for e in registry.audit(2)] == [
+    assert [(e.what, e.subject, e.who, e.why) for e in AuditLog(context.store).page(count=2)] == [
         ("canary share", canary.version, "operator", "from 20% to 70%. they do not"),
         ("canary share", canary.version, "ann", "from 50% to 20%. too many complain"),
     ]

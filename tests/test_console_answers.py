@@ -1,5 +1,6 @@
 """The pages of approved answers over HTTP: found, edited, given an end, and told where they contradict each other."""
 
+import html
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -167,7 +168,7 @@ def test_answers_that_a_document_disputes_are_flagged_until_either_is_put_right(
     assert "ferry.md" in shown and "55 minutes" not in shown
     listed = page.http.get("/answers").text
     assert f'id="flag-{disputed}"' in listed and 'hx-get="/answers/conflicts"' in page.http.get("/").text
-    flags = page.http.get(re.search('hx-get="(/answers/flags[^"]+)"', listed)[1], headers=HX).text
+    flags = page.http.get(html.unescape(re.search('hx-get="(/answers/flags[^"]+)"', listed)[1]), headers=HX).text
     assert f'id="flag-{disputed}"' in flags and "a document disagrees" in flags and agrees not in flags
     page.send(f"/answers/{disputed}", **form_of(page, disputed) | {"text": "The ferry costs 14 euros."})
     assert "There are none." in page.http.get("/answers/conflicts").text

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
+from adapters.manifest import CONFIG
 from adapters.registry import Registry
 from core import keys
 from core.errors import AdapterRefused, Busy, InvalidInput, PromptTooLong, ServingUnavailable
@@ -29,7 +30,18 @@ from tests.adapter_files import publish_peft, write_base
 from tests.engine_contract import VERSIONS, answered, deltas_of, text_of, until_true
 
 MODEL = SimpleNamespace(name="small-model", folder=Path("/models/small-model"))
-FOLDERS = {letter: Path(f"/adapters/{letter}") for letter in "ab"}
+FOLDERS: dict[str, Path] = {}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def folders(tmp_path_factory):
+    """Where the versions' files lie; the stand-ins read none of them."""
+    config = {"peft_type": "LORA", "r": 4, "lora_alpha": 4, "target_modules": ["q_proj"]}
+    home = tmp_path_factory.mktemp("adapters")
+    for letter in "ab":
+        FOLDERS[letter] = home / letter
+        FOLDERS[letter].mkdir()
+        (FOLDERS[letter] / CONFIG).write_text(json.dumps(config))
 
 
 def failed(status: int, message: str, param: str | None = None) -> JSONResponse:

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 from unittest.mock import patch
 
@@ -42,14 +43,14 @@ class WarmEngine(LocalEngine):
 
     left: ClassVar[dict[tuple[object, ...], dict[str, Any]]] = {}
     """What the engine that was closed last had loaded, by its size: one, as each takes about a gigabyte."""
-    products: ClassVar[dict[str, list[Product]]] = {}
-    """The weights of a model, packed, by its hash."""
+    products: ClassVar[dict[Path, list[Product]]] = {}
+    """The weights of a model, packed, by its folder."""
 
     def __init__(
         self, base: Base, streams: int = 8, queue: int = 8, slots: int = 4, context: int = 2048, rank: int = 16
     ):
         super().__init__(base, streams, queue, slots, context, "cpu", torch.float32, rank, eight_bit=True)
-        self._size = (base.hash, streams, slots, context, rank)
+        self._size = (base.folder, streams, slots, context, rank)
 
     def _load(self) -> None:
         left = WarmEngine.left.pop(self._size, None)
@@ -59,7 +60,7 @@ class WarmEngine(LocalEngine):
             vars(self).update(left)
 
     def _make_runner(self, model: PreTrainedModel) -> Runner:
-        known, made = iter(WarmEngine.products.get(self._base.hash, ())), []
+        known, made = iter(WarmEngine.products.get(self._base.folder, ())), []
 
         def product(*weights: Any) -> Product:
             made.append(next(known, None) or Product(*weights))
@@ -71,7 +72,7 @@ class WarmEngine(LocalEngine):
 
         with patch("serving.fused.Product", product), patch("serving.fused.choose_eight_bit_tokens", settle):
             runner = super()._make_runner(model)
-        WarmEngine.products[self._base.hash] = made
+        WarmEngine.products[self._base.folder] = made
         return runner
 
     async def close(self) -> None:
