@@ -91,7 +91,7 @@ def test_from_a_question_to_a_live_adapter(running, ann):
     answer = ann.wait_answer(ann.send(UNSEEN[0]))
     context = open_context(running.settings)
     turn = context.turns.get(_turn_id(answer))
-    assert turn.adapter == live and AuditLog(context.store).page()[-1].who == "gate"
+    assert turn.adapter == live and "gate" in {entry.who for entry in AuditLog(context.store).page()}
     output = running.log.read_text()
     assert running.environment["TELEGRAM_BOT_TOKEN"] not in output and "Traceback" not in output
 
