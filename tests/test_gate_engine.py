@@ -56,7 +56,7 @@ def test_one_that_forgot_everything_else_is_rejected_though_it_wins_what_is_new(
     assert report.slices[0].likelihood > 0
 
 
-@pytest.mark.xfail(reason="an adapter of zeros moves the last bits of a pass since DoRA is served: to be mended")
+@pytest.mark.xfail(reason="an adapter of zeros moves the last bits of some passes, and why is not known yet")
 def test_one_that_changes_nothing_is_told_so(reports):
     report = reports["silent"]
     assert report.outcome == "reject" and "does not change the answers to its own training prompts" in report.summary
