@@ -22,7 +22,7 @@ QUESTIONS = ("Tell me a story about ships.", "What is the capital of France?", "
 def reports(base, letters, tmp_path_factory):
     """The reports of two candidates against base: one that can only write "a a a ...", and one that changes nothing."""
     folder = tmp_path_factory.mktemp("judged")
-    settings = Settings(data_dir=folder, streams=1)  # what stands in a batch moves the last bits of an answer
+    settings = Settings(data_dir=folder)
     renderer = Renderer(load_tokenizer(base), base.tokenizer_hash, 512)
     reply = " ".join("a" * 12)
 
@@ -36,15 +36,13 @@ def reports(base, letters, tmp_path_factory):
     checked = [item for item in checked_items(renderer, "Be brief.") if item.slice == "format"]
     folders = {"a": letters["a"], "silent": write_lora(folder / "silent", base, 0, strength=0.0)}
 
-    async def all_of_them():
-        async with open_judge(settings, base, folders, len(frozen) + len(checked)) as judging:
+    async def judged(version: str):
+        """By an engine of its own, as in a refresh: what it knows of prompts from before is read in other products."""
+        async with open_judge(settings, base, {version: folders[version]}, len(frozen) + len(checked)) as judging:
             given = (frozen, general, judging.generate, judging.score)
-            return {
-                version: await asyncio.to_thread(judge, version, BASE, *given, checked=checked, learned=learned)
-                for version in folders
-            }
+            return await asyncio.to_thread(judge, version, BASE, *given, checked=checked, learned=learned)
 
-    return asyncio.run(all_of_them())
+    return {version: asyncio.run(judged(version)) for version in folders}
 
 
 def test_one_that_forgot_everything_else_is_rejected_though_it_wins_what_is_new(reports):
@@ -56,7 +54,6 @@ def test_one_that_forgot_everything_else_is_rejected_though_it_wins_what_is_new(
     assert report.slices[0].likelihood > 0
 
 
-@pytest.mark.xfail(reason="an adapter of zeros moves the last bits of some passes, and why is not known yet")
 def test_one_that_changes_nothing_is_told_so(reports):
     report = reports["silent"]
     assert report.outcome == "reject" and "does not change the answers to its own training prompts" in report.summary
