@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 
 from kinds.kind import Kind
 
@@ -24,7 +25,12 @@ class Chat(Kind):
 
 def token_f1(reply: str, reference: str) -> float:
     """Harmonic mean of precision and recall over words, in [0, 1]; 1 where both are empty."""
-    ours, theirs = Counter(_words(reply)), Counter(_words(reference))
+    return overlap(_words(reply), _words(reference))
+
+
+def overlap(reply: Sequence[str], reference: Sequence[str]) -> float:
+    """Harmonic mean of precision and recall over tokens, in [0, 1]; 1 where both are empty."""
+    ours, theirs = Counter(reply), Counter(reference)
     if not ours or not theirs:
         return float(ours == theirs)
     return 2 * (ours & theirs).total() / (ours.total() + theirs.total())

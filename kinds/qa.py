@@ -2,10 +2,10 @@
 
 import re
 import string
-from collections import Counter
 
 from core.records import QUOTES_HEADING
 from core.sentences import is_small_talk, sentences
+from kinds.chat import overlap
 from kinds.kind import Finding, Kind, Loss, Task
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
@@ -65,10 +65,7 @@ def exact_match(reply: str, reference: str) -> float:
 
 def f1(reply: str, reference: str) -> float:
     """Harmonic mean of precision and recall over normalised words, in [0, 1]; 1 where both are empty."""
-    ours, theirs = Counter(normalised(reply).split()), Counter(normalised(reference).split())
-    if not ours or not theirs:
-        return float(ours == theirs)
-    return 2 * (ours & theirs).total() / (ours.total() + theirs.total())
+    return overlap(normalised(reply).split(), normalised(reference).split())
 
 
 def _is_cited(marks: str, sources: int) -> bool:

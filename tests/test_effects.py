@@ -16,7 +16,7 @@ def renderer(base):
 
 
 def values(context, policy="none") -> dict[str, float]:  # noqa: F811
-    return {e.source.turn.messages[-1].content: e.value for e in effects(context.record, policy)}
+    return {e.source.turn.messages[-1].content: e.value for e in effects(context.record, context.trust.vouched(policy))}
 
 
 def learned(context, renderer, **recipe):  # noqa: F811

@@ -1,9 +1,10 @@
 """What came of answers that the model wrote: what operators decided, what was observed, what people said."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from core.records import ReviewPolicy, Split, Turn
+from core.records import Split, Turn
+from feedback.trust import Vouched
 from kinds import KINDS
 from training.calibration import WORKS
 from training.examples import Objective
@@ -26,15 +27,15 @@ class Effect:
         return KINDS[self.source.turn.kind].loss == "mean squared error"
 
 
-def effects(record: Record, policy: ReviewPolicy) -> list[Effect]:
+def effects(record: Record, vouched: Sequence[Vouched]) -> list[Effect]:
     """The effects of all answers that have one, whoever may be learned from.
 
-    A decision for everyone stands above an observation, an observation above what people say under `policy`.
+    A decision for everyone stands above an observation, an observation above what people say who are `vouched` for.
 
     Raises: StoreUnavailable.
     """
     found: dict[str, Effect] = {}
-    for effect in (*_said(record, policy), *_observed(record), *_decided(record)):
+    for effect in (*_said(vouched), *_observed(record), *_decided(record)):
         if effect.source.reply.strip():
             found[effect.source.turn.id] = effect
     return list(found.values())
@@ -62,9 +63,9 @@ def _observed(record: Record) -> Iterator[Effect]:
         yield _effect(turn, observed[turn.id].value, split, observed[turn.id].created_at)
 
 
-def _said(record: Record, policy: ReviewPolicy) -> Iterator[Effect]:
+def _said(vouched: Sequence[Vouched]) -> Iterator[Effect]:
     """What people say without a decision: a correction says that it did not work, of thumbs the mean counts."""
-    for each in record.trust.vouched(policy):
+    for each in vouched:
         said = each.said
         at = max(event.created_at for event in (*said.votes, *said.corrections, *said.regenerations))
         if said.corrections:

@@ -51,7 +51,7 @@ def look_ahead(record: Record, settings: Settings, learned: tuple[int, ...]) -> 
     """
     left_out: Counter[str] = Counter()
     rows: Counter[tuple[Split, str, Objective]] = Counter()
-    usable = allowed(everything(record, settings.review_policy), record, left_out)
+    usable = allowed(everything(record, record.trust.vouched(settings.review_policy)), record, left_out)
     for split in SPLITS:
         weighed, dropped = weigh([s for s in usable if s.split == split], settings.author_share, exempt(record))
         left_out.update(dropped)

@@ -56,7 +56,9 @@ def pairs(record: Record, policy: ReviewPolicy, author_share: float, chunks: Seq
 
     Raises: StoreUnavailable.
     """
-    usable = [s for s in allowed(everything(record, policy), record, Counter()) if _is_searched(s)]
+    usable = [
+        s for s in allowed(everything(record, record.trust.vouched(policy)), record, Counter()) if _is_searched(s)
+    ]
     reader = _Reader(chunks)
     sides: dict[Split, tuple[Pair, ...]] = {}
     for split in ("train", "evaluation"):

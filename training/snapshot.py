@@ -84,7 +84,8 @@ def build(
     A turn of another identity is re-rendered and counted; one of the same identity whose prompt comes out different is
     dropped and counted, as is everything else that is left out. Of what is said about one prompt the newest counts.
     """
-    sources = everything(record, recipe.review_policy)
+    vouched = record.trust.vouched(recipe.review_policy)
+    sources = everything(record, vouched)
     until = max((source.at for source in sources), default=0)
     counts: Counter[str] = Counter()
     used: list[Source] = []
@@ -107,7 +108,7 @@ def build(
         counts["beyond the reservoir"] += len(rendered) - len(kept)
         used += [source for source, _ in kept]
         items += [item for _, item in kept]
-    known = effects(record, recipe.review_policy)
+    known = effects(record, vouched)
     came = {split: _outcomes(known, split, record, renderer, recipe) for split in ("train", "evaluation")}
     return Snapshot(
         hash=snapshot_hash(used, passes, renderer.identity, recipe, domain.hashes, came),

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from core.records import Review, ReviewPolicy, Split, Turn
+from core.records import Review, Split, Turn
 from feedback.observations import Observations
 from feedback.people import People
 from feedback.ratings import Ratings, preferred_to
@@ -56,9 +56,9 @@ class Source:
     """The turns before this one, oldest first."""
 
 
-def everything(record: Record, policy: ReviewPolicy) -> list[Source]:
+def everything(record: Record, vouched: Sequence[Vouched]) -> list[Source]:
     """Whatever may become an example: what operators decided, then what is vouched for without them."""
-    return [*decided(record), *vouched_for(record, record.trust.vouched(policy))]
+    return [*decided(record), *vouched_for(record, vouched)]
 
 
 def decided(record: Record) -> Iterator[Source]:

@@ -1,20 +1,10 @@
+import { isRunning, stoppable, tell } from "./running.js";
 import { all, Answer, BROKEN, call, events, one, sentence } from "./talk.js";
 
 const form = one("#ask");
 const sides = Object.fromEntries(all("[data-side]").map((side) => [side.dataset.side, new Answer(side)]));
 
-let running = null;
 let comparison = null;
-
-function tell(text) {
-  one("#notice").textContent = text;
-}
-
-function setRunning(controller) {
-  running = controller;
-  one("#send").hidden = Boolean(running);
-  one("#stop").hidden = !running;
-}
 
 function offerPicks(id) {
   comparison = id;
@@ -38,7 +28,7 @@ function names(told) {
 }
 
 async function ask() {
-  if (running) return;
+  if (isRunning()) return;
   const fields = new FormData(form);
   const versions = [fields.get("first"), fields.get("second")];
   const body = { versions, turn: fields.get("turn"), text: fields.get("text") ?? "" };
@@ -50,19 +40,15 @@ async function ask() {
   offerPicks(null);
   tell("Both are answering.");
   one("#answers").hidden = false;
-  setRunning(new AbortController());
-  try {
-    await receive(body);
-  } catch (error) {
-    tell(error.name === "AbortError" ? "Stopped; ask again to compare." : error.message);
-  } finally {
-    for (const side of Object.values(sides)) side.stop();
-    setRunning(null);
-  }
+  const failed = await stoppable(
+    (signal) => receive(body, signal),
+    () => Object.values(sides).forEach((side) => side.stop()),
+  );
+  if (failed) tell(failed.name === "AbortError" ? "Stopped; ask again to compare." : failed.message);
 }
 
-async function receive(body) {
-  for await (const event of events(await call("/compare/ask", body, running.signal))) {
+async function receive(body, signal) {
+  for await (const event of events(await call("/compare/ask", body, signal))) {
     if (event.type === "failed") throw new Error(sentence(event.error));
     else if (event.type === "loading") tell(`Serving loads ${event.versions.join(" and ")} first.`);
     else if (event.type === "begun") tell("Both are answering.");
@@ -120,10 +106,6 @@ one("#box")?.addEventListener("keydown", (event) => {
     event.preventDefault();
     form.requestSubmit();
   }
-});
-one("#stop")?.addEventListener("click", () => running?.abort());
-document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") running?.abort();
 });
 for (const button of all("[data-pick]")) button.addEventListener("click", () => pick(button));
 for (const button of all("#consent button")) button.addEventListener("click", () => agree(button));

@@ -1,18 +1,7 @@
+import { isRunning, stoppable, tell } from "./running.js";
 import { Answer, BROKEN, call, events, one, sentence } from "./talk.js";
 
 const form = one("#ask");
-
-let running = null;
-
-function tell(text) {
-  one("#notice").textContent = text;
-}
-
-function setRunning(controller) {
-  running = controller;
-  one("#send").hidden = Boolean(running);
-  one("#stop").hidden = !running;
-}
 
 function card(title) {
   const root = one("#side").content.firstElementChild.cloneNode(true);
@@ -24,24 +13,21 @@ function card(title) {
 }
 
 async function replay() {
-  if (running) return;
+  if (isRunning()) return;
   const version = new FormData(form).get("version");
   const answer = card(version.slice(0, 12));
   tell("");
-  setRunning(new AbortController());
-  try {
-    await receive(version, answer);
-  } catch (error) {
-    tell(error.name === "AbortError" ? "Stopped." : error.message);
-    if (!answer.said) answer.root.remove();
-  } finally {
-    answer.stop();
-    setRunning(null);
-  }
+  const failed = await stoppable(
+    (signal) => receive(version, answer, signal),
+    () => answer.stop(),
+  );
+  if (!failed) return;
+  tell(failed.name === "AbortError" ? "Stopped." : failed.message);
+  if (!answer.said) answer.root.remove();
 }
 
-async function receive(version, answer) {
-  for await (const event of events(await call(`/replay/${form.dataset.turn}`, { version }, running.signal))) {
+async function receive(version, answer, signal) {
+  for await (const event of events(await call(`/replay/${form.dataset.turn}`, { version }, signal))) {
     if (event.type === "failed") throw new Error(sentence(event.error));
     else if (event.type === "loading") tell(`Serving loads ${event.versions.join(" and ")} first.`);
     else if (event.type === "begun") tell("");
@@ -59,8 +45,4 @@ async function receive(version, answer) {
 form?.addEventListener("submit", (event) => {
   event.preventDefault();
   replay();
-});
-one("#stop")?.addEventListener("click", () => running?.abort());
-document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") running?.abort();
 });
