@@ -8,10 +8,7 @@ from feedback.trust import Vouched
 from kinds import KINDS
 from training.calibration import WORKS
 from training.examples import Objective
-from training.sources import Record, Source
-
-ELSEWHERE = frozenset({"import", "operator", "approved", "declined", "quote"})
-"""Origins of replies that the model did not write, unless the turn says what it had written."""
+from training.sources import Record, Source, own_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +82,5 @@ def _effect(
 
 
 def _words(turn: Turn) -> str:
-    """What the model wrote."""
-    if turn.generated is not None:
-        return turn.generated
-    return "" if turn.origin in ELSEWHERE else turn.reply
+    """What the model wrote; an imported answer is nobody's here."""
+    return "" if turn.origin == "import" else own_words(turn)

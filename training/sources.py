@@ -73,9 +73,9 @@ def decided(record: Record) -> Iterator[Source]:
             continue
         source = Source(turn, review.text, review.split, review.created_at, correctors=_correctors(review, record))
         if review.decision == "reject":
-            yield replace(source, reply=_own_words(turn), objective="undesirable")
+            yield replace(source, reply=own_words(turn), objective="undesirable")
         elif review.decision == "edit":
-            yield preferred(source, _own_words(turn))
+            yield preferred(source, own_words(turn))
         else:
             yield preferred(source, other.get(turn.id, ""))
 
@@ -87,7 +87,7 @@ def vouched_for(record: Record, vouched: Sequence[Vouched]) -> Iterator[Source]:
     other = _other_answers(record, {v.turn.id: v.turn for v in vouched}, picks)
     for each in vouched:
         turn, said = each.turn, each.said
-        words = _own_words(turn)
+        words = own_words(turn)
         events = [*said.votes, *said.corrections, *said.regenerations]
         source = Source(turn, words, each.split, max(e.created_at for e in events), reviewed=False)
         if said.corrections:
@@ -192,10 +192,10 @@ def _other_answers(record: Record, turns: Mapping[str, Turn], picks: Mapping[str
     """Of turns, the words that each is preferred to if it is liked: what it was picked over, or was made instead of."""
     wanted = {turn_id: picks.get(turn_id) or turn.regenerates for turn_id, turn in turns.items()}
     found = record.turns.get_many([other for other in wanted.values() if other])
-    return {turn_id: _own_words(found[other]) for turn_id, other in wanted.items() if other in found}
+    return {turn_id: own_words(found[other]) for turn_id, other in wanted.items() if other in found}
 
 
-def _own_words(turn: Turn) -> str:
+def own_words(turn: Turn) -> str:
     """What the model itself wrote; nothing where memory or a quote answered in its place, or it was unsure."""
     if is_unsure(turn):
         return ""
