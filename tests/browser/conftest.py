@@ -31,9 +31,9 @@ def settings(valkey_url, tmp_path_factory) -> Settings:
     return Settings(data_dir=tmp_path_factory.mktemp("browser"), redis_url=valkey_url, reply_tokens=600, **ports)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def api(settings, base) -> Iterator[str]:
-    """The base address of the bundled model, served."""
+    """The base address of the bundled model, served; away where stories of other files need no answers."""
     with serving(settings, base) as address:
         yield address
 

@@ -10,6 +10,8 @@ from tests.browser.world import World
 
 OPEN_TO_ALL = ("/login", "/invitation/{code}")
 """Pages for whoever is not logged in."""
+DURING_A_TRIAL = ("/adapters/share",)
+"""Pages that are there while a version is tried, when no other can be."""
 
 
 def routes(settings: Settings) -> list[str]:
@@ -18,14 +20,15 @@ def routes(settings: Settings) -> list[str]:
     return list(dict.fromkeys(route.path for route in found if "GET" in route.methods))
 
 
-def addresses(settings: Settings, world: World, page: Page) -> dict[str, str]:
+def addresses(settings: Settings, world: World, page: Page, trial: bool = False) -> dict[str, str]:
     """By its route, an address of each page that whoever is logged in in a browser may see. A route that answers with
-    something else, or leads to another page, is none; one that answers with an error is an error here.
+    something else, or leads to another page, is none; one that answers with an error is an error here. While there is a
+    `trial`, those that are there only then.
     """
     cookies = {cookie["name"]: cookie["value"] for cookie in page.context.cookies()}
     base_url, found = f"http://127.0.0.1:{settings.console_port}", {}
     with httpx.Client(base_url=base_url, cookies=cookies, timeout=60) as http:
-        for route in routes(settings):
+        for route in [route for route in routes(settings) if (route in DURING_A_TRIAL) == trial]:
             told = http.get(world.address(route))
             assert told.is_success or told.is_redirect, f"{route} answers with {told.status_code}"
             if told.is_success and told.headers["content-type"].startswith("text/html") and "<html" in told.text:

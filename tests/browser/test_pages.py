@@ -24,12 +24,15 @@ def filled(context, base, api):
 
 
 @pytest.mark.parametrize("device", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_every_page_is_accessible_small_and_the_consoles_own(visit, settings, filled, device):
+def test_every_page_is_accessible_small_and_the_consoles_own(visit, settings, context, filled, device):
     anyone, ann = visit(**device), log_in(visit(**device), "ann")
     found = {route: (anyone, filled.address(route)) for route in OPEN_TO_ALL}
     found |= {route: (ann, at) for route, at in addresses(settings, filled, ann).items() if route not in OPEN_TO_ALL}
     assert {path for path, _ in PAGES} <= set(found)
     wrong = [f"{route} {said}" for route, (page, at) in found.items() for said in problems(page.context.new_page(), at)]
+    context.registry.start_canary(filled.candidate, 0.2, "ann", "", None, filled.live)
+    (during,) = addresses(settings, filled, ann, trial=True).items()
+    wrong += [f"{during[0]} {said}" for said in problems(ann.context.new_page(), during[1])]
     assert wrong == []
 
 
