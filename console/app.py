@@ -102,7 +102,7 @@ def build(settings: Settings) -> Starlette:
     return Starlette(
         routes=[
             *Login(accounts, sessions, audit).routes(),
-            *Playground(conversations, settings).routes(),
+            *Playground(conversations, settings, audit).routes(),
             *Compare(archive, registry, serving, conversations, audit).routes(),
             *Replay(archive, registry, serving).routes(),
             *(route for pages in REVIEW for route in pages(work).routes()),

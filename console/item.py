@@ -147,21 +147,22 @@ class ItemPages:
     async def _tag(self, request: Request) -> Response:
         fields, turn_id = await form(request), request.path_params["turn"]
         await asyncio.to_thread(self._work.notebook.tag, turn_id, fields.get("tag", ""))
-        return await self._noted(request, fields)
+        return await self._noted(request, fields, "tag")
 
     async def _untag(self, request: Request) -> Response:
         fields, turn_id = await form(request), request.path_params["turn"]
         await asyncio.to_thread(self._work.notebook.untag, turn_id, fields.get("tag", ""))
-        return await self._noted(request, fields)
+        return await self._noted(request, fields, "untag")
 
     async def _comment(self, request: Request) -> Response:
         fields, me = await form(request), operator(request).name
         await asyncio.to_thread(self._work.notebook.comment, request.path_params["turn"], me, fields.get("comment", ""))
-        return await self._noted(request, fields)
+        return await self._noted(request, fields, "comment")
 
-    async def _noted(self, request: Request, fields: dict[str, str]) -> Response:
-        """The notes as they stand: the part of the page for htmx, else the page."""
+    async def _noted(self, request: Request, fields: dict[str, str], what: str) -> Response:
+        """The notes as they stand after what was done: the part of the page for htmx, else the page."""
         selected, turn_id = carried(fields), request.path_params["turn"]
+        await asyncio.to_thread(self._work.audit.note, operator(request).name, what, turn_id)
         if "hx-request" not in request.headers:
             return _back(selected, turn_id)
         notes = await asyncio.to_thread(self._work.notebook.of, turn_id, operator(request).name)

@@ -16,12 +16,13 @@ from console.conversation import CONSENT_QUESTION, Conversations, Event, PastTur
 from console.details import of_answer, of_turn
 from console.pages import show
 from console.scripts import Line, sent, streamed
-from console.who import needs, visit
+from console.who import needs, operator, visit
 from core.client import Begun, Said
 from core.errors import InvalidInput
 from core.records import Choice as Label
 from core.records import Citation, Origin, new_id
 from core.settings import Settings
+from feedback.audit import AuditLog
 from feedback.turns import DAY_S, question
 from kinds import asked_kinds
 
@@ -67,8 +68,8 @@ class Choice(BaseModel):
 class Playground:
     """The page of one installation. A chat is a random id in a cookie of the browser."""
 
-    def __init__(self, chats: Conversations, settings: Settings):
-        self._chats = chats
+    def __init__(self, chats: Conversations, settings: Settings, audit: AuditLog):
+        self._chats, self._audit = chats, audit
         self._retention_days = settings.turn_retention_days
         self._unsure_below = settings.unsure_below
 
@@ -120,23 +121,27 @@ class Playground:
     async def _rate(self, request: Request) -> Response:
         body = await sent(request, Thumb)
         await asyncio.to_thread(self._chats.rate, body.turn_id, body.value, body.reason)
-        return await self._stored()
+        return await self._stored(request, "rate", body.turn_id)
 
     async def _correct(self, request: Request) -> Response:
         body = await sent(request, Fix)
         await asyncio.to_thread(self._chats.correct, body.turn_id, body.text)
-        return await self._stored()
+        return await self._stored(request, "correct", body.turn_id)
 
     async def _consent(self, request: Request) -> Response:
         body = await sent(request, Choice)
         await asyncio.to_thread(self._chats.set_consent, body.consent)
-        return await self._stored()
+        return await self._stored(request, "learn from the playground", why=body.consent)
 
     async def _reset(self, request: Request) -> Response:
         await asyncio.to_thread(self._chats.reset, _chat(request))
-        return await self._stored()
+        return await self._progress()
 
-    async def _stored(self) -> Response:
+    async def _stored(self, request: Request, what: str, turn_id: str = "", why: str = "") -> Response:
+        await asyncio.to_thread(self._audit.note, operator(request).name, what, turn_id, why)
+        return await self._progress()
+
+    async def _progress(self) -> Response:
         return JSONResponse({"progress": await asyncio.to_thread(self._chats.progress)})
 
 

@@ -98,6 +98,7 @@ class QueuePages:
     async def _export(self, request: Request) -> Response:
         selected = selection(request.query_params)
         found = await asyncio.to_thread(self._work.backlog.find, selected.filter)
+        await asyncio.to_thread(self._work.audit.note, operator(request).name, "export", "", f"answers: {len(found)}")
         headers = {"Content-Disposition": 'attachment; filename="review.jsonl"'}
         return StreamingResponse(self._lines(found), media_type="application/x-ndjson", headers=headers)
 

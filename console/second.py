@@ -49,6 +49,7 @@ class SecondPages:
 
         def give() -> None:
             self._work.opinions.give(self._work.reviews.item(turn_id), me, rejected, text)
+            self._work.audit.note(me, "second opinion", turn_id)
             self._work.claims.give_back(me, turn_id)
 
         await asyncio.to_thread(give)

@@ -12,6 +12,7 @@ from conftest import free_port
 
 from core.identity import Pseudonyms
 from core.settings import Settings
+from feedback.audit import AuditLog
 from retrieval.ingest import ingest
 from tests.console_process import console
 from tests.knowledge import embedder
@@ -135,6 +136,8 @@ def test_a_person_is_told_asks_rates_corrects_and_finds_it_again(address, contex
     assert page.conversation()["consent"] == "yes"
     page.post("/rate", turn_id=turn_id, value=0)
     assert page.conversation()["turns"][0]["rating"] == 0
+    done = [(entry.what, entry.subject or entry.why) for entry in reversed(AuditLog(context.store).page())]
+    assert done == [("learn from the playground", "yes"), *((what, turn_id) for what in ("rate", "correct", "rate"))]
     page.http.close()
 
 

@@ -86,6 +86,11 @@ def do(page: Page, what: str, **fields: str) -> str:
     return unescape(answer.text)
 
 
+def logged(context) -> set[tuple[str, str, str]]:
+    """Who did what on what, by the audit log."""
+    return {(entry.who, entry.what, entry.subject) for entry in AuditLog(context.store).page()}
+
+
 # What operators do
 
 
@@ -210,6 +215,7 @@ def test_tags_and_comments_are_for_all_operators(people, context):
     part = bob.http.post(f"/review/{turn.id}/untag", data={"tag": "opening"}, headers={"hx-request": "true"})
     assert "No tags." in part.text and "<html" not in part.text
     assert ann.send(f"/review/{turn.id}/tag", tag="two words").status_code == 400
+    assert logged(context) >= {("ann", "tag", turn.id), ("ann", "comment", turn.id), ("bob", "untag", turn.id)}
 
 
 def test_500_are_approved_at_once_and_undone_as_a_whole(ann, context, store):
@@ -264,6 +270,7 @@ def test_a_second_operator_judges_blind_and_the_agreement_is_shown(people, conte
     assert "nothing to give" in look(bob, "/review/second")
     told = look(bob, "/review/decided")
     assert "both said the same of 1 (50 %)" in told and "κ 0.00" in told and "ann: rejected · bob: as suggested" in told
+    assert ("bob", "second opinion", turn) in logged(context)
 
 
 def test_any_filter_is_exported_as_jsonl(ann, context):
@@ -277,6 +284,8 @@ def test_any_filter_is_exported_as_jsonl(ann, context):
     assert [m["content"] for m in rows[0]["messages"]] == ["Hello?", "Hi.", "When is the ferry?"]
     assert "a" * 32 not in json.dumps(rows) and "b" * 32 not in json.dumps(rows), "nobody's pseudonym"
     assert len(list(ann.http.get("/review/export").iter_lines())) == 2
+    done = [(entry.who, entry.what, entry.why) for entry in AuditLog(context.store).page(count=2)]
+    assert done == [("ann", "export", "answers: 2"), ("ann", "export", "answers: 1")]
 
 
 def test_the_conversation_and_the_passages_are_shown_and_nothing_in_them_is_markup(ann, context):

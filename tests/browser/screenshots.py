@@ -4,7 +4,7 @@ import io
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from launch.valkey import Valkey
 from tests.browser.chromium import MISSING, chromium, installed
 from tests.browser.pages import OPEN_TO_ALL, addresses
 from tests.browser.steps import PATIENCE_MS, answer, ask, log_in, open_playground
-from tests.browser.texts import QUESTIONS
+from tests.browser.texts import COMPARED, QUESTIONS
 from tests.browser.world import World, world
 from tests.console_process import console
 from tests.serving_process import ROOT, serving
@@ -43,8 +43,10 @@ def main(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as data, _instance(Path(data)) as (context, base), chromium() as browser:
         expect.set_options(timeout=PATIENCE_MS)
         with world(context, base) as filled:
-            for route, page, address in _pages(browser, context.settings, filled):
-                _take(page, address, folder / name_of(route))
+            for route, page, address in _pages(browser, context, filled):
+                page.goto(address)
+                STAGED.get(route, lambda page: None)(page)
+                _take(page, folder / name_of(route))
                 print(f"{name_of(route)}: {address}")
 
 
@@ -56,7 +58,7 @@ def _instance(data: Path) -> Iterator[tuple[Context, Base]]:
     server = Valkey(data, valkey_port)
     server.start()
     try:
-        how = {"serving_port": serving_port, "console_port": console_port, "reply_tokens": 40}
+        how = {"serving_port": serving_port, "console_port": console_port, "reply_tokens": 80}
         settings = Settings(data_dir=data, redis_url=f"redis://127.0.0.1:{valkey_port}/0", **how)
         with serving(settings, base), console(settings):
             yield open_context(settings), base
@@ -64,8 +66,9 @@ def _instance(data: Path) -> Iterator[tuple[Context, Base]]:
         server.stop()
 
 
-def _pages(browser: Browser, settings: Settings, filled: World) -> Iterator[tuple[str, Page, str]]:
-    """Each page by its route, the browser of somebody who may see it, and its address."""
+def _pages(browser: Browser, context: Context, filled: World) -> Iterator[tuple[str, Page, str]]:
+    """Each page by its route, the browser of somebody who may see it, and its address. In the end a trial begins."""
+    settings = context.settings
     base_url = f"http://127.0.0.1:{settings.console_port}"
     anyone, ann = (browser.new_context(base_url=base_url, viewport=SIZE).new_page() for _ in range(2))
     log_in(ann, "ann")
@@ -79,10 +82,30 @@ def _pages(browser: Browser, settings: Settings, filled: World) -> Iterator[tupl
     for route, address in addresses(settings, filled, ann).items():
         if route not in OPEN_TO_ALL:
             yield route, ann, address
+    context.registry.start_canary(filled.candidate, 0.2, "ann", "", None, filled.live)
+    for route, address in addresses(settings, filled, ann, trial=True).items():
+        yield route, ann, address
 
 
-def _take(page: Page, address: str, path: Path) -> None:
-    page.goto(address)
+def _compare(page: Page) -> None:
+    """Ask both, pick one, and be told which was which."""
+    page.get_by_label("Prompt").fill(COMPARED)
+    page.get_by_role("button", name="Ask both").click()
+    page.get_by_role("button", name="B is better").click()
+    expect(page.locator("#notice")).to_contain_text("Noted.")
+
+
+def _replay(page: Page) -> None:
+    """Have the question answered once more."""
+    page.get_by_role("button", name="Replay").click()
+    expect(page.locator("#notice")).to_contain_text("has answered")
+
+
+STAGED: dict[str, Callable[[Page], None]] = {"/compare": _compare, "/replay/{turn}": _replay}
+"""What is done on a page before its picture is taken."""
+
+
+def _take(page: Page, path: Path) -> None:
     page.wait_for_load_state("networkidle")
     for scheme in SCHEMES:
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")

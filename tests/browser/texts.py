@@ -42,6 +42,8 @@ ROOM = Passage(
 )
 QUESTIONS = ("How much does a print on the 3D printer cost per gram?", "Does a library card cost anything?")
 """What is asked in the playground: one is answered by the handbook, one by an approved answer."""
+COMPARED = "Write a short note that invites children to the story hour on Saturday."
+"""What two versions are asked."""
 SEARCHED = "May I bring my dog?"
 
 

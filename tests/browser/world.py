@@ -56,6 +56,8 @@ NOTING = ("console.accounts", "feedback.handovers", "feedback.people", "feedback
 """Modules that note when something happened."""
 STEPS = 300
 KIND = "edited"
+AUDIBLE = 0.03
+"""Noise of so much in an adapter's weights lets it answer in other words, which still make sense."""
 UNSURE = "I am not sure, but the front desk can help you."
 
 
@@ -74,7 +76,8 @@ class World:
 
     def address(self, route: str) -> str:
         """An address of a route at which there is something to see. Raises: KeyError where it names what is unknown."""
-        query = {"/knowledge": f"?question={SEARCHED}", "/review/bulk": "?kind=up"}.get(route, "")
+        queries = {"/knowledge": f"?question={SEARCHED}", "/review/bulk": "?kind=up"}
+        query = (queries | {"/compare": f"?first={self.candidate}"}).get(route, "")
         named = {name: getattr(self, name) for name in ("document", "handover", "author")}
         named["turn"] = self.approved if route.startswith("/answers/") else self.waiting
         named["version"] = self.live if route == "/adapters/{version}" else self.candidate
@@ -174,7 +177,8 @@ def _versions(context: Context, base: Base, learned: list[Turn]) -> tuple[str, s
     lot, registry, made = random.Random(5), context.registry, []
     outcomes: tuple[Outcome, ...] = ("promote", "reject", "promote", "not enough evidence")
     for n, outcome in enumerate(outcomes):
-        draft = write_lora(registry.folder / f".source-{n}", base, n, strength=1e-4)
+        strength = 1e-4 if outcome == "promote" else AUDIBLE
+        draft = write_lora(registry.folder / f".source-{n}", base, n, strength=strength)
         manifest = describe(draft, base.name, base.hash, identity(context, base))
         sources = tuple(turn.id for turn in learned[: 30 + 10 * n] if context.reviews.get(turn.id).split == "train")
         manifest = replace(
@@ -194,6 +198,8 @@ def _versions(context: Context, base: Base, learned: list[Turn]) -> tuple[str, s
             registry.promote(manifest.id, "gate", report.summary)
             until(lambda version=manifest.id: registry.aliases().live == version, "serving has it")
     _backdate(context.store, keys.REIGNS, 12)
+    for pick, times in (("a", 11), ("b", 3), ("both", 5), ("neither", 2)):
+        context.store.hincrby(keys.PREFERENCES, f"{made[-1]}:{BASE}:{pick}", times)
     return made[-1], manifest.id
 
 
