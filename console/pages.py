@@ -94,8 +94,9 @@ def _who(name: str) -> str:
     return f"{name[:8]} in Telegram" if re.fullmatch("[0-9a-f]{32}", name) else name
 
 
-def _day(at_ms: int) -> str:
-    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+def _day(at_ms: int) -> Markup:
+    at = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return Markup('<time datetime="{:%Y-%m-%dT%H:%MZ}">{:%Y-%m-%d %H:%M} UTC</time>').format(at, at)
 
 
 def _frame(request: Request) -> dict[str, Any]:

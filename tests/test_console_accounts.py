@@ -364,6 +364,7 @@ def test_a_viewer_can_change_nothing_but_their_own(address, settings, ann, accou
 
 
 def test_it_opens_to_others_only_where_there_is_an_admin(settings, accounts, store):
+    assert Settings.model_fields["console_host"].default == "127.0.0.1"
     opens = settings.model_copy(update={"console_host": "0.0.0.0", "console_url": "https://console.example.org"})
     with pytest.raises(SettingsError, match="no admin yet.*apprentice console invite admin"):
         run(opens)

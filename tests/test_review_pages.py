@@ -135,6 +135,18 @@ def test_the_last_decision_is_undone_and_the_answer_waits_where_it_waited(ann, c
     assert done[0][0] == done[1][0] == "ann"
 
 
+def test_any_decision_can_be_undone_from_the_list_of_decisions(people, context):
+    ann, bob = people("ann"), people("bob")
+    older, newer = answered(context, "alpha?"), answered(context, "beta?")
+    for turn in (older, newer):
+        context.reviews.decide(turn.id, "approve", "ann", "everyone")
+    shown = look(bob, "/review/decided")
+    made_at = re.search(rf'/review/{older.id}/undo">.*?name="made_at" value="(\d+)"', shown, re.DOTALL)[1]
+    bob.send(f"/review/{older.id}/undo", made_at=made_at)
+    assert context.reviews.get(older.id) is None and context.reviews.get(newer.id)
+    assert "1 answer waits" in look(ann, "/review") and ("bob", "undo", older.id) in logged(context)
+
+
 def test_two_operators_at_once_get_different_items_until_one_leaves(people, context):
     ann, bob = people("ann"), people("bob")
     first, other = answered(context, "alpha?"), answered(context, "beta?")

@@ -125,6 +125,7 @@ def test_the_pages_tell_the_same(settings, context):
             assert sentence in page
         assert "&lt;b&gt;library&lt;/b&gt;" in page and "<b>library" not in page
         assert "The two answers themselves are not stored" in page
+        assert f'href="/replay/{next(iter(QUESTIONS))}?version={VERSION}"' in page
         assert "It was never judged" in http.get(f"/adapters/{'e' * 64}").text
         missing = http.get("/adapters/f00")
         assert missing.status_code == 404 and "No version begins with f00" in missing.text

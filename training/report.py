@@ -23,7 +23,8 @@ PASSAGE = "(a passage of the documents)"
 class Shown:
     """A frozen prompt as a person sees it. The two versions' answers are not stored; their scores are.
 
-    `reference` is the approved answer; empty where a rule checks the answer, or the words are gone.
+    `reference` is the approved answer; empty where a rule checks the answer, or the words are gone. `turn` is the
+    turn that asked; None where none did, or the words are gone.
     """
 
     slice: str
@@ -32,6 +33,7 @@ class Shown:
     reference: str
     before: float | None
     after: float | None
+    turn: str | None
 
 
 def examples(report: GateReport, turns: Turns, reviews: Reviews, most: int = EXAMPLES) -> list[Shown]:
@@ -51,8 +53,8 @@ def examples(report: GateReport, turns: Turns, reviews: Reviews, most: int = EXA
     for result, those in ids.items():
         for item in those[:most]:
             name, before, after = known.get(item, ("new", None, None))
-            asked, reference = _words(item, name, turns, reviews)
-            shown.append(Shown(name, result, asked, reference, before, after))
+            asked, reference, turn = _words(item, name, turns, reviews)
+            shown.append(Shown(name, result, asked, reference, before, after, turn))
     return shown
 
 
@@ -132,18 +134,18 @@ def _short(text: str) -> str:
     return line if len(line) <= 100 else line[:99] + "…"
 
 
-def _words(item: str, part: str, turns: Turns, reviews: Reviews) -> tuple[str, str]:
-    """The question and the approved answer of a slice's frozen prompt, as far as everyone may still see them.
+def _words(item: str, part: str, turns: Turns, reviews: Reviews) -> tuple[str, str, str | None]:
+    """The question, the approved answer and the turn of a slice's frozen prompt, as far as everyone may see them still.
 
     Of thumbs there is no approved answer, of documents no question.
     """
     if part == DOMAIN:
-        return PASSAGE, ""
+        return PASSAGE, "", None
     if row := shipped_row(item):
-        return row["prompt"], row.get("completion", "")
+        return row["prompt"], row.get("completion", ""), None
     turn, review = turns.get_many([item]).get(item), reviews.get(item)
     if part == THUMBS:
-        return (scrub(question(turn)) if turn else GONE), ""
+        return (scrub(question(turn)), "", item) if turn else (GONE, "", None)
     if turn is None or review is None or review.decision == "reject" or review.scope != "everyone":
-        return GONE, ""
-    return scrub(question(turn)), review.text
+        return GONE, "", None
+    return scrub(question(turn)), review.text, item

@@ -75,6 +75,9 @@ def test_keys_are_shown_drafts_kept_and_a_left_item_is_free_at_once(visit, conte
     page.goto("/review/next")
     key.press("?")
     expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    listed = set(page.locator("#keys dt").all_inner_texts())
+    keys = page.eval_on_selector_all("[data-key]", "found => found.map(it => it.dataset.key)")
+    assert listed == {*keys, "u", "Ctrl+Enter", "Esc"}, "u is there once something was decided"
     key.press("s")
     key.press("Escape")
     expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
