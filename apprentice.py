@@ -220,12 +220,16 @@ def ingest(
 def refresh(
     now: Annotated[bool, typer.Option("--now", help="Do one here, and wait for it.")] = False,
     domain: Annotated[bool, typer.Option("--domain", help="Learn the ingested documents as well.")] = False,
+    practice: Annotated[
+        bool,
+        typer.Option("--practice", help="First try answers to programs that were asked for, to learn of them."),
+    ] = False,
     search: Annotated[bool, typer.Option("--retrieval", help="Let the search learn, and nothing else.")] = False,
 ) -> None:
     """Say how far the next refresh is, or do one now: tune an adapter, judge it, and let a better one answer.
 
-    With --domain and without --now, the schedule does one that learns the documents before the feedback. With
-    --retrieval it is the search alone that learns.
+    With --domain or --practice and without --now, the schedule does one that learns the documents, or of answers that
+    it tries, before the feedback. With --retrieval it is the search alone that learns.
     """
     from feedback.progress import read_progress
     from workers.context import open_context
@@ -238,21 +242,26 @@ def refresh(
         from workers.due import ask_for_documents
 
         ask_for_documents(context)
-    if domain and not now:
-        _say("The documents will be learned: the schedule starts a refresh as soon as it may.")
+    if practice:
+        context.practice.ask()
+    if (domain or practice) and not now:
+        _say(f"{_wishes(domain, practice)}: the schedule starts a refresh as soon as it may.")
         return
     if not now:
         _say(str(read_progress(context.store, context.settings.refresh_min_items)))
         return
     from training.report import as_text
-    from workers.refresh import run_refresh
-    from workers.search_learning import learn_to_search
+    from workers.rounds import learn
 
     with _refreshing(context) as (lock, progress):
-        result = run_refresh(context, lock, progress, again=True)
-        learned = learn_to_search(context, lock, progress)
-    if learned:
-        _say_search(learned)
+        done = learn(context, lock, progress, again=True)
+    if done.practice:
+        _say(f"practice: {done.practice.summary}")
+    if done.search:
+        _say_search(done.search)
+    result = done.refresh
+    if result is None:
+        raise typer.Exit(1)
     if result.report:
         _say(as_text(result.report))
     _say(f"{result.outcome}: {result.summary}")
@@ -274,6 +283,11 @@ def search_hparams(
 
     for line in search(open_context(_settings()), minutes, objective, _say):
         _say(line)
+
+
+def _wishes(domain: bool, practice: bool) -> str:
+    wishes = ["The documents will be learned"] * domain + ["It will practise"] * practice
+    return " and ".join(wishes).replace(" and It", " and it")
 
 
 def _refresh_search(context: "Context", now: bool) -> None:

@@ -21,6 +21,7 @@ from feedback.archive import Archive
 from feedback.curves import Point, read_curve
 from feedback.observations import Observations
 from feedback.people import People
+from feedback.practice import Practice
 from feedback.progress import read_progress
 from feedback.trust import Trust
 from feedback.wishes import ask_for_refresh, ask_to_cancel, refresh_wish, who_cancels
@@ -123,7 +124,8 @@ class Refreshes:
         people = People(self._store)
         trust = Trust(self._store, self._turns, self._ratings, self._reviews, people)
         observations = Observations(self._store, self._turns)
-        record = Record(self._turns, self._reviews, self._ratings, people, trust, observations)
+        practice = Practice(self._store, self._turns, observations)
+        record = Record(self._turns, self._reviews, self._ratings, people, trust, observations, practice)
         return look_ahead(record, self._settings, learned_until(self._registry, self._store))
 
 

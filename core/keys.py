@@ -35,13 +35,15 @@ REPLICAS = PREFIX + "replicas"  # zset replica -> last heartbeat (ms)
 REFRESH_LOCK = PREFIX + "refresh:lock"  # string holder:fence, lives REFRESH lock seconds, renewed
 REFRESH_FENCE = PREFIX + "refresh:fence"  # counter: the newest fencing token handed out
 REFRESH_PROGRESS = PREFIX + "refresh:progress"  # hash run, began (ms), stage, done, total: seen while the lock is held
-REFRESH_LAST = (
-    PREFIX + "refresh:last"
-)  # hash at, until, snapshot, outcome, summary, version of the newest finished run; repeated (ms): asked for in vain
+# hash of the newest finished run: at (ms), until, looked (ms): when the record was read, snapshot, outcome, summary,
+# version; repeated (ms): asked for in vain
+REFRESH_LAST = PREFIX + "refresh:last"
 REFRESH_ASKED = PREFIX + "refresh:asked"  # hash who, at (ms), begun: an operator wants a refresh now; until it ends
 REFRESH_CANCEL = PREFIX + "refresh:cancel"  # hash fence, who: the refresh with this fence is to end; lives a day
 REFRESH_POSTPONED = PREFIX + "refresh:postponed"  # string why: none is due as long as it lives, some minutes
 REFRESH_DOMAIN = PREFIX + "refresh:domain"  # string since (ms): the next refresh is to learn the documents as well
+REFRESH_PRACTICE = PREFIX + "refresh:practice"  # string since (ms): the next refresh is to practise first
+PRACTICE = PREFIX + "practice"  # zset turn -> answered at (ms): answers of a refresh to itself, as long as turns
 RETRIEVAL_VERSIONS = PREFIX + "retrieval:versions"  # zset tuned embedder -> judged at (ms)
 RETRIEVAL_LAST = PREFIX + "retrieval:last"  # hash at (ms), material: its digest, pairs, outcome: the newest tuning
 RETRIEVAL_ASKED = PREFIX + "retrieval:asked"  # string since (ms): the search is to learn now; until that ends

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 Role = Literal["system", "user", "assistant"]
 Scope = Literal["chat", "everyone"]
 TurnStatus = Literal["open", "complete", "stopped", "failed"]
-Origin = Literal["model", "quote", "approved", "declined", "import", "operator"]
+Origin = Literal["model", "quote", "approved", "declined", "import", "operator", "practice"]
 Decision = Literal["approve", "edit", "reject"]
 Verdict = Literal["as suggested", "rewritten", "rejected"]
 """What became of what was suggested to an operator."""
@@ -155,7 +155,7 @@ class Turn:
     prompt_tokens: int | None = None
     """None in records of before it was kept, and where no prompt was made."""
     beside: str | None = None
-    """The turn whose question it answers once more for an operator; the chat does not go on from it."""
+    """The turn whose question it answers once more, for an operator or in practice; the chat does not go on from it."""
     v: int = 1
 
 

@@ -154,6 +154,9 @@ class Settings(BaseModel):
     )
     tick_s: int = Field(5, ge=1, description="How often the schedule asks whether a refresh is due.")
     lock_s: int = Field(30, ge=3, description="After this long without a sign of life a refresh is taken over.")
+    practice: int = Field(
+        0, ge=0, le=16, description="Answers to each program asked for that a refresh first tries for itself; 0: none."
+    )
     train_device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where training computes.")
     lora_rank: int = Field(16, ge=1, le=256, description="Rank of new adapters.")
     lora_method: LoraMethod = Field(

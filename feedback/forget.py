@@ -52,6 +52,7 @@ INDICES = (
     keys.DECIDED,
     keys.RECENT_TURNS,
     keys.AMENDS,
+    keys.PRACTICE,
 )
 """Where turns are found by when something happened."""
 SOMEBODY = "operator"
@@ -119,14 +120,14 @@ class Forgetting:
         Raises: StoreUnavailable, also where only the files could not be written; the schedule tries that again.
         """
         traces = find_traces(self._store, author)
+        if traces.all and _end_refresh(self._store):
+            traces = find_traces(self._store, author)  # it may have practised meanwhile
         gone, cases = sorted(traces.own | traces.open), self._handovers.inbox()
         with durable():
             events = self._forget_events(keys=[keys.EVENTS, keys.ERASURE], args=[author, now_ms(), *gone])
             notes = self._notes(author, set(gone), traces.derived) + find_counters(self._store, author)
             if not (traces.all or events or notes or self._is_known(author)):
                 return None
-            if traces.all:
-                _end_refresh(self._store)
         marked = self._lineage.mark(traces.all, author, who, "it learned from somebody who was forgotten")
         self._embedders.mark(traces.all, author, who)
         forgotten = self._remove(author, traces, notes, cases, len(marked), who)
@@ -259,10 +260,11 @@ class Forgetting:
         return found
 
 
-def _end_refresh(store: Store) -> None:
-    """Take the lock from a refresh that runs: what it tuned is not published."""
-    store.incr(keys.REFRESH_FENCE)
-    store.delete(keys.REFRESH_LOCK)
+def _end_refresh(store: Store) -> bool:
+    """Take the lock from a refresh, whose tuned version is not published then. Whether one ran."""
+    with durable():
+        store.incr(keys.REFRESH_FENCE)
+        return store.delete(keys.REFRESH_LOCK) > 0
 
 
 def _without_answer(turn: Turn, author: str) -> Turn:

@@ -30,6 +30,7 @@ class Code(Kind):
     name = "code"
     measure = "share that runs"
     runs = True
+    practised = True
     whys = (
         *("ran", "passed", "no_code", "syntax", "failed", "test_failed"),
         *("timeout", "memory", "output", "processes", "refused", "not_run"),

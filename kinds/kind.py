@@ -72,6 +72,11 @@ class Kind(ABC):
     """Whether an instruction is carried out without the conversation before it."""
     runs: bool = False
     """Whether a check runs what the reply says: a few at a time, and only for whom that is on (`Task.may_run`)."""
+    practised: bool = False
+    """Whether its check alone says that an answer works, so that a version may learn from its own answers.
+
+    Not where a check can be satisfied by an answer that is no good, such as an empty report or a copied summary.
+    """
     learns_labels: bool = False
     """Whether the labels of a request that names none are those that were approved as answers of this kind."""
     max_tokens: int | None = None

@@ -17,7 +17,7 @@ from feedback.turns import DAY_S
 from retrieval import memory as remembering
 from retrieval.memory import Memory
 from tests.knowledge import embedder
-from training.sources import decided
+from training.gathering import decided
 from workers.tasks import tick
 
 QUESTION, TEXT = "When does the pool open?", "At seven, until the works begin."

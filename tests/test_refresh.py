@@ -307,7 +307,7 @@ async def test_a_long_frozen_item_is_judged_within_the_context(context):
 
     items = [EvaluationItem(str(n), (1,) * n, (1,) * 60, "") for n in (10, 50, 99)]
     items.append(EvaluationItem("safety:0", (1,) * 10, (), "{}", "checked", "safety"))
-    judging = Judge(Engine(), asyncio.get_running_loop(), 140)
+    judging = Judge(Engine(), asyncio.get_running_loop(), 140, 64)
     answers = await asyncio.to_thread(judging.generate, BASE, items)
     assert asked == [106, 90, 41, 48] and [a.text for a in answers] == ["Yes.", "Yes.", "", "Yes."]
     assert [a.ended for a in answers] == [True, True, False, True]

@@ -120,10 +120,11 @@ def test_a_failure_is_told_by_its_last_line(box, code, asserts, examples, why, s
 
 @isolated
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_an_attack_ends_with_a_reason(box, attack, monkeypatch):
+def test_an_attack_ends_with_a_reason(attack, monkeypatch):
     monkeypatch.setenv("TELEGRAM_BOT_TOKEN", "1:secret")
     code, why = ATTACKS[attack]
-    run = box.run(code, "assert True")
+    limits = QUICK if why == "timeout" else Limits(wall_s=60, cpu_s=20)
+    run = Sandbox(limits).run(code, "assert True")
     assert run.why == why if why else run.why in ("failed", "refused")
     assert "secret" not in run.stdout + run.stderr + run.said
     assert len(run.stdout) <= QUICK.output and len(run.stderr) <= QUICK.output and len(run.said) <= 300

@@ -5,7 +5,7 @@ rejected or lacks evidence is kept, and never promoted by itself.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.records import BASE, GateReport, ItemScore, SliceScore, now_ms
@@ -124,12 +124,14 @@ def _compare(
     What people liked or disliked is asked for these vetoes only; without any prompts, the checked ones are looked at.
     """
     prompts = [item for item in evaluation if item.slice not in LIKELIHOODS]
+    answered = [item for item in prompts if item.reply_ids]
     thumbs, passages = ([item for item in evaluation if item.slice == name] for name in (THUMBS, DOMAIN))
     asked = [*prompts, *checked, *thumbs]
     before, after = generate(against, asked), generate(candidate, asked)
-    found = Paired(score(against, prompts), score(candidate, prompts))
+    likelihoods = zip(score(against, answered), score(candidate, answered), strict=True)
+    known = {item.id: both for item, both in zip(answered, likelihoods, strict=True)}
     judged = len(prompts) + len(checked)
-    slices = _slices(asked[:judged], before[:judged], after[:judged], found)
+    slices = _slices(asked[:judged], before[:judged], after[:judged], known)
     for name, items in ((THUMBS, thumbs), (DOMAIN, passages)):
         if items:
             slices[name] = _by_likelihood(name, items, candidate, against, score)
@@ -153,9 +155,12 @@ def _bad_answers(pairs: Sequence[tuple[Answered, Answered]]) -> list[str]:
 
 
 def _slices(
-    asked: Sequence[EvaluationItem], before: Sequence[Answered], after: Sequence[Answered], likelihoods: Paired
+    asked: Sequence[EvaluationItem],
+    before: Sequence[Answered],
+    after: Sequence[Answered],
+    likelihoods: Mapping[str, tuple[float, float]],
 ) -> dict[str, _Slice]:
-    """The prompts by slice, scored; `likelihoods` are of the first of them. The new slice is there even if empty."""
+    """The prompts by slice, scored; `likelihoods` of approved answers by id. The new slice is there even if empty."""
     places: dict[str, list[int]] = {NEW: []}
     for place, item in enumerate(asked):
         places.setdefault(item.slice, []).append(place)
@@ -166,9 +171,8 @@ def _slices(
         new = [_grade(asked[n], after[n].text) for n in those]
         measures = {KINDS[item.kind].measure for item in items}
         measure = measures.pop() if len(measures) == 1 else "score"
-        reference = None
-        if those and those[-1] < len(likelihoods.before):
-            reference = Paired([likelihoods.before[n] for n in those], [likelihoods.after[n] for n in those])
+        known = [likelihoods[item.id] for item in items if item.id in likelihoods]
+        reference = Paired([old for old, _ in known], [new for _, new in known]) if known else None
         found[name] = _Slice(name, measure, items, Paired(old, new), reference)
     return found
 

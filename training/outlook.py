@@ -13,9 +13,10 @@ from feedback.reviews import Reviews
 from feedback.turns import question
 from feedback.wishes import refresh_wish
 from training.examples import Objective
+from training.gathering import everything
 from training.hyperparameters import hyperparameters
 from training.reservoir import Item, samples, slice_of
-from training.sources import Record, Source, allowed, everything, exempt, weigh
+from training.sources import Record, Source, allowed, exempt, weigh
 
 SPLITS: tuple[Split, ...] = ("train", "evaluation")
 
@@ -97,19 +98,21 @@ def why_due(settings: Settings, store: Store, registry: Registry, reviews: Revie
             return None
         last = store.hgetall(keys.REFRESH_LAST)
         forgotten = int(store.get(keys.FORGOTTEN) or 0)
-        documents = store.exists(keys.REFRESH_DOMAIN)
+        documents, practice = store.exists(keys.REFRESH_DOMAIN), store.exists(keys.REFRESH_PRACTICE)
     if int(last.get("at", 0)) <= forgotten and registry.marked_live():
         return "the live version learned from somebody who was forgotten"
     if wish := refresh_wish(store):
         return f"{wish.who} asked for one"
     if documents:
         return "the documents are to be learned"
-    return _why_enough(settings, _new_items(settings, store, reviews, int(last.get("until", 0))), last)
+    if practice:
+        return "the next version is to practise first"
+    return _why_enough(settings, _new_items(settings, store, reviews, last), last)
 
 
 def _why_enough(settings: Settings, new: int, last: dict[str, str]) -> str | None:
     """Why what is new since the `last` refresh is enough, alone or with the time since; None where it is not."""
-    what = "newly approved items" if settings.review_policy == "all" else "turns with new feedback"
+    what = "newly approved items" if _only_approved(settings) else "turns with new feedback"
     if new == 0:
         return None
     if new >= settings.refresh_min_items:
@@ -120,10 +123,19 @@ def _why_enough(settings: Settings, new: int, last: dict[str, str]) -> str | Non
     return None
 
 
-def _new_items(settings: Settings, store: Store, reviews: Reviews, since: int) -> int:
-    """What may be learned from since an instant (ms): approvals, and where the policy says so whatever was said."""
-    if settings.review_policy == "all":
+def _new_items(settings: Settings, store: Store, reviews: Reviews, last: dict[str, str]) -> int:
+    """What may be learned from since the `last` refresh: approvals, and where the settings say so whatever was said or
+    came of an answer, save in practice.
+    """
+    since = int(last.get("until", 0))
+    if _only_approved(settings):
         return reviews.count_for_everyone(since)
+    since = max(since, int(last.get("looked", 0)))
+    names = (keys.FOR_EVERYONE, keys.FEEDBACK, keys.PRACTICE)
     with durable():
-        found = [store.zrangebyscore(key, f"({since}", "+inf") for key in (keys.FOR_EVERYONE, keys.FEEDBACK)]
-    return len(set().union(*found))
+        approved, said, practised = (set(store.zrangebyscore(name, f"({since}", "+inf")) for name in names)
+    return len((approved | said) - practised)
+
+
+def _only_approved(settings: Settings) -> bool:
+    return settings.review_policy == "all" and not settings.practice

@@ -11,7 +11,7 @@ from feedback.reviews import Reviews
 from feedback.turns import Turns, question
 from training.shipped import shipped_row
 from training.statistics import TIE, sign_test, tally, win_share
-from training.verdict import DOMAIN, GENERAL, LIKELIHOOD_TIE, THUMBS
+from training.verdict import DOMAIN, EVIDENCE, GENERAL, LIKELIHOOD_TIE, NEW, PRACTICE, THUMBS
 
 Result = Literal["won", "lost", "tied"]
 EXAMPLES = 3
@@ -96,8 +96,9 @@ def facts(report: GateReport) -> Iterator[str]:
     counts = f"{len(report.wins)} wins, {len(report.losses)} losses, {len(report.ties)} ties"
     decided = len(report.wins) + len(report.losses)
     yield f"new prompts: {counts}, exact one-sided p = {report.p:.2g}"
-    for part in (part for part in report.slices if part.name in (THUMBS, DOMAIN)):
-        wins, losses = tally([s.before for s in part.scores], [s.after for s in part.scores], LIKELIHOOD_TIE)
+    for part in (part for part in report.slices if part.name in EVIDENCE and part.name != NEW):
+        tie = TIE if part.name == PRACTICE else LIKELIHOOD_TIE
+        wins, losses = tally([s.before for s in part.scores], [s.after for s in part.scores], tie)
         counts = f"{wins} wins, {losses} losses, {part.items - wins - losses} ties"
         yield f"{part.name}: {counts}, exact one-sided p = {sign_test(wins, losses):.2g}"
     if decided:
@@ -137,14 +138,14 @@ def _short(text: str) -> str:
 def _words(item: str, part: str, turns: Turns, reviews: Reviews) -> tuple[str, str, str | None]:
     """The question, the approved answer and the turn of a slice's frozen prompt, as far as everyone may see them still.
 
-    Of thumbs there is no approved answer, of documents no question.
+    Of thumbs and in practice there is no approved answer, of documents no question.
     """
     if part == DOMAIN:
         return PASSAGE, "", None
     if row := shipped_row(item):
         return row["prompt"], row.get("completion", ""), None
     turn, review = turns.get_many([item]).get(item), reviews.get(item)
-    if part == THUMBS:
+    if part in (THUMBS, PRACTICE):
         return (scrub(question(turn)), "", item) if turn else (GONE, "", None)
     if turn is None or review is None or review.decision == "reject" or review.scope != "everyone":
         return GONE, "", None

@@ -14,7 +14,8 @@ from feedback.shown import approvable
 from feedback.turns import question
 from retrieval.chunks import EVERYONE, Chunk
 from retrieval.support import Support, supports
-from training.sources import Record, Source, allowed, everything, exempt, weigh
+from training.gathering import everything
+from training.sources import Record, Source, allowed, exempt, weigh
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,24 +4,24 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from core.errors import PromptTooLong
-from core.privacy import scrub
 from core.prompt import Renderer
-from core.records import APPROVED_PASSAGE, BASE, Message, ReviewPolicy, Split, Turn
+from core.records import ReviewPolicy, Split
 from feedback.likeness import normalised
-from feedback.turns import messages, question
+from feedback.turns import question
 from kinds import KINDS
 from kinds.kind import Task
 from training.domain import NO_DOCUMENTS, Domain
 from training.effects import Effect, effects
 from training.examples import EvaluationItem, Example, Outcome
+from training.gathering import everything
 from training.hyperparameters import Hyperparameters
+from training.rendering import asked, present_prompt
 from training.reservoir import Embed, Item, samples, slice_of
-from training.sources import Record, Source, allowed, everything, exempt, has_answer, opinion, weigh
-from training.verdict import THUMBS
+from training.sources import Record, Source, allowed, exempt, has_answer, opinion, weigh
+from training.verdict import PRACTICE, THUMBS
 
 MAX_REPLY_TOKENS = 1024
 MAX_FROZEN = 400
@@ -155,7 +155,7 @@ def _outcomes(
     for source in sorted(weighed, key=lambda s: (-s.at, s.turn.id))[: recipe.reservoir_max_items]:
         if source.turn.kind not in KINDS:
             continue
-        prompt_ids = _prompt_ids(source, _asked(source.turn), renderer, recipe, Counter())
+        prompt_ids = _prompt_ids(source, asked(source.turn), renderer, recipe, Counter())
         reply_ids = renderer.reply_ids(source.reply)
         if prompt_ids is not None and len(reply_ids) <= MAX_REPLY_TOKENS:
             effect, turn = found[source.turn.id], source.turn
@@ -167,9 +167,9 @@ def _outcomes(
 def _rendered(
     sources: Sequence[Source], renderer: Renderer, recipe: Recipe, counts: Counter[str]
 ) -> list[tuple[Source, Example | EvaluationItem]]:
-    """Sources with their items, the newest of one prompt."""
+    """Sources with their items: of one prompt what people said last, and what a check says only where nobody did."""
     by_prompt: dict[tuple[int, ...], tuple[Source, Example | EvaluationItem]] = {}
-    for source in sources:
+    for source in sorted(sources, key=lambda s: (not s.checked, s.at, s.turn.id)):
         item = _item(source, renderer, recipe, counts)
         if item is not None:
             by_prompt[item.prompt_ids] = source, item
@@ -192,6 +192,8 @@ def _item(source: Source, renderer: Renderer, recipe: Recipe, counts: Counter[st
         return None
     if source.split == "evaluation":
         choices = KINDS[turn.kind].choice_ids(renderer, task)
+        if source.checked:
+            return EvaluationItem(turn.id, prompt_ids, (), "", turn.kind, PRACTICE, task=task, choices=choices)
         if not has_answer(source):
             return EvaluationItem(turn.id, prompt_ids, reply, "", turn.kind, THUMBS, opinion(source), task, choices)
         age = slice_of(source.at, recipe.learned)
@@ -211,36 +213,12 @@ def _item(source: Source, renderer: Renderer, recipe: Recipe, counts: Counter[st
 
 def _task(source: Source) -> Task:
     """What a turn was asked for, without personal data, as it is learned with what was approved."""
-    task = _asked(source.turn)
+    task = asked(source.turn)
     return KINDS[source.turn.kind].taught(task, source.reply) if source.objective != "undesirable" else task
-
-
-def _asked(turn: Turn) -> Task:
-    """What a turn was asked for, without personal data."""
-    return replace(Task.of(turn), instruction=scrub(question(turn)), shown=None)
 
 
 def _prompt_ids(
     source: Source, task: Task, renderer: Renderer, recipe: Recipe, counts: Counter[str]
 ) -> tuple[int, ...] | None:
-    """The prompt as it would be rendered now, scrubbed, without what memory said; None where it cannot be used."""
-    turn, kind = source.turn, KINDS[source.turn.kind]
-    chat = [*messages(source.conversation), *turn.messages]
-    try:
-        if turn.prompt_identity == renderer.identity:
-            recorded = kind.render(renderer, _with_system(chat, turn.system), turn.passages, Task.of(turn))
-            if recorded.hash != turn.prompt_hash:
-                counts["not reproducible"] += 1
-                return None
-        elif turn.adapter == BASE or turn.prompt_identity:
-            counts["re-rendered"] += 1
-        scrubbed = [Message(m.role, scrub(m.content)) for m in _with_system(chat, recipe.system_prompt)]
-        documents = [p for p in turn.passages if not p.id.startswith(APPROVED_PASSAGE)]
-        return kind.render(renderer, scrubbed, documents, task).ids
-    except PromptTooLong:
-        counts["too long"] += 1
-        return None
-
-
-def _with_system(chat: list[Message], system: str) -> list[Message]:
-    return chat if chat[0].role == "system" or not system else [Message("system", system), *chat]
+    found = present_prompt(source.turn, source.conversation, task, renderer, recipe.system_prompt, counts)
+    return found.ids if found else None

@@ -1,17 +1,18 @@
-"""Feedback that may become examples: what operators decided, and what is vouched for without them."""
+"""What may become an example, and which of it may be learned from, by whom it is and where it was said."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from core.records import Review, Split, Turn
+from core.records import Split, Turn
 from feedback.observations import Observations
 from feedback.people import People
-from feedback.ratings import Ratings, preferred_to
+from feedback.practice import Practice
+from feedback.ratings import Ratings
 from feedback.reviews import Reviews
 from feedback.rows import IMPORTER
 from feedback.shown import is_unsure
-from feedback.trust import Candidate, Trust, Vouched, cap, collapse
+from feedback.trust import Candidate, Trust, cap, collapse
 from feedback.turns import Turns, question, stays_in_chat
 from training.examples import Objective
 
@@ -30,6 +31,7 @@ class Record:
         people: People,
         trust: Trust,
         observations: Observations,
+        practice: Practice,
     ):
         self.turns = turns
         self.reviews = reviews
@@ -37,6 +39,7 @@ class Record:
         self.people = people
         self.trust = trust
         self.observations = observations
+        self.practice = practice
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,53 +55,10 @@ class Source:
     weight: float = 1.0
     correctors: tuple[str, ...] = ()
     reviewed: bool = True
+    checked: bool = False
+    """Whether the check of its kind says so, and no person."""
     conversation: tuple[Turn, ...] = ()
     """The turns before this one, oldest first."""
-
-
-def everything(record: Record, vouched: Sequence[Vouched]) -> list[Source]:
-    """Whatever may become an example: what operators decided, then what is vouched for without them."""
-    return [*decided(record), *vouched_for(record, vouched)]
-
-
-def decided(record: Record) -> Iterator[Source]:
-    """What operators decided for everyone, oldest first."""
-    reviews = [*record.reviews.approved(), *record.reviews.rejected()]
-    reviews = sorted((r for r in reviews if r.scope == "everyone"), key=lambda r: (r.created_at, r.turn))
-    turns = record.turns.get_many([r.turn for r in reviews])
-    other = _other_answers(record, turns, record.ratings.preferred_to(list(turns)))
-    for review in reviews:
-        turn = turns.get(review.turn)
-        if turn is None:
-            continue
-        source = Source(turn, review.text, review.split, review.created_at, correctors=_correctors(review, record))
-        if review.decision == "reject":
-            yield replace(source, reply=own_words(turn), objective="undesirable")
-        elif review.decision == "edit":
-            yield preferred(source, own_words(turn))
-        else:
-            yield preferred(source, other.get(turn.id, ""))
-
-
-def vouched_for(record: Record, vouched: Sequence[Vouched]) -> Iterator[Source]:
-    """What feedback says that no operator decided on."""
-    accepted = {v.turn.id for v in vouched if _thumbs(v) > 0}
-    picks = {v.turn.id: preferred_to(v.said.votes) for v in vouched}
-    other = _other_answers(record, {v.turn.id: v.turn for v in vouched}, picks)
-    for each in vouched:
-        turn, said = each.turn, each.said
-        words = own_words(turn)
-        events = [*said.votes, *said.corrections, *said.regenerations]
-        source = Source(turn, words, each.split, max(e.created_at for e in events), reviewed=False)
-        if said.corrections:
-            newest = max(said.corrections, key=lambda c: c.created_at)
-            yield preferred(replace(source, reply=newest.text, correctors=(newest.author,)), words)
-        elif _thumbs(each) > 0 and turn.id in other:
-            yield preferred(source, other[turn.id])
-        elif _thumbs(each):
-            yield replace(source, objective="desirable" if _thumbs(each) > 0 else "undesirable")
-        elif said.regenerations and not accepted & {r.replacement for r in said.regenerations}:
-            yield replace(source, objective="undesirable", weight=WEAK)
 
 
 def preferred(source: Source, rejected: str) -> Source:
@@ -128,9 +88,9 @@ def why_not(source: Source, consented: Callable[[str], bool]) -> str | None:
     conversation = [*source.conversation, source.turn]
     if source.split == "excluded":
         return "between the sets"
-    if source.split == "evaluation" and not has_answer(source) and not opinion(source):
+    if source.split == "evaluation" and not (source.checked or has_answer(source) or opinion(source)):
         return "of the frozen set, without an approved answer or a thumb"
-    if not source.reply.strip():
+    if not (source.reply.strip() or source.checked):
         return "without an answer"
     if stays_in_chat(conversation):
         return "of one chat only"
@@ -188,27 +148,10 @@ def _speaker(source: Source) -> str:
     return (source.correctors or (source.turn.author or "",))[0]
 
 
-def _other_answers(record: Record, turns: Mapping[str, Turn], picks: Mapping[str, str | None]) -> dict[str, str]:
-    """Of turns, the words that each is preferred to if it is liked: what it was picked over, or was made instead of."""
-    wanted = {turn_id: picks.get(turn_id) or turn.regenerates for turn_id, turn in turns.items()}
-    found = record.turns.get_many([other for other in wanted.values() if other])
-    return {turn_id: own_words(found[other]) for turn_id, other in wanted.items() if other in found}
-
-
 def own_words(turn: Turn) -> str:
     """What the model itself wrote; nothing where memory or a quote answered in its place, or it was unsure."""
     if is_unsure(turn):
         return ""
     if turn.generated is not None:
         return turn.generated
-    return turn.reply if turn.origin in ("model", "import") else ""
-
-
-def _thumbs(vouched: Vouched) -> int:
-    return sum(vote.value for vote in vouched.said.votes)
-
-
-def _correctors(review: Review, record: Record) -> tuple[str, ...]:
-    if review.correctors is not None or review.decision != "edit":
-        return review.correctors or ()
-    return tuple(c.author for c in record.ratings.corrections(review.turn))
+    return turn.reply if turn.origin in ("model", "import", "practice") else ""

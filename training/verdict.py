@@ -1,6 +1,7 @@
 """The gate's rule: from paired scores to promote, reject, or not enough evidence. It knows no model and no text.
 
-One slice of evidence must be won, and none lost: new approved answers, thumbs, passages of documents. Everything older
+One slice of evidence must be won, and none lost: new approved answers, thumbs, passages of documents, instructions of
+practice. Everything older
 must only not be harmed. A slice is harmed where its mean score fell by more
 than the margin *and* an exact test over its discordant prompts says that this is no chance, at 5 % shared by all of
 them, so that many slices together reject a candidate that is no worse in at most 5 % of all cases. Where the same test
@@ -27,8 +28,9 @@ FAR = 0.3
 MIN_SLICE = 8
 GENERAL_MARGIN = 0.1
 """Nats a token that the general slice may lose on average (its reference answers under the candidate)."""
-NEW, THUMBS, DOMAIN = EVIDENCE = ("new", "thumbs", "domain")
-"""What may promote: approved answers, answers that people liked or disliked, and passages of documents."""
+NEW, THUMBS, DOMAIN, PRACTICE = EVIDENCE = ("new", "thumbs", "domain", "practice")
+"""What may promote: approved answers, answers that people liked or disliked, passages of documents, and instructions
+whose answers are checked by carrying them out."""
 LIKELIHOOD_TIE = 0.02
 """Log-likelihoods closer than this (nats a token) are a tie."""
 GENERAL = "general"
@@ -40,11 +42,17 @@ MAX_BAD_SHARE = 0.05
 """Share of answers that may be newly empty or newly endless."""
 
 
-JUDGED_ON = {NEW: "frozen prompts", THUMBS: "frozen thumbs", DOMAIN: "passages of documents kept aside"}
+JUDGED_ON = {
+    NEW: "frozen prompts",
+    THUMBS: "frozen thumbs",
+    DOMAIN: "passages of documents kept aside",
+    PRACTICE: "frozen instructions that are carried out",
+}
 WORSE = {
     NEW: "it answers worse",
     THUMBS: "it answers more like what people disliked",
     DOMAIN: "it knows the documents less",
+    PRACTICE: "fewer of its answers work",
 }
 
 

@@ -12,6 +12,7 @@ from feedback.observations import Observations
 from feedback.outcomes import Outcomes
 from feedback.people import People
 from feedback.permission import Permission
+from feedback.practice import Practice
 from feedback.ratings import Ratings
 from feedback.reviews import Reviews
 from feedback.trust import Trust
@@ -36,11 +37,12 @@ class Context:
     forgetting: Forgetting
     permission: Permission
     observations: Observations
+    practice: Practice
 
     @property
     def record(self) -> Record:
         """What a snapshot reads."""
-        return Record(self.turns, self.reviews, self.ratings, self.people, self.trust, self.observations)
+        return Record(self.turns, self.reviews, self.ratings, self.people, self.trust, self.observations, self.practice)
 
 
 def open_context(settings: Settings) -> Context:
@@ -57,5 +59,5 @@ def open_context(settings: Settings) -> Context:
     permission = Permission(people, archive.pseudonyms, settings.run_code)
     return Context(
         *(settings, store, turns, ratings, reviews, amends, people, trust, registry, outcomes, forgetting),
-        *(permission, observations),
+        *(permission, observations, Practice(store, turns, observations)),
     )

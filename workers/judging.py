@@ -16,6 +16,7 @@ from serving.engines import context_tokens, make_engine
 from serving.forms import weighed
 from training.examples import EvaluationItem
 from training.gate import Answered
+from training.verdict import PRACTICE
 
 log = logging.getLogger(__name__)
 ROOM = 16
@@ -27,9 +28,10 @@ LEAST_TOKENS = 48
 class Judge:
     """Synchronous `generate` and `score` over an engine of its own, for one gate."""
 
-    def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop, context: int):
+    def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop, context: int, reply_tokens: int):
         self._engine = engine
         self._context = context
+        self._reply_tokens = reply_tokens
         self._loop = loop
 
     def generate(self, version: str, items: Sequence[EvaluationItem]) -> list[Answered]:
@@ -40,6 +42,14 @@ class Judge:
         """Mean log-likelihood of the reference answers."""
         pairs = [(i.prompt_ids, i.reply_ids) for i in items]
         return self._run(self._engine.score(pairs, version))
+
+    def sample(self, requests: Sequence[GenerationRequest]) -> list[Answered]:
+        """What comes of requests that fit, side by side as far as the engine has places."""
+
+        async def all_of_them() -> list[Answered]:
+            return await asyncio.gather(*map(self._said, requests))
+
+        return self._run(all_of_them())
 
     def _run(self, coroutine):
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
@@ -52,17 +62,23 @@ class Judge:
         kind = KINDS[item.kind]
         choices, schema = kind.choices(item.task) or (), kind.schema(item.task)
         wanted = int(1.5 * len(item.reply_ids)) + ROOM
-        if item.kind == "checked" or not item.reference or schema:
+        if item.slice == PRACTICE:
+            wanted = kind.max_tokens or self._reply_tokens
+        elif item.kind == "checked" or not item.reference or schema:
             wanted = max(wanted, kind.max_tokens or LEAST_TOKENS)
         limit = min(wanted, self._context - len(item.prompt_ids))
         request = GenerationRequest(item.prompt_ids, version, limit, schema=schema, choices=item.choices)
-        text, ended = "", False
         try:
-            async for delta in self._engine.generate(request):
-                text += weighed(choices, delta.choices)[0].text if delta.choices else delta.text
-                ended = delta.finish_reason == "stop"
+            return await self._said(request, choices)
         except PromptTooLong as error:
             log.warning("frozen item %s is not answered: %s", item.id, error)
+            return Answered("", False)
+
+    async def _said(self, request: GenerationRequest, choices: Sequence[str] = ()) -> Answered:
+        text, ended = "", False
+        async for delta in self._engine.generate(request):
+            text += weighed(choices, delta.choices)[0].text if delta.choices else delta.text
+            ended = delta.finish_reason == "stop"
         return Answered(text, ended)
 
 
@@ -75,6 +91,6 @@ async def open_judge(settings: Settings, base: Base, versions: dict[str, Path], 
         for version, folder in versions.items():
             if version != BASE:
                 await engine.install(version, folder)
-        yield Judge(engine, asyncio.get_running_loop(), context_tokens(settings))
+        yield Judge(engine, asyncio.get_running_loop(), context_tokens(settings), settings.reply_tokens)
     finally:
         await engine.close()

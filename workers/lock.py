@@ -57,12 +57,13 @@ class RefreshLock:
         self._renewer.join()
         try:
             with durable():
-                self._store.register_script(_RELEASE)(keys=[keys.REFRESH_LOCK], args=[self._value])
+                self._store.register_script(_RELEASE)(keys=[keys.REFRESH_LOCK], args=[self.value])
         except StoreUnavailable:
             pass  # it expires by itself
 
     @property
-    def _value(self) -> str:
+    def value(self) -> str:
+        """What the lock's key holds as long as the lock is held here."""
         return f"{self._holder}:{self.fence}"
 
     def _keep(self) -> None:
@@ -70,7 +71,7 @@ class RefreshLock:
         while not self._ended.wait(self._lock_ms / 3000):
             try:
                 with durable():
-                    if not renew(keys=[keys.REFRESH_LOCK], args=[self._value, self._lock_ms]):
+                    if not renew(keys=[keys.REFRESH_LOCK], args=[self.value, self._lock_ms]):
                         self._lost = True
                         return
             except StoreUnavailable:

@@ -35,7 +35,7 @@ from training.hyperparameters import Hyperparameters, hyperparameters
 from training.room import NotEnoughMemory, enough_memory
 from training.shipped import checked_items, learned_items
 from training.snapshot import Snapshot
-from training.verdict import MIN_ITEMS
+from training.verdict import MIN_ITEMS, PRACTICE
 from workers.cancelling import CANCELLED_S, RefreshCancelled, check_cancelled, take_back
 from workers.context import Context
 from workers.judging import open_judge
@@ -95,11 +95,11 @@ def run_refresh(context: Context, lock: RefreshLock, progress: Progress, again: 
         done = context.store.hgetall(keys.run(snapshot.hash))
     failed = done.get("outcome") == "failed"
     if done.get("state") == "finished" and not (again and failed):
-        _count_from(context, snapshot, asked)
+        _count_from(context, snapshot, asked, began)
         return RefreshResult(done["outcome"], "this was done before: " + done["summary"], done["version"] or None, None)
     if not again and int(done.get("attempts", 0)) >= MAX_ATTEMPTS:
         result = RefreshResult("failed", _why_failed(done), None, None)
-        _finish(context, snapshot, result, asked)
+        _finish(context, snapshot, result, asked, began)
         return result
     _begin(context, snapshot, again)
 
@@ -115,7 +115,7 @@ def run_refresh(context: Context, lock: RefreshLock, progress: Progress, again: 
             lock.check()
             return _cancel(context, snapshot, done, error)
         lock.check()
-        _finish(context, snapshot, result, asked)
+        _finish(context, snapshot, result, asked, began)
     return result
 
 
@@ -224,7 +224,7 @@ def _refresh(
         return RefreshResult("not enough evidence", summary, None, None)
     settings, registry = context.settings, context.registry
     live = registry.route()
-    against = _opponent(registry, live, base)
+    against = comparable(registry, live, base)
     draft = registry.draft(f"{DRAFT}{snapshot.hash[:16]}-{fence}")
     trained = tune(context, base, renderer, snapshot, how, draft, progress)
     manifest = manifest_of(draft, base, renderer.identity, snapshot, how, trained)
@@ -262,8 +262,8 @@ def _let_answer(registry: Registry, report: GateReport, share: float, fence: int
     return RefreshResult(outcome, summary, report.version, report)
 
 
-def _opponent(registry: Registry, live: str, base: Base) -> str:
-    """The version to be better than: the one that is live, unless it was tuned on another base."""
+def comparable(registry: Registry, live: str, base: Base) -> str:
+    """The version that a new one is compared with: the one that is live, unless it was tuned on another base."""
     if live == BASE or registry.get(live).manifest.base_hash == base.hash:
         return live
     return BASE
@@ -311,10 +311,14 @@ async def _judge(
 
 
 def _permitted(context: Context, items: Sequence[EvaluationItem]) -> list[EvaluationItem]:
-    """Frozen prompts, with whether programs that answer them may be run: as for whoever asked."""
+    """Frozen prompts, with whether programs that answer them may be run: as for whoever asked.
+
+    An instruction of practice judges nothing where its answers may not be carried out.
+    """
     turns = context.turns.get_many([item.id for item in items if KINDS[item.kind].runs])
     allowed = {turn_id: context.permission.may_run(turn.author) for turn_id, turn in turns.items()}
-    return [replace(item, task=replace(item.task, may_run=allowed.get(item.id, False))) for item in items]
+    permitted = [replace(item, task=replace(item.task, may_run=allowed.get(item.id, False))) for item in items]
+    return [i for i in permitted if i.slice != PRACTICE or i.task.may_run or not KINDS[i.kind].runs]
 
 
 def _begin(context: Context, snapshot: Snapshot, again: bool) -> None:
@@ -327,10 +331,10 @@ def _begin(context: Context, snapshot: Snapshot, again: bool) -> None:
     begin_progress(context.store, snapshot.hash)
 
 
-def _count_from(context: Context, snapshot: Snapshot, asked: str | None) -> None:
+def _count_from(context: Context, snapshot: Snapshot, asked: str | None, looked: int) -> None:
     repeated = {"repeated": now_ms()} if refresh_wish(context.store) else {}
     with durable():
-        context.store.hset(keys.REFRESH_LAST, mapping={"until": snapshot.until} | repeated)
+        context.store.hset(keys.REFRESH_LAST, mapping={"until": snapshot.until, "looked": looked} | repeated)
     _answer_request(context, asked)
 
 
@@ -342,12 +346,15 @@ def _answer_request(context: Context, asked: str | None) -> None:
             context.store.delete(keys.REFRESH_DOMAIN)
 
 
-def _finish(context: Context, snapshot: Snapshot, result: RefreshResult, asked: str | None) -> None:
-    """Record the end of a run: its snapshot is never done again, and counting starts anew after its newest item."""
+def _finish(context: Context, snapshot: Snapshot, result: RefreshResult, asked: str | None, looked: int) -> None:
+    """Record the end of a run: its snapshot is never done again, and counting starts anew after its newest item.
+
+    `looked` (ms) is when the record was read, so that what cannot be learned from makes nothing due twice.
+    """
     ended = {"outcome": result.outcome, "summary": result.summary, "version": result.version or ""}
     with durable(), context.store.pipeline() as pipe:
         pipe.hset(keys.run(snapshot.hash), mapping=ended | {"state": "finished", "until": snapshot.until})
-        last = {"at": now_ms(), "until": snapshot.until, "snapshot": snapshot.hash}
+        last = {"at": now_ms(), "until": snapshot.until, "looked": looked, "snapshot": snapshot.hash}
         pipe.hset(keys.REFRESH_LAST, mapping=ended | last)
         pipe.execute()
     _answer_request(context, asked)

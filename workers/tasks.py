@@ -40,18 +40,20 @@ def judge() -> None:
 def refresh() -> None:
     """Run one refresh, unless another worker holds the lock or it is no longer due.
 
-    One that an operator asked for is begun afresh, even if the same had failed before. The search learns after it.
+    One that an operator asked for is begun afresh, even if the same had failed before. Practice comes before it, and
+    the search learns after it.
     """
     context = open_context(settings)
     only_search = only_search_due(context)
     with RefreshLock(context.store, settings.lock_s) as lock:
         if lock.try_acquire():
-            from workers.refresh import run_refresh
+            from workers.rounds import learn
             from workers.search_learning import learn_to_search
 
-            if not only_search:
-                run_refresh(context, lock, _silent, again=take_up(context.store))
-            learn_to_search(context, lock, _silent)
+            if only_search:
+                learn_to_search(context, lock, _silent)
+            else:
+                learn(context, lock, _silent, again=take_up(context.store))
 
 
 def _silent(stage: str, done: int, total: int) -> None:

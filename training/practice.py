@@ -1,0 +1,98 @@
+"""Learning from one's own answers: which instructions are practised, and what is learned of the attempts.
+
+Rejection sampling (Zelikman et al. 2022, "STaR"; Yuan et al. 2023): of the answers that a version wrote to an
+instruction, one that its kind's check passed is learned, rather than one that it did not pass; where none passed, one
+is how not to answer. Instructions of the frozen side are never practised: they judge, by the same check.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from core.records import Split, Turn
+from feedback.likeness import normalised
+from feedback.practice import Attempt
+from feedback.turns import question
+from kinds import KINDS
+from training.calibration import WORKS
+from training.sources import Record, Source, allowed, preferred
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """A turn whose instruction a check can judge, the side on which it stands, and since when that is known (ms)."""
+
+    turn: Turn
+    split: Split
+    at: int
+
+
+def instructions(record: Record) -> list[Instruction]:
+    """What was asked that a check alone can judge, each conversation's question once, as it was asked first.
+
+    Where an operator decided on an answer, that is learned instead.
+
+    Raises: StoreUnavailable.
+    """
+    observed = record.observations.all()
+    turns = [turn for turn in record.turns.get_many(list(observed)).values() if _can_be_practised(turn)]
+    decided = record.reviews.get_many([turn.id for turn in turns])
+    answered = {_question(turn) for turn in turns if turn.id in decided}
+    first: dict[tuple[str | None, str, str], Turn] = {}
+    for turn in sorted(turns, key=lambda t: (t.created_at, t.id)):
+        if _question(turn) not in answered:
+            first.setdefault(_question(turn), turn)
+    turns = list(first.values())
+    splits = record.reviews.splits(turns)
+    return [Instruction(t, split, observed[t.id].created_at) for t, split in zip(turns, splits, strict=True)]
+
+
+def practised(record: Record) -> Iterator[Source]:
+    """What was learned in practice; and, where anything ever was, the frozen instructions that judge by a check.
+
+    Raises: StoreUnavailable.
+    """
+    attempts = record.practice.attempts()
+    if not attempts:
+        return
+    for each in instructions(record):
+        if each.split == "train" and each.turn.id in attempts:
+            yield from _lesson(each, attempts[each.turn.id])
+        elif each.split == "evaluation":
+            yield _itself(each)
+
+
+def to_practise(record: Record) -> list[Source]:
+    """The instructions that may be practised, each as its turn and conversation.
+
+    Raises: StoreUnavailable.
+    """
+    return allowed([_itself(each) for each in instructions(record) if each.split == "train"], record, Counter())
+
+
+def _itself(instruction: Instruction) -> Source:
+    """An instruction whatever its answer was."""
+    turn = instruction.turn
+    return Source(turn, turn.reply, instruction.split, instruction.at, reviewed=False, checked=True)
+
+
+def _lesson(instruction: Instruction, attempts: Sequence[Attempt]) -> Iterator[Source]:
+    """One example of the newest attempts that said something: one that worked, rather than one that did not."""
+    said = [attempt for attempt in attempts if attempt.turn.reply.strip()]
+    works = [attempt.turn for attempt in said if attempt.observation.value >= WORKS]
+    fails = [attempt.turn for attempt in said if attempt.observation.value < WORKS]
+    for taken in (works or fails)[-1:]:
+        at = max(attempt.observation.created_at for attempt in attempts)
+        source = Source(taken, taken.reply, instruction.split, at, reviewed=False, checked=True)
+        disliked = fails[-1].reply if fails else ""
+        yield preferred(source, disliked) if works else replace(source, objective="undesirable")
+
+
+def _can_be_practised(turn: Turn) -> bool:
+    """Whether a turn is somebody's question, of a kind whose check suffices, answered by a version."""
+    known = turn.kind in KINDS and KINDS[turn.kind].practised
+    return known and turn.origin in ("model", "quote") and turn.beside is None
+
+
+def _question(turn: Turn) -> tuple[str | None, str, str]:
+    return turn.parent, turn.system, normalised(question(turn))
