@@ -251,7 +251,7 @@ def refresh(
         _say(str(read_progress(context.store, context.settings.refresh_min_items)))
         return
     from training.report import as_text
-    from workers.rounds import learn
+    from workers.cycle import learn
 
     with _refreshing(context) as (lock, progress):
         done = learn(context, lock, progress, again=True)

@@ -120,7 +120,7 @@ class Forgetting:
         Raises: StoreUnavailable, also where only the files could not be written; the schedule tries that again.
         """
         traces = find_traces(self._store, author)
-        if traces.all and _end_refresh(self._store):
+        if traces.all and self._end_refresh():
             traces = find_traces(self._store, author)  # it may have practised meanwhile
         gone, cases = sorted(traces.own | traces.open), self._handovers.inbox()
         with durable():
@@ -135,6 +135,13 @@ class Forgetting:
             (self._data_dir / TRAINING_FOLDER / CHECKPOINT_FILE).unlink(missing_ok=True)
         erase(self._store, self._data_dir)
         return forgotten
+
+    def _end_refresh(self) -> bool:
+        """Whether a refresh ran, which now publishes and keeps nothing any more."""
+        with durable(), self._store.pipeline() as pipe:
+            _end_refresh(pipe)
+            *_, ran = pipe.execute()
+        return ran > 0
 
     def _remove(
         self, author: str, traces: Traces, notes: list[str], cases: Sequence[Case], marked: int, who: str
@@ -260,11 +267,10 @@ class Forgetting:
         return found
 
 
-def _end_refresh(store: Store) -> bool:
-    """Take the lock from a refresh, whose tuned version is not published then. Whether one ran."""
-    with durable():
-        store.incr(keys.REFRESH_FENCE)
-        return store.delete(keys.REFRESH_LOCK) > 0
+def _end_refresh(store: Store) -> None:
+    """Take the lock from a refresh that runs: what it tuned is not published."""
+    store.incr(keys.REFRESH_FENCE)
+    store.delete(keys.REFRESH_LOCK)
 
 
 def _without_answer(turn: Turn, author: str) -> Turn:

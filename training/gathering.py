@@ -6,7 +6,7 @@ from dataclasses import replace
 from core.records import Review, Turn
 from feedback.ratings import preferred_to
 from feedback.trust import Vouched
-from training.practice import practised
+from training.lessons import practised
 from training.sources import WEAK, Record, Source, own_words, preferred
 
 

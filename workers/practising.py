@@ -23,7 +23,7 @@ from serving.engine import GenerationRequest, Sampling
 from serving.engines import context_tokens
 from training.calibration import WORKS
 from training.gate import Answered
-from training.practice import to_practise
+from training.lessons import to_practise
 from training.rendering import asked, documents, present_prompt, recorded_prompt
 from training.room import NotEnoughMemory, enough_memory
 from training.sources import Source

@@ -47,7 +47,7 @@ def refresh() -> None:
     only_search = only_search_due(context)
     with RefreshLock(context.store, settings.lock_s) as lock:
         if lock.try_acquire():
-            from workers.rounds import learn
+            from workers.cycle import learn
             from workers.search_learning import learn_to_search
 
             if only_search:

@@ -1,4 +1,4 @@
-"""One round of learning under one lock: practice, the refresh that follows on it, and the search."""
+"""One cycle of learning under one lock: practice, the refresh that follows on it, and the search."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from workers.search_learning import SearchResult, learn_to_search
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
+class Cycle:
     """What came of each part; None of one that there was no need for, or that had to wait with another."""
 
     practice: PracticeResult | None
@@ -18,7 +18,7 @@ class Round:
     search: SearchResult | None
 
 
-def learn(context: Context, lock: RefreshLock, progress: Progress, again: bool) -> Round:
+def learn(context: Context, lock: RefreshLock, progress: Progress, again: bool) -> Cycle:
     """Practise where that is wanted, then refresh, then let the search learn; `again` begins a failed refresh afresh.
 
     A practice that is postponed or cancelled postpones or cancels the rest.
@@ -27,6 +27,6 @@ def learn(context: Context, lock: RefreshLock, progress: Progress, again: bool) 
     """
     practice = practise(context, lock, progress)
     if practice and practice.outcome != "practised":
-        return Round(practice, None, None)
+        return Cycle(practice, None, None)
     refresh = run_refresh(context, lock, progress, again)
-    return Round(practice, refresh, learn_to_search(context, lock, progress))
+    return Cycle(practice, refresh, learn_to_search(context, lock, progress))
