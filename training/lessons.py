@@ -1,30 +1,30 @@
 """Learning from one's own answers: which instructions are practised, and what is learned of the attempts.
 
-Rejection sampling (Zelikman et al. 2022, "STaR"; Yuan et al. 2023): of the answers that a version wrote to an
-instruction, one that its kind's check passed is learned, rather than one that it did not pass; where none passed, one
-is how not to answer. Instructions of the frozen side are never practised: they judge, by the same check.
+Rejection sampling (Zelikman et al. 2022, "STaR"; Yuan et al. 2023): of the answers that versions wrote to an
+instruction, the newest that its kind's check passed is learned, rather than the newest that it did not pass; where none
+passed, that one is how not to answer. Instructions of the frozen side are never practised: they judge, by the same check.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from core.records import Split, Turn
+from core.records import Observation, Split, Turn
 from feedback.likeness import normalised
 from feedback.practice import Attempt
 from feedback.turns import question
 from kinds import KINDS
 from training.calibration import WORKS
-from training.sources import Record, Source, allowed, preferred
+from training.sources import Record, Source, allowed, own_words, preferred
 
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """A turn whose instruction a check can judge, the side on which it stands, and since when that is known (ms)."""
+    """A turn whose instruction a check can judge, the side on which it stands, and what came of its answer."""
 
     turn: Turn
     split: Split
-    at: int
+    observation: Observation
 
 
 def instructions(record: Record) -> list[Instruction]:
@@ -44,7 +44,7 @@ def instructions(record: Record) -> list[Instruction]:
             first.setdefault(_question(turn), turn)
     turns = list(first.values())
     splits = record.reviews.splits(turns)
-    return [Instruction(t, split, observed[t.id].created_at) for t, split in zip(turns, splits, strict=True)]
+    return [Instruction(t, split, observed[t.id]) for t, split in zip(turns, splits, strict=True)]
 
 
 def practised(record: Record) -> Iterator[Source]:
@@ -57,7 +57,8 @@ def practised(record: Record) -> Iterator[Source]:
         return
     for each in instructions(record):
         if each.split == "train" and each.turn.id in attempts:
-            yield from _lesson(each, attempts[each.turn.id])
+            first = Attempt(replace(each.turn, reply=own_words(each.turn)), each.observation)
+            yield from _lesson(each, [first, *attempts[each.turn.id]])
         elif each.split == "evaluation":
             yield _itself(each)
 
@@ -73,7 +74,8 @@ def to_practise(record: Record) -> list[Source]:
 def _itself(instruction: Instruction) -> Source:
     """An instruction whatever its answer was."""
     turn = instruction.turn
-    return Source(turn, turn.reply, instruction.split, instruction.at, reviewed=False, checked=True)
+    at = instruction.observation.created_at
+    return Source(turn, turn.reply, instruction.split, at, reviewed=False, checked=True)
 
 
 def _lesson(instruction: Instruction, attempts: Sequence[Attempt]) -> Iterator[Source]:

@@ -36,7 +36,7 @@ from workers.refresh import LOW_PRIORITY, POSTPONED_S, Progress, comparable, wat
 log = logging.getLogger(__name__)
 SAMPLES = 4
 """Answers to an instruction, where practice is asked for and the settings name no number."""
-TEMPERATURE = 0.8
+TEMPERATURE = 0.6
 MOST_INSTRUCTIONS = 400
 """Instructions that one refresh practises, the least practised first."""
 AT_ONCE = 8
