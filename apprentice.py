@@ -238,13 +238,8 @@ def refresh(
     if search:
         _refresh_search(context, now)
         return
-    if domain:
-        from workers.due import ask_for_documents
-
-        ask_for_documents(context)
-    if practice:
-        context.practice.ask()
     if (domain or practice) and not now:
+        _ask_for(context, domain, practice)
         _say(f"{_wishes(domain, practice)}: the schedule starts a refresh as soon as it may.")
         return
     if not now:
@@ -254,6 +249,7 @@ def refresh(
     from workers.cycle import learn
 
     with _refreshing(context) as (lock, progress):
+        _ask_for(context, domain, practice)
         done = learn(context, lock, progress, again=True)
     if done.practice:
         _say(f"practice: {done.practice.summary}")
@@ -283,6 +279,15 @@ def search_hparams(
 
     for line in search(open_context(_settings()), minutes, objective, _say):
         _say(line)
+
+
+def _ask_for(context: "Context", domain: bool, practice: bool) -> None:
+    from workers.due import ask_for_documents
+
+    if domain:
+        ask_for_documents(context)
+    if practice:
+        context.practice.ask()
 
 
 def _wishes(domain: bool, practice: bool) -> str:

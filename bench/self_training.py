@@ -29,10 +29,11 @@ Say = Callable[[str], None]
 def run(say: Say = lambda line: None) -> dict[str, Any]:
     """The share of unseen instructions whose program runs and passes its tests, before and after each of two rounds.
 
-    The operator at the playground asks for 224 functions, and says nothing of the answers. A round is `apprentice refresh --practice`, whose
-    gate has the fifth of these instructions to go by that is never practised. 224 unseen instructions of the same
-    families are answered greedily, without a second attempt. The test is the exact one-sided sign test on the
-    instructions whose outcome changed (McNemar's) from the base model to the version that is live at the end.
+    The operator at the playground asks for 224 functions, and says nothing of the answers. A round is
+    `apprentice refresh --practice`, whose gate goes by the fifth of these instructions that is never practised. 224
+    unseen instructions of the same families are answered greedily, without a second attempt. The test is the exact
+    one-sided sign test on the instructions whose outcome changed (McNemar's) from the base model to the version that is
+    live at the end.
     """
     learn, unseen = programs()
     rounds: list[dict[str, Any]] = []

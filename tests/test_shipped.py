@@ -64,6 +64,15 @@ def test_a_rule_lets_pass_what_was_asked_for_and_nothing_else(item):
     assert (CHECK.score(good, rule), CHECK.score(bad, rule)) == (1.0, 0.0)
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("reply", ["x" * 4000, "word " * 800, "word, " * 800 + "\n", "- a\n" * 800, "1. a\n b\n" * 400])
+def test_no_rule_takes_long_over_an_endless_answer(reply):
+    """A pattern that tries every way to part a text holds the interpreter, and with it the lock of the refresh."""
+    for name in CHECKED:
+        for row in rows(name):
+            KINDS["checked"].score(reply, json.dumps(row["check"]))
+
+
 def test_an_id_of_another_release_or_of_a_turn_is_no_shipped_prompt():
     assert shipped_row("safety:999") is None and shipped_row("0" * 32) is None
 

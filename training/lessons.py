@@ -2,7 +2,7 @@
 
 Rejection sampling (Zelikman et al. 2022, "STaR"; Yuan et al. 2023): of the answers that versions wrote to an
 instruction, the newest that its kind's check passed is learned, rather than the newest that it did not pass; where none
-passed, that one is how not to answer. Instructions of the frozen side are never practised: they judge, by the same check.
+passed, that one is how not to answer. Instructions of the frozen side are never practised: they judge, by that check.
 """
 
 from collections import Counter
