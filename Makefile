@@ -53,7 +53,7 @@ bench: $(INSTALLED) ## Measure all that can be measured here, some of it on the 
 	@mkdir -p $(RESULTS)
 	@$(BIN)/apprentice bench serve --json $(RESULTS)/serve.json --plot $(RESULTS)/serving.svg
 	@for name in swap canary gate; do $(BIN)/apprentice bench $$name --json $(RESULTS)/$$name.json || exit 1; done
-	@for name in search learn train review poison thumbs fresh; do \
+	@for name in search learn train review poison thumbs fresh outcomes; do \
 		$(BIN)/apprentice bench $$name --data $(DATA) --json $(RESULTS)/$$name.json || exit 1; \
 	done
 

@@ -795,6 +795,18 @@ def bench_thumbs(data: Data, file: ToFile = None) -> None:
     _report(run(data, _say), file)
 
 
+@bench.command("outcomes")
+def bench_outcomes(
+    data: Data,
+    part: Annotated[Literal["practice", "head", "search"] | None, typer.Option(help="One part alone.")] = None,
+    file: ToFile = None,
+) -> None:
+    """Do programs run more often after practice, does a version know when it is right, and does the search learn?"""
+    from bench.outcomes import run
+
+    _report(run(data, part, _say), file)
+
+
 @bench.command("fresh")
 def bench_fresh(data: Data, file: ToFile = None) -> None:
     """How soon do approved corrections answer: many by a refresh, one by memory?"""

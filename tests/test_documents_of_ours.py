@@ -42,6 +42,11 @@ def test_every_test_that_the_documents_name_exists():
     assert all((ROOT / path).is_file() for path in re.findall(r"`(tests/\w+\.py)`", written))
 
 
+def test_every_file_that_the_method_names_exists():
+    named = re.findall(r"`([a-z]+/\w+\.py)`", (ROOT / "docs" / "method.md").read_text())
+    assert named and not [name for name in named if not (ROOT / name).is_file()]
+
+
 def test_every_picture_of_the_console_stands_in_its_document_light_and_dark():
     written = (ROOT / "docs" / "console.md").read_text()
     shown = re.findall(r'"(console/[\w-]+\.webp)"', written)
