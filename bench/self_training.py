@@ -16,12 +16,14 @@ from core.identity import PLAYGROUND
 from kinds import KINDS
 from kinds.kind import Task
 
-ROUNDS, TOKENS = 2, 128
+ROUNDS, TOKENS = 2, 96
 LEVEL = 0.05
 SETTINGS = {
     "APPRENTICE_REFRESH_MIN_ITEMS": "100000",
     "APPRENTICE_REPLY_TOKENS": str(TOKENS),
     "APPRENTICE_PROMPT_TOKENS": "512",
+    "APPRENTICE_PRACTICE": "3",
+    "APPRENTICE_EPOCHS": "2",
 }
 Say = Callable[[str], None]
 
