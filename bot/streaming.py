@@ -128,7 +128,7 @@ async def _listen(parts: Parts, asked: Asked, answer: Answer, arrival: Arrival) 
                         answer.turn_id = event.turn_id
                         await arrival.note(turn=event.turn_id or "")
                     case Said():
-                        answer.text += event.text
+                        answer.text += f"\n\n{texts.outcome(event.failed)}\n\n" if event.failed else event.text
                         answer.begun.set()
                     case Ended():
                         answer.ended, answer.turn_id, answer.text = event, event.turn_id, event.text

@@ -81,9 +81,10 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """The next piece of the answer."""
+    """The next piece of the answer; where it says that the attempt before `failed`, what came of that."""
 
     text: str
+    failed: Observation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +192,6 @@ def _event(chunk: dict[str, Any]) -> Begun | Said | Ended | None:
         raise failure_in(chunk, ServingUnavailable)
     choice, extra = chunk["choices"][0], chunk.get("apprentice")
     if choice["finish_reason"]:
-        seen = extra.get("observation")
         return Ended(
             extra["turn_id"],
             extra["adapter"],
@@ -201,13 +201,18 @@ def _event(chunk: dict[str, Any]) -> Begun | Said | Ended | None:
             choice["finish_reason"],
             extra["progress"],
             extra.get("confidence"),
-            observation=_OBSERVATION.validate_python({"turn": extra["turn_id"] or "", **seen}) if seen else None,
+            observation=_observed(extra.get("observation"), extra["turn_id"]),
             choices=_CHOICES.validate_python(extra.get("choices", ())),
             details=_DETAILS.validate_python(extra["details"]) if "details" in extra else None,
         )
-    if extra:
+    if extra and "turn_id" in extra:
         return Begun(extra["turn_id"], extra["adapter"])
-    return Said(choice["delta"]["content"]) if choice["delta"].get("content") else None
+    failed = _observed((extra or {}).get("failed"))
+    return Said(choice["delta"]["content"], failed) if choice["delta"].get("content") else None
+
+
+def _observed(seen: dict[str, Any] | None, turn_id: str | None = None) -> Observation | None:
+    return _OBSERVATION.validate_python({"turn": turn_id or "", **seen}) if seen else None
 
 
 def failure_of(response: httpx.Response) -> ApprenticeError:

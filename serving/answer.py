@@ -88,6 +88,8 @@ class Piece:
 
     text: str
     logprobs: tuple[TokenLogprob, ...] = ()
+    failed: Observation | None = None
+    """What came of the attempt before, where the text says just that, in English."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +199,7 @@ class Answerer:
                 log.info("no second attempt at turn %s: %s", first.turn_id, error)
                 yield first
                 return
-            yield Piece(f"\n\n⚠ {first.observation.said if first.observation else ''}\n\n")
+            yield Piece(f"\n\n⚠ {first.observation.said if first.observation else ''}\n\n", failed=first.observation)
             yield started
             async for event in events:
                 if isinstance(event, Finished):

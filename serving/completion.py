@@ -42,7 +42,8 @@ class Completion:
                         self._began_again(event)
                         yield self._chunk(index, {}, extra=_begun(event))
                     elif isinstance(event, Piece):
-                        yield self._chunk(index, {"content": event.text}, logprobs=event.logprobs)
+                        extra = {"failed": _seen(event.failed)} if event.failed else None
+                        yield self._chunk(index, {"content": event.text}, logprobs=event.logprobs, extra=extra)
                     elif isinstance(event, Finished):
                         finished.append(event)
                         extra = await self._extra(index, event)

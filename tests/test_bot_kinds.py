@@ -1,7 +1,15 @@
 """Kinds of task in the chat: commands with a text or in reply to one, labels as buttons, and what came of an answer."""
 
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
 from bot import texts
+from bot.streaming import Answer, _listen
 from bot.tongue import speaking
+from core.client import Begun, Said
+from core.records import Observation
 from feedback.observations import Observations
 from tests.telegram_api import buttons
 from tests.waiting import until
@@ -72,3 +80,34 @@ def test_an_edited_command_is_asked_again_as_the_kind_that_it_names(world):
     until(lambda: world.context.turns.head(world.chat(ann)) != first.id, "the new answer", 120)
     turn = world.context.turns.get(world.context.turns.head(world.chat(ann)))
     assert (turn.kind, turn.messages[-1].content) == ("summary", f"in one sentence: {SHIP}")
+
+
+@pytest.mark.parametrize(
+    "language, words",
+    [("en", "It fails its tests"), ("de", "Es besteht"), ("es", "pruebas"), ("ru", "Тесты"), ("zh", "测试")],
+)
+def test_between_two_attempts_the_first_failure_is_told_in_the_persons_language(language, words):
+    failed = Observation(
+        "", 0.0, "test_failed", "AssertionError: f(1) == 2", values={"error": "AssertionError: f(1) == 2"}
+    )
+
+    async def events(asked):
+        for event in (
+            Begun("t1", "base"),
+            Said("one"),
+            Said("\n\n⚠ English\n\n", failed),
+            Begun("t2", "base"),
+            Said("two"),
+        ):
+            yield event
+
+    async def note(turn):
+        pass
+
+    answer = Answer()
+    parts, arrival = SimpleNamespace(serving=SimpleNamespace(answer=events)), SimpleNamespace(note=note)
+    with speaking(language):
+        asyncio.run(_listen(parts, None, answer, arrival))
+    before, told, after = answer.text.split("\n\n")
+    assert (before, after, answer.turn_id) == ("one", "two", "t2")
+    assert told.startswith("✗ ") and words in told and "f(1) == 2" in told

@@ -53,11 +53,13 @@ def test_a_program_that_passes_its_tests_is_told_and_recorded(http, context, obs
 @isolated
 def test_a_program_that_fails_is_tried_once_more_and_both_attempts_are_turns(http, context, observations):
     chunks = _stream(http, NEVER)
-    begun = [chunk["apprentice"]["turn_id"] for chunk in chunks if "apprentice" in chunk]
+    begun = [chunk["apprentice"]["turn_id"] for chunk in chunks if "turn_id" in chunk.get("apprentice", ())]
     first, second = (context.turns.get(turn_id) for turn_id in dict.fromkeys(begun))
     assert begun == [first.id, second.id, second.id]
     told = "AssertionError: 'this' == 'that'"
     assert _said(chunks) == f"{first.reply}\n\n⚠ {told}\n\n{second.reply}"
+    (failed,) = [chunk["apprentice"]["failed"] for chunk in chunks if "failed" in chunk.get("apprentice", ())]
+    assert (failed["why"], failed["said"]) == ("test_failed", told), "for clients that say it in another language"
     end = chunks[-1]["apprentice"]
     assert (end["text"], end["observation"]["why"], end["observation"]["said"]) == (second.reply, "test_failed", told)
     assert second.regenerates == first.id and second.messages == first.messages and second.status == "complete"
