@@ -32,6 +32,11 @@ def _stream(http: httpx.Client, instruction: str, **extra) -> list[dict]:
     return [json.loads(line) for line in lines]
 
 
+def _begun(chunks: list[dict]) -> list[str]:
+    """The turns that begin and end, in order."""
+    return [chunk["apprentice"]["turn_id"] for chunk in chunks if "turn_id" in chunk.get("apprentice", ())]
+
+
 def _said(chunks: list[dict]) -> str:
     return "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks)
 
@@ -53,7 +58,7 @@ def test_a_program_that_passes_its_tests_is_told_and_recorded(http, context, obs
 @isolated
 def test_a_program_that_fails_is_tried_once_more_and_both_attempts_are_turns(http, context, observations):
     chunks = _stream(http, NEVER)
-    begun = [chunk["apprentice"]["turn_id"] for chunk in chunks if "turn_id" in chunk.get("apprentice", ())]
+    begun = _begun(chunks)
     first, second = (context.turns.get(turn_id) for turn_id in dict.fromkeys(begun))
     assert begun == [first.id, second.id, second.id]
     told = "AssertionError: 'this' == 'that'"
@@ -134,8 +139,7 @@ def test_answers_come_whole_while_a_storm_rages_in_the_sandbox(http):
 
 @isolated
 def test_what_came_of_programs_is_exported_and_forgotten_with_them(http, context, observations):
-    ended = _stream(http, NEVER)
-    turns = [chunk["apprentice"]["turn_id"] for chunk in ended if "apprentice" in chunk]
+    turns = _begun(_stream(http, NEVER))
     author = Pseudonyms.of_installation(context.settings.data_dir).author(PLAYGROUND)
     exported = Portability(context.store, context.turns, context.ratings, context.reviews).of(author)
     assert {each["turn"] for each in exported["observations"]} == set(turns)
