@@ -25,6 +25,7 @@ from feedback.budgets import Budgets
 from feedback.evidence import LEVEL, PARTS, SIGNALS, not_worse_by, summary, worse_by
 from feedback.handovers import Handovers
 from feedback.outcomes import Outcomes
+from feedback.spent import spent
 from feedback.tallies import Thumbs, tally
 
 MINUTE_MS, HOURS, SLOT_MIN = 60_000, 24, 10
@@ -105,6 +106,7 @@ class Health:
             "oldest": ago(now - oldest) if oldest is not None else "",
             "inbox": len(cases),
             "used": used,
+            "spent": spent(self._store, now),
             "limits": self._settings,
             **self._answers(now),
             **self._thumbs(),

@@ -327,6 +327,11 @@ def used(day: int | str, author: str) -> str:
     return f"{PREFIX}used:{day}:{author}"
 
 
+def spent(month: str) -> str:
+    """hash refreshes, seconds: how many ended in a month (UTC), and how long they took together; lives a year."""
+    return f"{PREFIX}refresh:spent:{month}"
+
+
 def minute(number: int | str, author: str) -> str:
     """counter: what a person asked in a minute (since 1970), by when it was written; lives an hour."""
     return f"{PREFIX}minute:{number}:{author}"

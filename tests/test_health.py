@@ -20,6 +20,7 @@ from core.records import Message, Turn, new_id, now_ms, to_json
 from core.settings import Settings
 from feedback.budgets import Budgets
 from feedback.evidence import Evidence
+from feedback.spent import note_spent
 from feedback.tallies import Thumbs
 from retrieval.ingest import ingest
 from serving.metrics import Metrics
@@ -56,13 +57,16 @@ def text(page: httpx.Response) -> str:
 
 @pytest.fixture
 def record(settings, store):
-    """Votes on two versions, a queue, signs of life, and tokens that were used."""
+    """Votes on two versions, a queue, signs of life, tokens that were used, and refreshes of this month and before."""
     context, now = open_context(settings), now_ms()
     for adapter, votes in (("base", [-1, -1, 1]), ("a" * 64, [1, 1, 1, 1])):
         for vote in votes:
             context.ratings.rate(answered(context, adapter).id, "somebody", vote)
     store.hset(keys.WORKERS, mapping={"tick": now, "train": now - 3_600_000})
     Budgets(store, settings).add_tokens("somebody", 1234)
+    for took_s in (300, 150):
+        note_spent(store, now, took_s)
+    note_spent(store, now - 40 * 86_400_000, 9999)
     return context
 
 
@@ -88,6 +92,7 @@ def test_a_viewer_sees_at_a_glance_how_it_goes(api, settings, store, record, mon
         and waiting >= 3
         and "passages in the index of documents 1" in seen
     )
+    assert "refreshes that ended this month (UTC) 2, 7.5 minutes of the worker's machine" in seen
     assert "0 questions, 1234 tokens" in seen and "7 in 24 hours" in seen
     assert "base live 1 2 33 % 6 to 79 %" in seen and f"{'a' * 12} 4 0 100 % 51 to 100 %" in seen
     assert "No version is on trial" in seen

@@ -14,6 +14,7 @@ from core.records import BASE, GateReport, Manifest, Message, Turn, new_id, now_
 from core.settings import CHECKPOINT_FILE, TRAINING_FOLDER, Settings
 from feedback.progress import read_progress, report_progress
 from feedback.reviews import NewDecision
+from feedback.spent import spent
 from serving.engine import Delta
 from training.examples import EvaluationItem
 from training.room import NotEnoughMemory
@@ -172,6 +173,7 @@ def test_a_refresh_that_is_killed_or_breaks_three_times_has_failed(context, monk
     with pytest.raises(DiskFull):
         do(context, again=True)
     assert do(context) == NOTHING, "a person began it afresh"
+    assert spent(context.store, now_ms()).refreshes == 2, "what came to an end is counted"
 
 
 def test_one_that_has_no_room_is_postponed_as_often_as_it_takes(context, monkeypatch, caplog):

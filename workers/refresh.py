@@ -27,6 +27,7 @@ from core.prompt import Renderer
 from core.records import BASE, GateReport, now_ms
 from core.store import durable
 from feedback.progress import begin_progress, clear_progress, report_progress
+from feedback.spent import note_spent
 from feedback.wishes import refresh_wish, settle_wish
 from kinds import KINDS
 from training.examples import EvaluationItem, general_slice
@@ -352,10 +353,12 @@ def _finish(context: Context, snapshot: Snapshot, result: RefreshResult, asked: 
     `looked` (ms) is when the record was read, so that what cannot be learned from makes nothing due twice.
     """
     ended = {"outcome": result.outcome, "summary": result.summary, "version": result.version or ""}
+    now = now_ms()
     with durable(), context.store.pipeline() as pipe:
         pipe.hset(keys.run(snapshot.hash), mapping=ended | {"state": "finished", "until": snapshot.until})
-        last = {"at": now_ms(), "until": snapshot.until, "looked": looked, "snapshot": snapshot.hash}
+        last = {"at": now, "until": snapshot.until, "looked": looked, "snapshot": snapshot.hash}
         pipe.hset(keys.REFRESH_LAST, mapping=ended | last)
+        note_spent(pipe, now, (now - looked) // 1000)
         pipe.execute()
     _answer_request(context, asked)
     log.info("refresh %s ended: %s. %s", snapshot.hash[:12], result.outcome, result.summary)
