@@ -99,11 +99,11 @@ def _practise(context: Context, lock: RefreshLock, samples: int, progress: Progr
     renderer = Renderer(load_tokenizer(base), base.tokenizer_hash, settings.prompt_tokens)
     version = comparable(context.registry, context.registry.route(), base)
     exercises = list(_exercises(context, renderer, version, samples))
-    outcomes: list[Finding] = []
-    if exercises:
-        folders = {version: context.registry.path(version)}
-        done = _all_done(context, lock, base, folders, exercises, progress)
-        outcomes = asyncio.run(done)
+    if not exercises:
+        said = "there is nothing that the live version has not tried yet; it practises programs that people asked for."
+        return PracticeResult("practised", said)
+    folders = {version: context.registry.path(version)}
+    outcomes = asyncio.run(_all_done(context, lock, base, folders, exercises, progress))
     works = sum(found.value >= WORKS for found in outcomes)
     named = "the base model" if version == BASE else f"version {version[:12]}"
     said = f"{named} tried {len(outcomes)} answers to what it had been asked, and {works} of them work."
