@@ -15,15 +15,17 @@ from core.records import Citation, EmbedderVersion, Message, Turn, new_id, now_m
 from core.settings import Settings
 from feedback.audit import AuditLog
 from feedback.embedders import Embedders
+from kinds.kind import Finding
 from retrieval import sent
 from retrieval.generations import ADAPTER, current_learned, home, load
 from retrieval.ingest import ingest
 from retrieval.search import Retriever
 from retrieval.support import Support
 from retrieval.tuned import A, B, Tuned, adopt, learned_id, packed
+from training.lessons import practised
 from training.retrieval_gate import Place, as_lines, report
 from training.retrieval_pairs import pairs
-from workers import search_learning
+from workers import refresh, search_learning
 from workers.context import Context, open_context
 from workers.due import only_search_due, refresh_due
 from workers.lock import RefreshLock
@@ -60,7 +62,7 @@ NEW = "# Sauna\n\nThe sauna is heated with driftwood on Saturdays."
 @pytest.fixture
 def context(store, valkey_url, tmp_path, monkeypatch) -> Context:
     monkeypatch.setattr("training.sharing.REST", 0.0)
-    monkeypatch.setattr(search_learning, "LOW_PRIORITY", 0)
+    monkeypatch.setattr(refresh, "LOW_PRIORITY", 0)
     bundled = embedder()
     monkeypatch.setattr(search_learning.Embedder, "load", lambda name: bundled)
     return open_context(Settings(data_dir=tmp_path / "data", redis_url=valkey_url))
@@ -336,6 +338,22 @@ def test_feedback_is_read_beside_the_passages(context, documents):
     both = next(p for p in _all(read) if p.negatives and chunks[p.passages[0]].id == dogs)
     assert {source for source, _ in both.sources} == {asked[2].id, asked[3].id}
     assert pairs(context.record, "all", 1.0, [replace(c, scope="a chat") for c in chunks]).learn == ()
+
+
+def test_what_a_version_tries_for_itself_teaches_the_search_nothing(context, documents):
+    context.people.set_consent(PEOPLE[0], "yes")
+    dogs = documents["perros"]
+    asked = replace(answered("Y los perros", THINGS["perros"], dogs, PEOPLE[0]), kind="code")
+    context.turns.add_closed([asked])
+    context.observations.record(asked.id, 1.0, "passed")
+    (split,) = context.reviews.splits([asked])
+    with RefreshLock(context.store, 30) as lock:
+        assert lock.try_acquire()
+        tried = replace(asked, id=new_id(), origin="practice", beside=asked.id, created_at=now_ms())
+        context.practice.add(tried, Finding(1.0, "passed"), lock.value)
+    assert split == "train" and [s.turn.id for s in practised(context.record)] == [tried.id]
+    read = pairs(context.record, "all", 1.0, load(context.settings.data_dir).chunks)
+    assert _all(read) == []
 
 
 def _all(read):

@@ -12,7 +12,12 @@ from training.sources import WEAK, Record, Source, own_words, preferred
 
 def everything(record: Record, vouched: Sequence[Vouched]) -> list[Source]:
     """Whatever may become an example."""
-    return [*decided(record), *vouched_for(record, vouched), *practised(record)]
+    return [*said(record, vouched), *practised(record)]
+
+
+def said(record: Record, vouched: Sequence[Vouched]) -> list[Source]:
+    """What people say: what operators decided, then what is vouched for without them."""
+    return [*decided(record), *vouched_for(record, vouched)]
 
 
 def decided(record: Record) -> Iterator[Source]:
@@ -40,18 +45,18 @@ def vouched_for(record: Record, vouched: Sequence[Vouched]) -> Iterator[Source]:
     picks = {v.turn.id: preferred_to(v.said.votes) for v in vouched}
     other = _other_answers(record, {v.turn.id: v.turn for v in vouched}, picks)
     for each in vouched:
-        turn, said = each.turn, each.said
+        turn, about = each.turn, each.said
         words = own_words(turn)
-        events = [*said.votes, *said.corrections, *said.regenerations]
+        events = [*about.votes, *about.corrections, *about.regenerations]
         source = Source(turn, words, each.split, max(e.created_at for e in events), reviewed=False)
-        if said.corrections:
-            newest = max(said.corrections, key=lambda c: c.created_at)
+        if about.corrections:
+            newest = max(about.corrections, key=lambda c: c.created_at)
             yield preferred(replace(source, reply=newest.text, correctors=(newest.author,)), words)
         elif _thumbs(each) > 0 and turn.id in other:
             yield preferred(source, other[turn.id])
         elif _thumbs(each):
             yield replace(source, objective="desirable" if _thumbs(each) > 0 else "undesirable")
-        elif said.regenerations and not accepted & {r.replacement for r in said.regenerations}:
+        elif about.regenerations and not accepted & {r.replacement for r in about.regenerations}:
             yield replace(source, objective="undesirable", weight=WEAK)
 
 

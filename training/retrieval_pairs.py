@@ -14,7 +14,7 @@ from feedback.shown import approvable
 from feedback.turns import question
 from retrieval.chunks import EVERYONE, Chunk
 from retrieval.support import Support, supports
-from training.gathering import everything
+from training.gathering import said
 from training.sources import Record, Source, allowed, exempt, weigh
 
 
@@ -57,9 +57,7 @@ def pairs(record: Record, policy: ReviewPolicy, author_share: float, chunks: Seq
 
     Raises: StoreUnavailable.
     """
-    usable = [
-        s for s in allowed(everything(record, record.trust.vouched(policy)), record, Counter()) if _is_searched(s)
-    ]
+    usable = [s for s in allowed(said(record, record.trust.vouched(policy)), record, Counter()) if _is_searched(s)]
     reader = _Reader(chunks)
     sides: dict[Split, tuple[Pair, ...]] = {}
     for split in ("train", "evaluation"):
