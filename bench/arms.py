@@ -11,7 +11,7 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from adapters.base import Base, load_tokenizer, prepare_base
+from adapters.base import Base, prepare_base, renderer_of
 from adapters.numerics import training_dtype
 from bench.domains import Batch, Row, batches
 from bench.learn import SYSTEM
@@ -148,7 +148,7 @@ def measured(base: Base, adapter: Path | None, stream: Sequence[Batch], folder: 
 
 
 def _renderer(base: Base) -> Renderer:
-    return Renderer(load_tokenizer(base), base.tokenizer_hash, PROMPT_TOKENS)
+    return renderer_of(base, PROMPT_TOKENS)
 
 
 def _merged(base: Base, adapter: Path, target: Path, folder: Path) -> Base:

@@ -100,11 +100,12 @@ def answers(
     max_tokens: int,
     expected: str | None = None,
     retrieval: bool = False,
+    kind: str = "chat",
 ) -> list[str]:
     """What each list of messages gets as an answer, without a trace in the record; of one version, if one is named."""
 
     def ask(messages: list[dict[str, str]]) -> str:
-        extra = {"retrieval": retrieval, "record": False}
+        extra = {"retrieval": retrieval, "record": False, "kind": kind}
         answer = running.ask("", messages=messages, max_tokens=max_tokens, apprentice=extra)
         assert expected in (None, answer["model"]), f"{answer['model']} answered instead of {expected}"
         return answer["choices"][0]["message"]["content"].strip()

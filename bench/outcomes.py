@@ -7,7 +7,6 @@ from typing import Any
 from bench import outcomes_head, retrieval_learning, self_training
 
 Say = Callable[[str], None]
-PARTS = ("practice", "head", "search")
 
 
 def run(data: Path, part: str | None = None, say: Say = lambda line: None) -> dict[str, Any]:
@@ -20,4 +19,4 @@ def run(data: Path, part: str | None = None, say: Say = lambda line: None) -> di
         "head": lambda: outcomes_head.run(data, say),
         "search": lambda: retrieval_learning.run(data, say),
     }
-    return {name: parts[name]() for name in PARTS if part in (None, name)}
+    return {name: measured() for name, measured in parts.items() if part in (None, name)}

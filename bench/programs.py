@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 NUMBERS = tuple(range(2, 16))
-LETTERS = tuple("abcdeghiklmnoprst"[:14])
+LETTERS = tuple("abcdeghiklmnop")
 WORDINGS = (
     "Write a Python function `{name}` that {does}.",
     "Define `{name}` in Python: a function that {does}.",

@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM
 
-from adapters.base import Base, load_tokenizer, prepare_base
-from core.prompt import Renderer
+from adapters.base import Base, prepare_base, renderer_of
 from core.records import BASE
 from core.settings import Settings
 from serving.local import LocalEngine
@@ -21,7 +20,7 @@ Pair = tuple[tuple[int, ...], tuple[int, ...]]
 def measure_quality(settings: Settings) -> dict[str, Any]:
     """Perplexities of the general slice's reference answers, and the first over the second."""
     base = prepare_base(settings.model, settings.data_dir)
-    renderer = Renderer(load_tokenizer(base), base.tokenizer_hash, settings.prompt_tokens)
+    renderer = renderer_of(base, settings.prompt_tokens)
     items = general_slice("general_gate", renderer, settings.system_prompt)
     pairs = [(i.prompt_ids, i.reply_ids) for i in items]
     served = perplexity(pairs, asyncio.run(score_served(settings, base, pairs)))

@@ -9,15 +9,15 @@ from typing import Any
 
 from bench.figures import Bar
 from bench.instance import Instance, instance
+from bench.learn import answers
 from bench.machine import describe_machine
 from bench.programs import programs
-from bench.thumbs import compared
+from bench.thumbs import LEVEL, compared
 from core.identity import PLAYGROUND
 from kinds import KINDS
 from kinds.kind import Task
 
 ROUNDS, TOKENS = 2, 96
-LEVEL = 0.05
 SETTINGS = {
     "APPRENTICE_REFRESH_MIN_ITEMS": "100000",
     "APPRENTICE_REPLY_TOKENS": str(TOKENS),
@@ -79,12 +79,8 @@ def _ask(running: Instance, asked: Sequence[str]) -> None:
 def _works(running: Instance, asked: Sequence[str]) -> list[bool]:
     """Whether each greedy answer works, which is found out here: serving runs nothing for those it does not know."""
 
-    def one(instruction: str) -> str:
-        extra = {"kind": "code", "retrieval": False, "record": False}
-        return running.ask(instruction, apprentice=extra)["choices"][0]["message"]["content"]
-
-    with ThreadPoolExecutor(8) as pool:
-        replies = list(pool.map(one, asked))
+    chats = [[{"role": "user", "content": instruction}] for instruction in asked]
+    replies = answers(running, chats, TOKENS, kind="code")
     with ThreadPoolExecutor(2) as pool:
         tasks = (Task(instruction, may_run=True) for instruction in asked)
         return [grade == 1 for grade in pool.map(KINDS["code"].grade, tasks, replies, [""] * len(replies))]

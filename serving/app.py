@@ -8,11 +8,10 @@ from contextlib import asynccontextmanager
 import uvicorn
 from starlette.applications import Starlette
 
-from adapters.base import Base, load_tokenizer
+from adapters.base import Base, renderer_of
 from adapters.registry import Registry
 from core.errors import InvalidInput, SettingsError, StoreUnavailable
 from core.identity import Pseudonyms
-from core.prompt import Renderer
 from core.records import new_id
 from core.settings import Settings
 from core.store import connect
@@ -65,7 +64,7 @@ def build(settings: Settings, base: Base, engine: Engine) -> Starlette:
     ratings = Ratings(store, turns)
     reviews = Reviews(store, turns, ratings, pseudonyms)
     registry = Registry(store, settings.data_dir / "adapters")
-    renderer = Renderer(load_tokenizer(base), base.tokenizer_hash, settings.prompt_tokens)
+    renderer = renderer_of(base, settings.prompt_tokens)
     replica = new_id()
     follower = Follower(registry, engine, base, renderer, turns, replica, settings.adapter_slots)
     embedder = Embedder.load(settings.embedder)

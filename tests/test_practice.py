@@ -42,7 +42,7 @@ GOOD, BAD = "```python\ndef f(): return 1\n```", "```python\nx\n```"
 def context(store, valkey_url, tmp_path, base, monkeypatch):
     for module in (refresh, practising):
         monkeypatch.setattr(module, "prepare_base", lambda model, folder: base)
-        monkeypatch.setattr(module, "LOW_PRIORITY", 0)
+    monkeypatch.setattr(refresh, "LOW_PRIORITY", 0)
     facts = {"data_dir": tmp_path, "redis_url": valkey_url, "run_code": "everyone", "prompt_tokens": 512}
     opened = open_context(Settings(**facts, reply_tokens=48, refresh_min_items=5, epochs=1, lora_rank=2))
     for person in ("ann", "bob"):

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import logging
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,12 +10,10 @@ from dataclasses import dataclass, replace
 from itertools import count, islice
 from pathlib import Path
 
-from adapters.base import Base, load_tokenizer, prepare_base
-from core import keys
+from adapters.base import Base, prepare_base, renderer_of
 from core.errors import Busy, NotFound, ServingUnavailable
 from core.prompt import Renderer
 from core.records import BASE, Turn, new_id, now_ms
-from core.store import durable
 from kinds import KINDS
 from kinds.kind import Finding, Task
 from serving.engine import GenerationRequest, Sampling
@@ -31,7 +28,7 @@ from workers.cancelling import RefreshCancelled, take_back
 from workers.context import Context
 from workers.judging import Judge, open_judge
 from workers.lock import RefreshLock
-from workers.refresh import LOW_PRIORITY, POSTPONED_S, Progress, comparable, watched
+from workers.refresh import Progress, again_later, comparable, give_way, put_off, watched
 
 log = logging.getLogger(__name__)
 SAMPLES = 4
@@ -75,15 +72,14 @@ def practise(context: Context, lock: RefreshLock, progress: Progress) -> Practic
     samples = context.settings.practice or (SAMPLES if wanted else 0)
     if not samples or context.registry.aliases().canary:
         return None
-    os.nice(max(0, LOW_PRIORITY - os.nice(0)))
+    give_way()
     try:
         with enough_memory():
             result = _practise(context, lock, samples, watched(context, lock, progress))
     except (NotEnoughMemory, Busy, ServingUnavailable) as error:
         lock.check()
-        with durable():
-            context.store.set(keys.REFRESH_POSTPONED, str(error), ex=POSTPONED_S)
-        return PracticeResult("postponed", f"{error} It is tried again in {POSTPONED_S // 60} minutes.")
+        put_off(context.store, str(error))
+        return PracticeResult("postponed", again_later(str(error)))
     except RefreshCancelled as error:
         lock.check()
         take_back(context.store, "", {}, error.who)
@@ -96,7 +92,7 @@ def practise(context: Context, lock: RefreshLock, progress: Progress) -> Practic
 def _practise(context: Context, lock: RefreshLock, samples: int, progress: Progress) -> PracticeResult:
     settings = context.settings
     base = prepare_base(settings.model, settings.data_dir)
-    renderer = Renderer(load_tokenizer(base), base.tokenizer_hash, settings.prompt_tokens)
+    renderer = renderer_of(base, settings.prompt_tokens)
     version = comparable(context.registry, context.registry.route(), base)
     exercises = list(_exercises(context, renderer, version, samples))
     if not exercises:

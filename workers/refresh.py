@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from adapters.base import Base, load_tokenizer, prepare_base
+from adapters.base import Base, prepare_base, renderer_of
 from adapters.manifest import seal
 from adapters.registry import Registry
 from adapters.verify import verify
@@ -25,7 +25,7 @@ from core.errors import (
 )
 from core.prompt import Renderer
 from core.records import BASE, GateReport, now_ms
-from core.store import durable
+from core.store import Store, durable
 from feedback.progress import begin_progress, clear_progress, report_progress
 from feedback.spent import note_spent
 from feedback.wishes import refresh_wish, settle_wish
@@ -84,9 +84,9 @@ def run_refresh(context: Context, lock: RefreshLock, progress: Progress, again: 
         return RefreshResult("postponed", why, None, None)
     clear_progress(context.store)
     _remove_drafts(context.registry)
-    os.nice(max(0, LOW_PRIORITY - os.nice(0)))
+    give_way()
     base = prepare_base(settings.model, settings.data_dir)
-    renderer = Renderer(load_tokenizer(base), base.tokenizer_hash, settings.prompt_tokens)
+    renderer = renderer_of(base, settings.prompt_tokens)
     how = hyperparameters(settings)
     began = now_ms()
     asked = _asked_for_documents(context)
@@ -125,9 +125,19 @@ def _snapshot(context: Context, base: Base, renderer: Renderer, how: Hyperparame
     try:
         return take_snapshot(context, base, renderer, how, documents)
     except IndexDamaged as error:
-        with durable():
-            context.store.set(keys.REFRESH_POSTPONED, str(error), ex=POSTPONED_S)
+        put_off(context.store, str(error))
         raise
+
+
+def give_way() -> None:
+    """Let whoever answers people go before this process."""
+    os.nice(max(0, LOW_PRIORITY - os.nice(0)))
+
+
+def put_off(store: Store, why: str) -> None:
+    """Let nothing be due for a while. Raises: StoreUnavailable."""
+    with durable():
+        store.set(keys.REFRESH_POSTPONED, why, ex=POSTPONED_S)
 
 
 def _asked_for_documents(context: Context) -> str | None:
@@ -184,15 +194,20 @@ def _attempt(context: Context, lock: RefreshLock, snapshot: Snapshot, began: int
         raise
 
 
+def again_later(why: str) -> str:
+    """How what was put off is told."""
+    return f"{why} It is tried again in {POSTPONED_S // 60} minutes."
+
+
 def _postpone(context: Context, snapshot: Snapshot, why: str) -> RefreshResult:
     """Leave a refresh to a later tick, as if it had not begun."""
     with durable(), context.store.pipeline() as pipe:
         pipe.hset(keys.run(snapshot.hash), mapping={"state": "postponed", "error": why})
         pipe.hincrby(keys.run(snapshot.hash), "attempts", -1)
-        pipe.set(keys.REFRESH_POSTPONED, why, ex=POSTPONED_S)
+        put_off(pipe, why)
         pipe.execute()
     log.warning("refresh %s is postponed for %d minutes: %s", snapshot.hash[:12], POSTPONED_S // 60, why)
-    return RefreshResult("postponed", f"{why} It is tried again in {POSTPONED_S // 60} minutes.", None, None)
+    return RefreshResult("postponed", again_later(why), None, None)
 
 
 def _cancel(context: Context, snapshot: Snapshot, before: dict[str, str], error: RefreshCancelled) -> RefreshResult:

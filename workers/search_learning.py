@@ -1,13 +1,10 @@
 """The search learns: pairs from feedback, what reads questions tuned on them, judged, and published with the index."""
 
 import logging
-import os
 from dataclasses import dataclass
 
-from core import keys
 from core.errors import AliasMoved, DiskFull, IndexDamaged
 from core.records import EmbedderVersion, RetrievalReport, now_ms
-from core.store import durable
 from feedback.embedders import Embedders
 from feedback.progress import clear_progress
 from retrieval.embedder import Embedder
@@ -19,7 +16,7 @@ from training.retrieval_tuning import HowToTune, tune_questions
 from workers.cancelling import RefreshCancelled
 from workers.context import Context
 from workers.lock import RefreshLock
-from workers.refresh import LOW_PRIORITY, POSTPONED_S, Progress, watched
+from workers.refresh import Progress, give_way, put_off, watched
 from workers.searching import FORGOTTEN, keep, leave_search, must_go, tidy
 
 log = logging.getLogger(__name__)
@@ -54,8 +51,7 @@ def learn_to_search(context: Context, lock: RefreshLock, progress: Progress) -> 
         result = SearchResult("cancelled", str(error))
     except (IndexDamaged, DiskFull, AliasMoved) as error:
         lock.check()
-        with durable():
-            context.store.set(keys.REFRESH_POSTPONED, str(error), ex=POSTPONED_S)
+        put_off(context.store, str(error))
         result = SearchResult("failed", str(error))
     if result is not None:
         Embedders(context.store).ended({"outcome": result.outcome, "summary": result.summary})
@@ -94,7 +90,7 @@ def _tune(
 ) -> SearchResult:
     """Tune from the installation's embedder, compare with what is in use, or with that one where this must go."""
     settings, embedders, how = context.settings, Embedders(context.store), HowToTune(seconds=MAX_S)
-    os.nice(max(0, LOW_PRIORITY - os.nice(0)))
+    give_way()
     progress("learning to search", 0, 0)
     base = Embedder.load(settings.embedder)
     if generation.embedder != base.id:
