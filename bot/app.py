@@ -13,7 +13,7 @@ from aiogram.client.default import DefaultBotProperties
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
 from aiogram.exceptions import AiogramError, TelegramNotFound
-from aiogram.types import BotCommand, LinkPreviewOptions, User
+from aiogram.types import BotCommand, BotCommandScopeAllGroupChats, LinkPreviewOptions, User
 from aiogram.utils.token import TokenValidationError
 
 from adapters.registry import Registry
@@ -202,14 +202,16 @@ async def _until(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
 
 
 async def _introduce(bot: Bot) -> User:
-    """Check the token, and give Telegram the list of commands in every language."""
+    """Check the token, and give Telegram the lists of commands, of everybody and in groups, in every language."""
     me = await insist(lambda: _me(bot))
     log.info("the bot is @%s", me.username)
     try:
         for language in LANGUAGES:
             with speaking(language):
-                commands = [BotCommand(command=name, description=text) for name, text in texts.commands().items()]
-            await bot.set_my_commands(commands, language_code=None if language == DEFAULT else language)
+                lists = ((None, texts.commands()), (BotCommandScopeAllGroupChats(), texts.group_commands()))
+            for scope, listed in lists:
+                commands = [BotCommand(command=name, description=text) for name, text in listed.items()]
+                await bot.set_my_commands(commands, scope, None if language == DEFAULT else language)
     except AiogramError as error:
         log.warning("Telegram did not take the list of commands (%s)", type(error).__name__)
     return me

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from hmac import compare_digest
@@ -19,7 +20,7 @@ from aiogram.exceptions import (
     TelegramNotFound,
     TelegramUnauthorizedError,
 )
-from aiogram.types import Update
+from aiogram.types import FSInputFile, Update
 from aiohttp import web
 from pydantic import ValidationError
 
@@ -104,7 +105,7 @@ class Poller:
 async def webhook(bot: Bot, inbox: Inbox, settings: Settings) -> AsyncIterator[None]:
     """Listen for Telegram's calls, and tell it where. The webhook stays set: Telegram keeps what comes meanwhile.
 
-    Raises: SettingsError where Telegram refuses it, or the port cannot be had.
+    Raises: SettingsError where Telegram refuses it, or the port or the certificate cannot be had.
     """
     url, secret = settings.telegram_webhook_url, settings.telegram_webhook_secret
     assert url is not None and secret is not None
@@ -113,9 +114,14 @@ async def webhook(bot: Bot, inbox: Inbox, settings: Settings) -> AsyncIterator[N
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
-        await _listen(runner, settings)
+        tls, uploaded = _tls(settings)
+        await _listen(runner, settings, tls)
         try:
-            await insist(lambda: bot.set_webhook(url, secret_token=secret.get_secret_value(), allowed_updates=KINDS))
+            await insist(
+                lambda: bot.set_webhook(
+                    url, certificate=uploaded, secret_token=secret.get_secret_value(), allowed_updates=KINDS
+                )
+            )
         except TelegramBadRequest as error:
             raise SettingsError(f"{variable('telegram_webhook_url')} is refused: {error.message}") from None
         yield
@@ -149,10 +155,31 @@ async def insist(call: Callable[[], Awaitable[T]]) -> T:
             return result
 
 
-async def _listen(runner: web.AppRunner, settings: Settings) -> None:
+def _tls(settings: Settings) -> tuple[ssl.SSLContext | None, FSInputFile | None]:
+    """How the webhook speaks TLS itself, and the certificate where Telegram has to be given it: one that nobody signed.
+
+    Raises: SettingsError.
+    """
+    certificate, key = settings.telegram_webhook_certificate, settings.telegram_webhook_key
+    if certificate is None:
+        return None, None
+    tls, known = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        tls.load_cert_chain(certificate, key)
+        known.load_verify_locations(certificate)
+    except OSError as error:
+        raise SettingsError(
+            f"{variable('telegram_webhook_certificate')} and {variable('telegram_webhook_key')} must be a certificate "
+            f"and its key as PEM files that the bot may read ({error.strerror or error})."
+        ) from None
+    is_self_signed = any(each["subject"] == each["issuer"] for each in known.get_ca_certs())
+    return tls, FSInputFile(certificate) if is_self_signed else None
+
+
+async def _listen(runner: web.AppRunner, settings: Settings, tls: ssl.SSLContext | None) -> None:
     host, port = settings.telegram_webhook_host, settings.telegram_webhook_port
     try:
-        await web.TCPSite(runner, host, port).start()
+        await web.TCPSite(runner, host, port, ssl_context=tls).start()
     except OSError as error:
         raise SettingsError(
             f"the webhook cannot listen on {host}:{port} ({error.strerror}); "

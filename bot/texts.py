@@ -20,6 +20,8 @@ COMMANDS = (
     *("help", "stop", "reset", "retry", "sources", "why", "human", "start", "privacy", "export", "forget", "usage"),
     *TASKS,
 )
+IN_PRIVATE = frozenset({"human", "export", "forget"})
+"""Those that are for the private chat alone."""
 
 
 def __getattr__(name: str) -> str:
@@ -31,6 +33,11 @@ def __getattr__(name: str) -> str:
 def commands() -> dict[str, str]:
     """Everybody's commands, and what they do."""
     return {name: say(f"command-{name}") for name in COMMANDS}
+
+
+def group_commands() -> dict[str, str]:
+    """Those that work in groups."""
+    return {name: said for name, said in commands().items() if name not in IN_PRIVATE}
 
 
 def reasons() -> dict[Reason, str]:

@@ -212,6 +212,12 @@ class Settings(BaseModel):
     )
     telegram_webhook_host: str = Field("127.0.0.1", description="Address the webhook listens on.")
     telegram_webhook_port: Port = Field(8443, description="Port the webhook listens on.")
+    telegram_webhook_certificate: Annotated[Path | None, Empty] = Field(
+        None, description="Certificate (PEM) of the webhook where no proxy ends TLS. Empty: plain HTTP behind a proxy."
+    )
+    telegram_webhook_key: Annotated[Path | None, Empty] = Field(
+        None, description="Private key (PEM) of that certificate. Empty: it stands in the same file."
+    )
     telegram_streaming: Literal["edits", "drafts"] = Field(
         "edits", description="How answers grow: by edits, or as drafts in private chats (some clients flicker)."
     )

@@ -16,9 +16,12 @@ FOLDER = Path(__file__).resolve().parent.parent / ".cache" / "bot-api-types"
 PACKAGES = ("@grammyjs/types@5.0.0", "typescript@5.9.3")
 OPTIONS = ("--noEmit", "--strict", "--skipLibCheck", "--target", "es2022", "--module", "nodenext")
 HEAD = """import type { ApiMethods, Opts } from "@grammyjs/types";
-type Params<M extends keyof ApiMethods<never>> = Opts<never>[M];
+type Sent = { sent: "file" };
+type Params<M extends keyof ApiMethods<Sent>> = Opts<Sent>[M];
 // @ts-expect-error: the check must be able to fail
 export const wrong: Params<"sendMessage"> = { chat_id: 1, text: 1 };
+// @ts-expect-error: also of files
+export const thumbnail: Params<"sendDocument"> = { chat_id: 1, document: { sent: "file" }, thumbnail: "text" };
 """
 
 
@@ -46,10 +49,10 @@ def check_recorded() -> None:
 
 
 def _shape(value: Any) -> Any:
-    """A parameter without what makes no difference to its type; a file that was sent along is its name."""
+    """A parameter without what makes no difference to its type; a file that was sent along is of a type of its own."""
     match value:
         case {"file_id": _, "file_unique_id": _}:
-            return "file"
+            return {"sent": "file"}
         case dict():
             return {name: _shape(each) for name, each in value.items()}
         case list():

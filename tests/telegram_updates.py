@@ -10,7 +10,7 @@ from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from aiogram.client.default import Default
-from aiogram.types import CallbackQuery, Chat, Message, MessageEntity, Update, User
+from aiogram.types import CallbackQuery, Chat, InlineQuery, Message, MessageEntity, Update, User
 from pydantic import BaseModel
 
 from tests.telegram_api import BOT
@@ -113,6 +113,8 @@ class Updates:
         made = {_alias(cls, name): self._value(_fields(cls)[name], depth + 1) for name in wanted}
         if cls is CallbackQuery:
             made["data"] = self._pressed()
+        if cls is InlineQuery:
+            made["query"] += self._random.choice(("", "?"))
         if cls is MessageEntity:
             made |= {"offset": 0, "length": 1}
         return made

@@ -462,3 +462,21 @@ def test_at_the_end_answers_finish_or_are_handed_on(world, tmp_path):
         answer = bob.wait_answer(endless)
         assert answer["message_id"] == begun["message_id"] and world.turn(answer).parent is None
     assert len([m for m in bob.seen() if m["text"].startswith("word0")]) == 1
+
+
+def test_with_drafts_and_rich_messages_telegrams_own_button_stops_and_keeps_what_was_said(world, tmp_path):
+    ann = world.member()
+    with bot_process(world.settings, world.api, tmp_path, telegram_streaming="drafts", telegram_rich=True) as bot:
+        asked = ann.send("script:endless")
+        until(lambda: "word3" in world.api.drafts.get(ann.id, {}).get("text", ""), "the draft grows")
+        assert ann.seen() == [], "a draft is no message"
+        world.api.push(
+            stopped_message_generation={"chat": asked["chat"], "draft_id": world.api.drafts[ann.id]["draft_id"]}
+        )
+        answer = ann.wait_answer(asked)
+        turn = world.turn(answer)
+        assert turn.status == "stopped" and answer["rich_message"]["markdown"] == turn.reply.strip()
+        ann.group = -next(ids)
+        grown = ann.wait_answer(ann.send(f"@{BOT['username']} script:short"))
+        assert len(world.edits(grown)) >= 1, "drafts are for private chats"
+        assert "Traceback" not in bot.output()

@@ -2,7 +2,9 @@
 
 import asyncio
 import collections
+import itertools
 import logging
+import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,33 +12,44 @@ import pytest
 from aiogram import Bot
 from aiogram.enums import ContentType
 from aiogram.exceptions import TelegramBadRequest
+from aiogram.methods import AnswerInlineQuery
 from aiogram.types import Update
 from teremok.session import MockedSession
 
+from bot import keyboards
 from bot.addressing import wanted
 from bot.app import open_parts
 from bot.arrival import Arrival
+from bot.growing import Drafted, Growing
 from bot.inbox import Inbox
 from bot.ledger import Ledger
 from bot.media import CONTENT
 from bot.once import Once
 from bot.routes import make_dispatcher
+from bot.streaming import Answer
 from core import keys
 from core.settings import Settings
+from tests.model_outputs import output
 from tests.telegram_api import TOKEN
+from tests.telegram_contract import record
 from tests.telegram_updates import KINDS, PEOPLE, Updates
 
 BATCH = 50
 
 
 class Checking(MockedSession):
-    """Teremok's session in the place of Telegram: it knows the Bot API's limits, and what breaks them is remembered."""
+    """Teremok's session in the place of Telegram: it knows the Bot API's limits, and what breaks them is remembered.
+
+    Whatever is sent is type-checked at the end as well.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.refused: list[str] = []
 
     async def make_request(self, bot, method, timeout=None):
+        sent = self.prepare_value(method.model_dump(warnings=False), bot=bot, files={}, _dumps_json=False)
+        record([(method.__api_method__, sent)])
         try:
             return await super().make_request(bot, method, timeout)
         except TelegramBadRequest as error:
@@ -64,7 +77,7 @@ class Running:
         async def handle(arrival: Arrival) -> None:
             await self._dispatcher.feed_update(self.bot, arrival.update, arrival=arrival)
 
-        self._inbox = Inbox(self.bot, handle, self.ledger, lambda update: wanted(update, me, None), 600)
+        self._inbox = Inbox(self.bot, handle, self.ledger, lambda update: wanted(update, me, None, True), 600)
         self._dispatcher["inbox"] = self._inbox
         return self
 
@@ -108,6 +121,7 @@ async def test_no_update_breaks_anything(running, store, caplog, seed, count):
         kinds.update(update.event_type for update in updates)
     assert [record.getMessage() for record in caplog.records] == [] and running.session.refused == []
     said = {str(getattr(request, "text", ""))[:20] for request in running.session.requests}
+    assert any(isinstance(request, AnswerInlineQuery) for request in running.session.requests)
     assert set(kinds) == set(KINDS) and len(said) > 15
     assert not list(store.scan_iter(keys.update(running.bot.id, "*")))
 
@@ -121,3 +135,17 @@ async def test_every_type_of_message_gets_a_clear_word(running, caplog):
         if not any(getattr(request, "text", "") for request in running.session.requests[before:]):
             unheard.append(content)
     assert unheard == [] and caplog.records == [] and running.session.refused == []
+
+
+@pytest.mark.parametrize(("seed", "count"), [(4, 60), pytest.param(5, 600, marks=pytest.mark.long)])
+async def test_nothing_that_a_model_says_is_refused(running, caplog, seed, count):
+    caplog.set_level(logging.WARNING)
+    chance, ways = random.Random(seed), itertools.cycle([(Growing, False), (Drafted, False), (Drafted, True)])
+    for chat, (kind, rich) in zip(range(1, count + 1), ways, strict=False):
+        said, _ = output(chance)
+        growing = kind(running.bot, chat, None, Arrival(Update(update_id=chat)), rich)
+        await growing.begin()
+        for shown in (said[: len(said) // 2], said):
+            await growing.grow(shown)
+        await growing.show(Answer(said).words(), "Sources: [1] a_*b*_.md", keyboards.feedback("f" * 32, [1]))
+    assert caplog.records == [] and running.session.refused == []

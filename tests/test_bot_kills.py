@@ -18,6 +18,7 @@ from feedback.ratings import Ratings
 from feedback.turns import Turns
 from tests.telegram_api import BOT, Person, buttons, telegram
 from tests.telegram_bot import bot_process, scripted_serving
+from tests.telegram_world import data
 from tests.waiting import until
 from tests.warm import LONG
 
@@ -34,7 +35,8 @@ class Asking(threading.Thread):
         super().__init__(daemon=True)
         self.person, self.over = person, threading.Event()
         self.asked: list[str] = []
-        self.liked: set[int] = set()
+        self.liked: dict[int, str] = {}
+        """The turn that each message stood for when it was liked; killed, the bot may show it in another message."""
 
     def ends(self) -> list[dict]:
         """The messages in which an answer ended, or an apology stands for one that the bot died of again and again."""
@@ -50,7 +52,7 @@ class Asking(threading.Thread):
             self.person.send(self.asked[-1])
             for message in self.ends():
                 if message["message_id"] not in self.liked and "👍" in buttons(message):
-                    self.liked.add(message["message_id"])
+                    self.liked[message["message_id"]] = data(message, "👍").rsplit(":", 1)[1]
                     self.person.press(message, "👍")
             time.sleep(0.2)
 
@@ -99,8 +101,8 @@ def test_killed_at_random_moments_nothing_is_lost_and_nothing_comes_twice(valkey
         assert [turn.messages[-1].content for turn in told] == answered[-len(told) :], "in order, in one conversation"
         assert shown[-len(told) :] == [turn.id for turn in told] and len(set(shown)) == len(shown)
         apologies += len(ends) - len(answered)
-        liked = [turns.posted(chat, message) for message in each.liked - strays]
-        assert all(len(Ratings(store, turns).votes(turn)) == 1 for turn in liked) and liked
+        votes = {turn: [vote.value for vote in Ratings(store, turns).votes(turn)] for turn in each.liked.values()}
+        assert votes and set(map(tuple, votes.values())) == {(1,)}
     assert apologies <= 2, "an answer is given up after five attempts"
     assert stray <= 2, "between Telegram's taking a message and its being noted there is a moment of milliseconds"
     print(f"{sum(len(each.asked) for each in asking)} questions, {KILLS} kills, {apologies} apologies, {stray} strays")

@@ -6,12 +6,20 @@ import signal
 import socket
 import threading
 import time
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
 
 import httpx
 import pytest
 from aiogram import Bot
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
 
 from bench.instance import free_ports
@@ -134,6 +142,40 @@ def test_a_webhook_serves_and_checks_its_secret(api, ann, settings, tmp_path):
         assert httpx.get(f"http://{hook}").status_code == 405
         assert bot.stop() == 0 and api.webhook, "Telegram keeps what comes meanwhile"
         assert "a-long_secret" not in bot.output()
+
+
+def _self_signed(folder: Path) -> tuple[Path, Path]:
+    """A certificate for this machine that nobody else signed, and its key."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "bot")])
+    now, here = datetime.now(UTC), x509.IPAddress(ip_address("127.0.0.1"))
+    built = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
+    built = built.add_extension(x509.SubjectAlternativeName([here]), critical=False)
+    built = built.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    certificate, private = folder / "certificate.pem", folder / "key.pem"
+    certificate.write_bytes(built.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
+    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return certificate, private
+
+
+def test_a_webhook_on_a_port_of_its_own_speaks_tls_and_sends_its_certificate(api, ann, settings, tmp_path):
+    (port,) = free_ports(1)
+    certificate, key = _self_signed(tmp_path)
+    changes = {
+        "telegram_webhook_url": f"https://127.0.0.1:{port}/hook",
+        "telegram_webhook_secret": SecretStr("a-long_secret"),
+        "telegram_webhook_port": port,
+        "telegram_webhook_certificate": certificate,
+        "telegram_webhook_key": key,
+    }
+    with bot_process(settings, api, tmp_path, **changes) as bot:
+        until(lambda: api.webhook, "the webhook")
+        assert api.files[api.webhook["certificate"]["file_id"]] == certificate.read_bytes()
+        _asks_for_help(ann)
+        assert set(api.deliveries) == {200} and bot.stop() == 0
+    with bot_process(settings, api, tmp_path, **changes | {"telegram_webhook_key": tmp_path / "none.pem"}) as bot:
+        assert bot.process.wait(60) == os.EX_CONFIG
+    last = bot.output().splitlines()[-1]
+    assert "APPRENTICE_TELEGRAM_WEBHOOK_KEY" in last and "No such file" in last and "Traceback" not in bot.output()
 
 
 def test_without_the_database_people_are_told_and_polling_goes_on(api, settings, tmp_path):

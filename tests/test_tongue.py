@@ -192,10 +192,14 @@ def test_everybody_is_spoken_to_in_their_language(world):
     with speaking("zh"):
         li.wait_text(texts.HUMAN_HERE)
 
-    given = {
-        call.params.get("language_code") for call in world.api.calls("setMyCommands") if "scope" not in call.params
+    lists = {
+        (c.params.get("scope", {}).get("type"), c.params.get("language_code")): {
+            each["command"] for each in c.params["commands"]
+        }
+        for c in world.api.calls("setMyCommands")
     }
-    assert given == {None, *LANGUAGES[1:]}
+    for language in (None, *LANGUAGES[1:]):
+        assert lists[None, language] - lists["all_group_chats", language] == {"human", "export", "forget"}
     with speaking("ru"):
         mine = until(
             lambda: [
