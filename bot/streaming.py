@@ -41,6 +41,10 @@ class Answer:
     error: ApprenticeError | None = None
     begun: asyncio.Event = field(default_factory=asyncio.Event)
 
+    def add(self, said: Said) -> None:
+        """The next piece; between two attempts it is what came of the first, in the person's language."""
+        self.text += f"\n\n{texts.outcome(said.failed)}\n\n" if said.failed else said.text
+
     def words(self) -> str:
         """What was said, as Markdown; empty where nothing of it could be seen."""
         if self.ended is not None and self.ended.origin == "model" and self.text == UNSURE:
@@ -128,7 +132,7 @@ async def _listen(parts: Parts, asked: Asked, answer: Answer, arrival: Arrival) 
                         answer.turn_id = event.turn_id
                         await arrival.note(turn=event.turn_id or "")
                     case Said():
-                        answer.text += f"\n\n{texts.outcome(event.failed)}\n\n" if event.failed else event.text
+                        answer.add(event)
                         answer.begun.set()
                     case Ended():
                         answer.ended, answer.turn_id, answer.text = event, event.turn_id, event.text

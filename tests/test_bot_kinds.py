@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from bot import texts
+from bot.limits.inline import _answer
 from bot.streaming import Answer, _listen
 from bot.tongue import speaking
 from core.client import Begun, Said
@@ -104,10 +105,12 @@ def test_between_two_attempts_the_first_failure_is_told_in_the_persons_language(
     async def note(turn):
         pass
 
-    answer = Answer()
+    answer, contact = Answer(), SimpleNamespace(chat_id=1, user_id=1)
     parts, arrival = SimpleNamespace(serving=SimpleNamespace(answer=events)), SimpleNamespace(note=note)
     with speaking(language):
         asyncio.run(_listen(parts, None, answer, arrival))
+        inline = asyncio.run(_answer(parts, contact, "?"))
+    assert inline.text == answer.text
     before, told, after = answer.text.split("\n\n")
     assert (before, after, answer.turn_id) == ("one", "two", "t2")
     assert told.startswith("✗ ") and words in told and "f(1) == 2" in told

@@ -85,7 +85,7 @@ async def _answer(parts: Parts, contact: Contact, text: str) -> Answer:
                         case Begun():
                             answer.turn_id = event.turn_id
                         case Said():
-                            answer.text += event.text
+                            answer.add(event)
                         case Ended():
                             answer.ended, answer.text = event, event.text
     except ApprenticeError as error:
