@@ -285,6 +285,39 @@ async def test_offsets_and_redelivery_as_another_emulator_has_them(store, monkey
         assert await bot.get_updates() == [] and done == ["1", "2", "3", "4", "5", "6"]
 
 
+async def test_two_pollers_as_another_emulator_has_them(store, monkeypatch, caplog):
+    """The second is refused while the first polls, goes on trying, and does what the first has not done."""
+    monkeypatch.setattr("bot.intake.KINDS", [kind for kind in KINDS if kind in ALLOWED_UPDATE_TYPES])
+    token, done = "123456:" + "A" * 35, []
+
+    async def handle(arrival) -> None:
+        done.append(arrival.update.message.text)
+
+    async def until_done(number: int, ledger: Ledger) -> None:
+        await emulator.enqueue_update(private(number, str(number)), token=token)
+        async with asyncio.timeout(30):
+            while str(number) not in done or await asyncio.to_thread(ledger.waiting):
+                await asyncio.sleep(0.01)
+
+    async with another_emulator() as (emulator, base), AiohttpSession(api=TelegramAPIServer.from_base(base)) as session:
+        bot = Bot(token, session=session)
+        ledgers = [Ledger(store, bot.id, name) for name in ("one", "two")]
+        inboxes = [Inbox(bot, handle, ledger, lambda update: True, 600) for ledger in ledgers]
+        polling = [asyncio.create_task(Poller(bot, inbox).run()) for inbox in inboxes]
+        async with asyncio.timeout(30):
+            while "Another program polls with this bot's token" not in caplog.text:
+                await asyncio.sleep(0.01)
+        for number in (1, 2):
+            await until_done(number, ledgers[0])
+        polling[0].cancel()
+        await until_done(3, ledgers[1])
+        polling[1].cancel()
+        await asyncio.wait(polling)
+        for inbox in inboxes:
+            await inbox.close()
+    assert done == ["1", "2", "3"]
+
+
 # --- the ledger ---
 
 
