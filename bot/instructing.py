@@ -65,14 +65,13 @@ async def choose(
 def chosen(parts: Parts, turn: Turn, author: str) -> str:
     """The label that somebody said is right; empty where they have not."""
     corrected = next((c.text for c in parts.ratings.corrections(turn.id) if c.author == author), "")
-    liked = any(vote.value > 0 for vote in parts.ratings.votes(turn.id) if vote.author == author)
-    return corrected or (turn.reply if liked else "")
+    return corrected or (turn.reply if parts.ratings.vote(turn.id, author) == 1 else "")
 
 
 def _store(parts: Parts, contact: Contact, turn: Turn, label: str) -> None:
     """Let one label be the right one, and take back what the same person said before."""
     corrected = any(c.author == contact.author for c in parts.ratings.corrections(turn.id))
-    voted = any(vote.author == contact.author for vote in parts.ratings.votes(turn.id))
+    voted = parts.ratings.vote(turn.id, contact.author) is not None
     if corrected and label in ("", turn.reply):
         parts.ratings.take_back_correction(turn.id, contact.author)
         parts.thanks.expect_no_longer(turn.id, contact.author, contact.chat)

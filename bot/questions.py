@@ -89,7 +89,7 @@ async def respond(
         if not arrival.stop.is_set() and not await may_ask(bot, parts, contact, arrival):
             return Answer()
         await take_over(bot, contact, arrival, text)
-        answer = await settled(parts, arrival)
+        answer = await settled(parts, contact, arrival)
         if answer is None and not arrival.stop.is_set():
             await text.begin()
             return await stream(parts, contact, arrival, await asking(), text)

@@ -30,7 +30,7 @@ async def take_over(bot: Bot, contact: Contact, arrival: Arrival, growing: Growi
         growing.adopt(begun[0])
 
 
-async def settled(parts: Parts, arrival: Arrival) -> Answer | None:
+async def settled(parts: Parts, contact: Contact, arrival: Arrival) -> Answer | None:
     """How an answer that was begun before ends without asking again; None: it is to be asked (again).
 
     Raises: StoreUnavailable.
@@ -40,7 +40,8 @@ async def settled(parts: Parts, arrival: Arrival) -> Answer | None:
         seen = (await asyncio.to_thread(parts.observations.of, [turn.id])).get(turn.id)
         said = (turn.id, turn.adapter, turn.reply, turn.origin, turn.citations, "stop", None, turn.confidence)
         ended = Ended(*said, observation=seen, choices=turn.choices)
-        return Answer(turn.reply, turn.id, ended)
+        vote = await asyncio.to_thread(parts.ratings.vote, turn.id, contact.author) if contact.private else None
+        return Answer(turn.reply, turn.id, ended, vote=vote or 0)
     if turn is not None and turn.status == "stopped" and arrival.stop.is_set():
         return Answer(turn.reply, turn.id)
     late = arrival.is_late and bool(arrival.notes.get("messages"))

@@ -39,6 +39,8 @@ class Answer:
     turn_id: str | None = None
     ended: Ended | None = None
     error: ApprenticeError | None = None
+    vote: int = 0
+    """What its only reader has said of it already, where it is shown once more."""
     begun: asyncio.Event = field(default_factory=asyncio.Event)
 
     def add(self, said: Said) -> None:
@@ -72,7 +74,11 @@ class Answer:
         answered = self.error is None and (self.ended is not None or self.words())
         cited = [citation.number for citation in self.ended.citations] if self.ended else []
         choices = self.ended.choices if self.ended else ()
-        return keyboards.feedback(self.turn_id, cited, choices) if answered else keyboards.again(self.turn_id)
+        if not answered:
+            return keyboards.again(self.turn_id)
+        if self.vote:
+            return keyboards.voted(self.turn_id, self.vote > 0, cited, choices)
+        return keyboards.feedback(self.turn_id, cited, choices)
 
 
 async def stream(parts: Parts, contact: Contact, arrival: Arrival, asked: Asked, growing: Growing) -> Answer:

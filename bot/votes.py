@@ -25,7 +25,7 @@ async def vote(
     turn = await own_turn(parts, contact, callback_data.turn)
     if "vote" not in arrival.notes:
         pressed = {"up": 1, "down": -1}.get(callback_data.action, 0)
-        before = None if contact.private else await asyncio.to_thread(_vote_of, parts, turn, contact.author)
+        before = None if contact.private else await asyncio.to_thread(parts.ratings.vote, turn.id, contact.author)
         await arrival.note(vote=str(0 if pressed == before else pressed))
     value: Value = int(arrival.notes["vote"])  # type: ignore[assignment]
     await asyncio.to_thread(parts.ratings.rate, turn.id, contact.author, value)
@@ -76,10 +76,6 @@ def _meaning(reactions: list[ReactionTypeUnion]) -> Value:
         if emoji in LIKED or emoji in DISLIKED:
             return 1 if emoji in LIKED else -1
     return 0
-
-
-def _vote_of(parts: Parts, turn: Turn, author: str) -> int | None:
-    return next((vote.value for vote in parts.ratings.votes(turn.id) if vote.author == author), None)
 
 
 def _buttons(turn: Turn, value: Value, private: bool, asks: bool) -> InlineKeyboardMarkup:

@@ -106,6 +106,10 @@ class Ratings:
         with durable():
             return [from_json(Rating, text) for text in self._store.hvals(keys.votes(turn_id))]
 
+    def vote(self, turn_id: str, author: str) -> int | None:
+        """An author's present thumb about a turn: 1, -1, or 0 where it was taken back; None: there never was one."""
+        return next((vote.value for vote in self.votes(turn_id) if vote.author == author), None)
+
     def preferred_to(self, turn_ids: Sequence[str]) -> dict[str, str]:
         """Of these turns, those that somebody preferred to another, with that other one; the newest pick counts."""
         found: dict[str, str] = {}

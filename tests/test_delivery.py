@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import signal
 import time
 from contextlib import asynccontextmanager
@@ -115,6 +116,33 @@ def test_an_answer_that_was_complete_is_shown_and_not_asked_again(api, store, se
         answer = ann.wait_answer(asked)
     assert answer["message_id"] == shown["message_id"] and answer["text"] == "It is scripted."
     assert head(store, settings, ann) == turn, "nothing was asked again"
+
+
+def test_what_was_liked_before_the_bot_died_shows_that_in_the_message_that_takes_its_place(
+    api, store, settings, serving, tmp_path
+):
+    """Dead after the last piece was sent, and before it was noted what it shows: it is sent anew."""
+    ann, turns = member(api, store, settings), Turns(store, 90)
+    chat = Pseudonyms.of_installation(settings.data_dir).chat("telegram:7")
+    with bot_process(settings, api, tmp_path):
+        asked = ann.send("script:long")
+        first = ann.wait_answer(asked)
+        ann.press(first, "👍")
+        ann.wait(lambda m: "👍 ↩️ take back" in buttons(m))
+    turn = turns.posted(chat, first["message_id"])
+    pieces = [m["message_id"] for m in ann.seen() if m["message_id"] > asked["message_id"]]
+    assert len(pieces) > 1
+    store.delete(keys.posted(chat, first["message_id"]))
+    (update,) = [u for call in api.calls("getUpdates") for u in call.result or [] if u.get("message") == asked]
+    number = update["update_id"] + 1000
+    notes = {"turn": turn, "messages": ",".join(map(str, pieces)), "parent": ""}
+    Ledger(store, BOT_ID, "dead").take([Taken(str(number), number, "7", json.dumps(update), notes)])
+    with bot_process(settings, api, tmp_path):
+        shown = ann.wait(lambda m: m["message_id"] > first["message_id"] and "👍 ↩️ take back" in buttons(m))
+        until(lambda: not store.keys(keys.update(BOT_ID, "*")), "all is done")
+    assert first["message_id"] not in [m["message_id"] for m in ann.seen()]
+    assert turns.posted(chat, shown["message_id"]) == turn and head(store, settings, ann) == turn
+    assert [vote.value for vote in Ratings(store, turns).votes(turn)] == [1]
 
 
 def test_another_answer_that_a_button_asked_for_goes_on_too(api, store, settings, serving, tmp_path):
