@@ -2,9 +2,11 @@
 
 import json
 import math
+import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -39,6 +41,9 @@ class Size:
         return int(0.4 * self.refreshes * self.corrections)
 
 
+REFRESH_S = 6 * 3600
+"""Longest training of a refresh: other work on the machine changes the times, and not what is learned."""
+
 SIZES: dict[Preset, Size] = {
     "quick": Size(2, 1, 125, 45),
     "standard": Size(5, 2, 150, 90),
@@ -53,7 +58,8 @@ def run(data: Path, preset: Preset, file: Path | None = None, say: Say = lambda 
     Arms: `none`, the base model; `naive`, which tunes the last model on the new batch only; `apprentice`, the product's
     own command over HTTP, with a reservoir of 40 % of the stream; `joint`, one training on everything at the end, which
     has no share of the stream aside to be judged on; and `joint less a fifth`, which has.
-    What is done is written to `file` after each arm of each seed, and arms that stand there are not done again.
+    What is done is written to `file` after each arm of each seed, and arms that stand there are not done again. Of an
+    arm that was interrupted the product's refreshes are kept as well, in a folder beside the file.
 
     Raises: InvalidInput where the data is missing.
     """
@@ -64,11 +70,24 @@ def run(data: Path, preset: Preset, file: Path | None = None, say: Say = lambda 
     for one in runs:
         for arm in [arm for arm in ARMS if arm not in one]:
             stream = batches(data, size.refreshes, size.domains, size.corrections, size.asked, one["seed"])
-            with tempfile.TemporaryDirectory() as folder:
-                one[arm] = ARMS[arm](Path(folder), stream, size, one["seed"], say)
+            with _folder(file, f"{one['seed']}-{arm}") as folder:
+                one[arm] = ARMS[arm](folder, stream, size, one["seed"], say)
             if file:
                 file.write_text(json.dumps(about | {"runs": runs} | conclusions(runs), indent=2), encoding="utf-8")
     return about | {"runs": runs} | conclusions(runs)
+
+
+@contextmanager
+def _folder(file: Path | None, name: str) -> Iterator[Path]:
+    """Where an arm works: with a file, a folder that outlives an interruption of it."""
+    if file is None:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+        return
+    folder = file.absolute().with_suffix(".parts") / name
+    folder.mkdir(parents=True, exist_ok=True)
+    yield folder
+    shutil.rmtree(folder)
 
 
 def _done_before(file: Path, preset: Preset) -> list[dict[str, Any]]:
@@ -118,39 +137,45 @@ def conclusions(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _apprentice(folder: Path, stream: Sequence[Batch], size: Size, seed: int, say: Say) -> dict[str, Any]:
-    accuracies, costs, outcomes, trainings = [], [], [], []
     settings = {
         "APPRENTICE_REFRESH_MIN_ITEMS": "100000",
         "APPRENTICE_RESERVOIR_MAX_ITEMS": str(max(100, size.reservoir)),
+        "APPRENTICE_TRAIN_MAX_S": str(REFRESH_S),
     }
+    notes = folder / "refreshes.json"
+    done = json.loads(notes.read_text(encoding="utf-8")) if notes.is_file() else []
     with instance(folder, **settings) as running:
-        for number, (learn, _) in enumerate(stream):
-            rows = folder / "rows.jsonl"
-            rows.write_text("".join(json.dumps(correction(*row)) + "\n" for row in learn))
-            running.command("feedback", "import", str(rows))
+        for number, (learn, _) in enumerate(stream[len(done) :], len(done)):
+            rows = folder / f"rows-{number}.jsonl"
+            if not rows.is_file():
+                written = rows.with_suffix(".new")
+                written.write_text("".join(json.dumps(correction(*row)) + "\n" for row in learn), encoding="utf-8")
+                running.command("feedback", "import", str(written))
+                written.rename(rows)
             began = time.monotonic()
-            said = running.command("refresh", "--now").strip().splitlines()
-            costs.append(round(time.monotonic() - began, 1))
-            outcomes.append(said[-1])
+            said = running.command("refresh", "--now", timeout_s=2 * REFRESH_S).strip().splitlines()[-1]
+            cost = round(time.monotonic() - began, 1)
             (newest, *_) = json.loads(running.command("adapters", "list", "--json"))
             manifest = json.loads(running.command("adapters", "show", newest["id"], "--json"))["manifest"]
-            trainings.append(manifest["hyperparameters"] | {"items": len(manifest["sources"])})
+            training = manifest["hyperparameters"] | {"items": len(manifest["sources"])}
             running.wait("serving follows", lambda: running.live() is not None, 60)
-            accuracies.append([accuracy(running, ask) for _, ask in stream])
-            say(f"apprentice, refresh {number + 1}: {shown(accuracies[-1])} in {costs[-1]:.0f} s; {said[-1]}")
+            found = [accuracy(running, ask) for _, ask in stream]
+            say(f"apprentice, refresh {number + 1}: {shown(found)} in {cost:.0f} s; {said}")
+            done.append({"accuracies": found, "refresh_s": cost, "outcomes": said, "trainings": training})
+            notes.write_text(json.dumps(done), encoding="utf-8")
         with_retrieval = [accuracy(running, ask, retrieval=True) for _, ask in stream]
         live = running.live()
     base = prepare_base(None, folder)
     _, general = measured(base, None if live == BASE else folder / "adapters" / live, [], folder)
-    return {
-        "accuracies": accuracies,
-        **summary(accuracies),
-        "general": general,
-        "with_retrieval": sum(with_retrieval) / len(with_retrieval),
-        "refresh_s": costs,
-        "outcomes": outcomes,
-        "trainings": trainings,
-    }
+    told = {name: [each[name] for each in done] for name in ("accuracies", "refresh_s", "outcomes", "trainings")}
+    return (
+        told
+        | summary(told["accuracies"])
+        | {
+            "general": general,
+            "with_retrieval": sum(with_retrieval) / len(with_retrieval),
+        }
+    )
 
 
 def _other(arm: str) -> Callable[[Path, Sequence[Batch], Size, int, Say], dict[str, Any]]:
