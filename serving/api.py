@@ -21,9 +21,10 @@ from core.settings import LOOPBACK
 from core.store import Store
 from feedback.progress import read_progress
 from feedback.ratings import Ratings
-from serving.answer import Answerer, Finished, Piece, Question, Started
+from serving.answer import Answerer
 from serving.completion import Completion, Events
 from serving.engine import Engine
+from serving.exchange import Finished, Piece, Question, Started
 from serving.failures import Forbidden, Unauthorized, Unsupported, failure
 from serving.follow import Follower
 from serving.metrics import Metrics

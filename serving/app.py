@@ -29,6 +29,7 @@ from retrieval.embedder import Embedder
 from retrieval.search import Retriever
 from serving.answer import Answerer
 from serving.api import Services, allowed_hosts, make_app
+from serving.bookkeeping import Bookkeeping
 from serving.engine import Engine
 from serving.engines import make_engine
 from serving.follow import Follower
@@ -76,10 +77,8 @@ def build(settings: Settings, base: Base, engine: Engine) -> Starlette:
         engine,
         follower,
         knowledge,
-        turns,
+        Bookkeeping(turns, replica, settings.system_prompt),
         outcomes,
-        replica,
-        settings.system_prompt,
         settings.reply_tokens,
         settings.temperature,
         settings.label_min_probability,

@@ -10,8 +10,8 @@ from dataclasses import asdict
 from typing import Any
 
 from core.records import Observation
-from serving.answer import Finished, Piece, Started
 from serving.engine import TokenLogprob
+from serving.exchange import Finished, Piece, Started
 from serving.failures import broken
 
 log = logging.getLogger(__name__)

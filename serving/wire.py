@@ -13,8 +13,8 @@ from core.errors import InvalidInput
 from core.identity import Pseudonyms
 from core.records import Message, Passage
 from kinds import KINDS, check_asked
-from serving.answer import Question
 from serving.engine import Sampling
+from serving.exchange import Question
 from serving.knowledge import Found
 
 
