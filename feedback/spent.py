@@ -1,4 +1,4 @@
-"""What learning costs: the time that refreshes took of a machine, by month."""
+"""What learning costs: the time that refreshes, practice and the search's lessons took of a machine, by month."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ YEAR_S = 366 * 86_400
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """Refreshes of a month (UTC) that came to an end, and the seconds that they took together."""
+    """Refreshes of a month (UTC) that came to an end, and the seconds that they took, with what is done beside them."""
 
     refreshes: int = 0
     seconds: int = 0
@@ -23,6 +23,15 @@ def note_spent(pipe: Store, ended_ms: int, seconds: int) -> None:
     pipe.hincrby(key, "refreshes", 1)
     pipe.hincrby(key, "seconds", seconds)
     pipe.expire(key, YEAR_S)
+
+
+def note_beside(store: Store, began_ms: int, ended_ms: int) -> None:
+    """Count the time of something that is learned beside a refresh. Raises: StoreUnavailable."""
+    key = keys.spent(_month(ended_ms))
+    with durable(), store.pipeline() as pipe:
+        pipe.hincrby(key, "seconds", (ended_ms - began_ms) // 1000)
+        pipe.expire(key, YEAR_S)
+        pipe.execute()
 
 
 def spent(store: Store, now_ms: int) -> Spent:

@@ -20,7 +20,7 @@ from core.records import Message, Turn, new_id, now_ms, to_json
 from core.settings import Settings
 from feedback.budgets import Budgets
 from feedback.evidence import Evidence
-from feedback.spent import note_spent
+from feedback.spent import note_beside, note_spent
 from feedback.tallies import Thumbs
 from retrieval.ingest import ingest
 from serving.metrics import Metrics
@@ -67,6 +67,7 @@ def record(settings, store):
     for took_s in (300, 150):
         note_spent(store, now, took_s)
     note_spent(store, now - 40 * 86_400_000, 9999)
+    note_beside(store, now - 60_000, now)
     return context
 
 
@@ -92,7 +93,7 @@ def test_a_viewer_sees_at_a_glance_how_it_goes(api, settings, store, record, mon
         and waiting >= 3
         and "passages in the index of documents 1" in seen
     )
-    assert "refreshes that ended this month (UTC) 2, 7.5 minutes of the worker's machine" in seen
+    assert "refreshes that ended this month (UTC) 2, 8.5 minutes of the worker's machine" in seen
     assert "0 questions, 1234 tokens" in seen and "7 in 24 hours" in seen
     assert "base live 1 2 33 % 6 to 79 %" in seen and f"{'a' * 12} 4 0 100 % 51 to 100 %" in seen
     assert "No version is on trial" in seen

@@ -15,6 +15,7 @@ from core.prompt import Renderer
 from core.records import BASE, Message, Turn, new_id, now_ms
 from core.settings import Settings
 from feedback.portability import Portability
+from feedback.spent import spent
 from kinds.kind import Finding
 from kinds.sandbox import what_is_lacking
 from tests.test_gate import GENERAL
@@ -109,6 +110,8 @@ def test_a_version_tries_what_it_was_asked_and_what_works_is_learned(context, re
     context.practice.ask()
     result = practise(context, held, quietly)
     assert (result.outcome, result.answers) == ("practised", 3 * practising.SAMPLES)
+    costs = spent(context.store, now_ms())
+    assert costs.refreshes == 0 and costs.seconds > 0
     attempts = context.practice.attempts()
     assert attempts.keys() == {turn.id for turn in learned}, "no frozen one, and nobody's who does not consent"
     for attempt in (a for those in attempts.values() for a in those):

@@ -14,6 +14,7 @@ from adapters.base import Base, prepare_base, renderer_of
 from core.errors import Busy, NotFound, ServingUnavailable
 from core.prompt import Renderer
 from core.records import BASE, Turn, new_id, now_ms
+from feedback.spent import note_beside
 from kinds import KINDS
 from kinds.kind import Finding, Task
 from serving.engine import GenerationRequest, Sampling
@@ -73,6 +74,7 @@ def practise(context: Context, lock: RefreshLock, progress: Progress) -> Practic
     if not samples or context.registry.aliases().canary:
         return None
     give_way()
+    began = now_ms()
     try:
         with enough_memory():
             result = _practise(context, lock, samples, watched(context, lock, progress))
@@ -84,6 +86,7 @@ def practise(context: Context, lock: RefreshLock, progress: Progress) -> Practic
         lock.check()
         take_back(context.store, "", {}, error.who)
         return PracticeResult("cancelled", f"{error.who} cancelled the refresh; the answers that it tried are kept.")
+    note_beside(context.store, began, now_ms())
     context.practice.settle(wanted)
     log.info("practice: %s", result.summary)
     return result

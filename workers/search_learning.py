@@ -7,6 +7,7 @@ from core.errors import AliasMoved, DiskFull, IndexDamaged
 from core.records import EmbedderVersion, RetrievalReport, now_ms
 from feedback.embedders import Embedders
 from feedback.progress import clear_progress
+from feedback.spent import note_beside
 from retrieval.embedder import Embedder
 from retrieval.generations import Generation, learned_id, load
 from retrieval.tuned import Tuned, adopt, merged
@@ -72,7 +73,9 @@ def _learn(context: Context, lock: RefreshLock, progress: Progress) -> SearchRes
     if not (asked or goes or (enough and new)):
         return None
     if enough:
+        began = now_ms()
         result = _tune(context, lock, progress, generation, found, goes)
+        note_beside(context.store, began, now_ms())
         embedders.ended({"material": found.digest, "pairs": len(found.learn)})
     else:
         counted = f"{len(found.learn)} questions with a known passage, {len(found.frozen)} of them frozen besides"
