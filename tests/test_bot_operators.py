@@ -310,7 +310,7 @@ def test_versions_are_listed_promoted_and_rolled_back(world, versions):
         until(lambda version=version: registry.aliases().live == version, "it is live")
         until(lambda asking=asking: "Done:" in world.now(asking)["text"], "said so")
     (entry,) = [e for e in AuditLog(world.context.store).page() if e.what == "promote" and e.subject == versions[2]]
-    assert (entry.who, entry.why) == ("operator", "confirmed in Telegram")
+    assert (entry.who, entry.why) == (world.author(olaf), "confirmed in Telegram")
 
     stale = olaf.wait_text(f"Take {versions[2][:12]} back?", olaf.send("/rollback"))
     asking = olaf.wait_text(f"Take {versions[2][:12]} back?", olaf.send("/rollback"))

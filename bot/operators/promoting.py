@@ -14,12 +14,12 @@ from bot.buttons import say_instead
 from bot.operators import choices, phrases
 from bot.operators.cards import short
 from bot.operators.choices import MoveLive
-from bot.parts import Parts
+from bot.parts import Contact, Parts
 from core.errors import AliasMoved, InvalidInput, NotFound
 from core.records import BASE
 
 MAX_LISTED = 15
-WHO, WHY = "operator", "confirmed in Telegram"
+WHY = "confirmed in Telegram"
 
 
 async def adapters(message: Message, parts: Parts) -> None:
@@ -75,7 +75,9 @@ async def rollback(message: Message, parts: Parts) -> None:
     await message.answer(said, reply_markup=choices.move_live("rollback", "", _seen(aliases)))
 
 
-async def move(callback: CallbackQuery, callback_data: MoveLive, parts: Parts, arrival: Arrival) -> None:
+async def move(
+    callback: CallbackQuery, callback_data: MoveLive, parts: Parts, contact: Contact, arrival: Arrival
+) -> None:
     """Promote or roll back as confirmed, unless anything moved since it was shown."""
     await callback.answer()
     if callback_data.action == "leave":
@@ -84,7 +86,7 @@ async def move(callback: CallbackQuery, callback_data: MoveLive, parts: Parts, a
     if "moved" not in arrival.notes:
         carry_out = _promote if callback_data.action == "promote" else _roll_back
         try:
-            said = await asyncio.to_thread(carry_out, parts, callback_data)
+            said = await asyncio.to_thread(carry_out, parts, callback_data, contact.author)
         except AliasMoved:
             said = phrases.MOVED
         except NotFound:
@@ -95,18 +97,18 @@ async def move(callback: CallbackQuery, callback_data: MoveLive, parts: Parts, a
     await say_instead(callback, arrival.notes["moved"])
 
 
-def _promote(parts: Parts, wanted: MoveLive) -> str:
+def _promote(parts: Parts, wanted: MoveLive, who: str) -> str:
     seen = _unmoved(parts, wanted)
     version = BASE if wanted.version == BASE else parts.registry.get(wanted.version).id
-    parts.registry.promote(version, WHO, WHY, against=seen.live)
+    parts.registry.promote(version, who, WHY, against=seen.live)
     aliases = parts.registry.aliases()
     return phrases.is_live(short(version)) if aliases.live == version else phrases.will_be_live(short(version))
 
 
-def _roll_back(parts: Parts, wanted: MoveLive) -> str:
+def _roll_back(parts: Parts, wanted: MoveLive, who: str) -> str:
     seen = _unmoved(parts, wanted)
     taken_back = seen.canary.version if seen.canary else seen.live
-    live = parts.registry.rollback(WHO, WHY)
+    live = parts.registry.rollback(who, WHY)
     return phrases.rolled_back(short(taken_back), short(live))
 
 
