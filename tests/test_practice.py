@@ -151,8 +151,8 @@ def test_what_may_not_be_run_is_not_practised_and_judges_nothing(context, held, 
 def test_one_that_works_is_learned_rather_than_one_that_does_not(context, held, renderer):
     learn, _ = sides(context, 4)
     mixed, hopeless, known, decided = (asked(context, text) for text in learn)
-    tried(context, held, mixed, GOOD + " old", RAN)
     works = tried(context, held, mixed, GOOD, RAN)
+    tried(context, held, mixed, GOOD + "\n\nThis function returns 1.", RAN)
     tried(context, held, mixed, BAD, FAILED)
     fails = tried(context, held, hopeless, BAD, FAILED)
     tried(context, held, hopeless, "", Finding(0.0, "no_code"))

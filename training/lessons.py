@@ -1,8 +1,9 @@
 """Learning from one's own answers: which instructions are practised, and what is learned of the attempts.
 
 Rejection sampling (Zelikman et al. 2022, "STaR"; Yuan et al. 2023): of the answers that versions wrote to an
-instruction, the newest that its kind's check passed is learned, rather than the newest that it did not pass; where none
-passed, that one is how not to answer. Instructions of the frozen side are never practised: they judge, by that check.
+instruction, the shortest that its kind's check passed is learned, since what else it says was not checked, rather than
+the newest that did not pass; where none passed, that one is how not to answer. Instructions of the frozen side are
+never practised: they judge, by that check.
 """
 
 from collections import Counter
@@ -79,11 +80,12 @@ def _itself(instruction: Instruction) -> Source:
 
 
 def _lesson(instruction: Instruction, attempts: Sequence[Attempt]) -> Iterator[Source]:
-    """One example of the newest attempts that said something: one that worked, rather than one that did not."""
+    """One example of the attempts that said something: the shortest that worked rather than the newest that did not."""
     said = [attempt for attempt in attempts if attempt.turn.reply.strip()]
     works = [attempt.turn for attempt in said if attempt.observation.value >= WORKS]
     fails = [attempt.turn for attempt in said if attempt.observation.value < WORKS]
-    for taken in (works or fails)[-1:]:
+    taken = min(reversed(works), key=lambda turn: len(turn.reply), default=fails[-1] if fails else None)
+    if taken is not None:
         at = max(attempt.observation.created_at for attempt in attempts)
         source = Source(taken, taken.reply, instruction.split, at, reviewed=False, checked=True)
         disliked = fails[-1].reply if fails else ""

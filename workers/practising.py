@@ -34,7 +34,7 @@ from workers.refresh import Progress, again_later, comparable, give_way, put_off
 log = logging.getLogger(__name__)
 SAMPLES = 4
 """Answers to an instruction, where practice is asked for and the settings name no number."""
-TEMPERATURE = 0.6
+TEMPERATURE = 0.3
 MOST_INSTRUCTIONS = 400
 """Instructions that one refresh practises, the least practised first."""
 AT_ONCE = 8
