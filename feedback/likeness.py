@@ -2,6 +2,7 @@
 
 import re
 
+_AROUND = ".,;:!?…\"'“”‘’«»()"
 CONTENT_LETTERS = 4
 """Shorter words say little about what a text is about, in most languages written with letters."""
 
@@ -9,6 +10,11 @@ CONTENT_LETTERS = 4
 def normalised(text: str) -> str:
     """Its words in lower case, without punctuation."""
     return " ".join(_words(text))
+
+
+def wording(text: str) -> str:
+    """Its words in lower case as they are written, signs within them too, without the punctuation around them."""
+    return " ".join(word for part in text.lower().split() if (word := part.strip(_AROUND)))
 
 
 def words(text: str) -> frozenset[str]:

@@ -10,7 +10,7 @@ from core import keys
 from core.privacy import holds_personal_data
 from core.records import Correction, Rating, Regeneration, ReviewPolicy, Split, Turn
 from core.store import Store, durable
-from feedback.likeness import jaccard, normalised, shingles
+from feedback.likeness import jaccard, shingles, wording
 from feedback.people import People
 from feedback.ratings import Ratings, Said
 from feedback.reviews import Reviews
@@ -58,7 +58,7 @@ def collapse(candidates: Iterable[Candidate]) -> tuple[list[Candidate], list[str
     given = list(candidates)
     by_reply: defaultdict[str, list[Candidate]] = defaultdict(list)
     for candidate in sorted(given, key=_first_choice):
-        by_reply[normalised(candidate.reply)].append(candidate)
+        by_reply[wording(candidate.reply)].append(candidate)
     return _parted(given, {kept.id for group in by_reply.values() for kept in _distinct(group)})
 
 

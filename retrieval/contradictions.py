@@ -10,7 +10,7 @@ import numpy as np
 from core.facts import denies, missing
 from core.records import ApprovedAnswer
 from core.sentences import STOPWORDS, stem, words
-from retrieval.conflicts import Verdict, compare
+from retrieval.conflicts import Verdict
 
 NEARLY = 0.85
 """Cosine similarity from which on two questions are compared word by word."""
@@ -31,11 +31,12 @@ class Contradiction:
 
 
 def find_contradictions(
-    entries: Sequence[ApprovedAnswer], vectors: np.ndarray, word_vectors: Callable[[list[str]], np.ndarray]
+    entries: Sequence[ApprovedAnswer], vectors: np.ndarray, verdict: Callable[[str, ApprovedAnswer, str], Verdict]
 ) -> tuple[Contradiction, ...]:
     """Pairs of answers, for the same audience and to nearly the same question, that differ; the newest first.
 
-    `vectors` are the questions', [n, dim] float32 of length 1; `word_vectors` embeds words.
+    `vectors` are the questions', [n, dim] float32 of length 1; `verdict` says how far an entry serves a question, some
+    of whose words may stand in a third text.
     """
     order = sorted(range(len(entries)), key=lambda n: (-entries[n].created_at, entries[n].turn))
     ordered = [entries[n] for n in order]
@@ -45,7 +46,7 @@ def find_contradictions(
         for a, b, similarity in near
         if _audience(ordered[a]) == _audience(ordered[b])
         and differ(ordered[a].answer, ordered[b].answer)
-        and compare(ordered[a].question, ordered[b].question, "", word_vectors) is Verdict.SAME
+        and verdict(ordered[a].question, ordered[b], "") is Verdict.SAME
     )
     return tuple(islice(found, MOST))
 

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from core.records import APPROVED_PASSAGE, ApprovedAnswer, Passage, now_ms
+from kinds import KINDS
 from retrieval.conflicts import Verdict, compare
 from retrieval.contradictions import Contradiction, find_contradictions
 from retrieval.embedder import Embedder
@@ -115,7 +116,7 @@ class Memory:
                 continue
             if entry.kind not in kinds or _is_over(entry, now):
                 continue
-            verdict = compare(question, entry.question, entry.answer, self._word_vectors)
+            verdict = self._verdict(question, entry, entry.answer)
             if verdict is Verdict.SAME:
                 return Match(entry, score, True)
             if verdict is not Verdict.OTHER:
@@ -150,8 +151,18 @@ class Memory:
         found: list[Contradiction] = []
         for kind in dict.fromkeys(entry.kind for entry in entries):
             rows = [n for n, entry in enumerate(entries) if entry.kind == kind and not _is_over(entry, now)]
-            found += find_contradictions([entries[n] for n in rows], vectors[rows], self._word_vectors)
+            known = [entries[n] for n in rows]
+            found += find_contradictions(known, vectors[rows], self._verdict)
         return tuple(found)
+
+    def _verdict(self, question: str, entry: ApprovedAnswer, besides: str) -> Verdict:
+        """How far an approved answer serves a question; words of it may stand in `besides`.
+
+        What works on a given text serves that text alone: what two programs are to do may differ by a sign.
+        """
+        if entry.kind in KINDS and KINDS[entry.kind].grounded:
+            return compare(question, entry.question, besides, self._word_vectors)
+        return Verdict.SAME if question.split() == entry.question.split() else Verdict.OTHER
 
     def _snapshot(self) -> tuple[tuple[ApprovedAnswer, ...], np.ndarray]:
         with self._lock:

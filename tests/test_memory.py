@@ -26,6 +26,15 @@ def memory(*answers: ApprovedAnswer) -> Memory:
     return found
 
 
+def test_what_was_approved_for_one_text_is_not_said_for_another_that_differs_by_a_sign():
+    programs = [f"Write f(a, b) that returns a {sign} b.\nassert f(0, 0) == 0" for sign in "+*"]
+    known = memory(approved(programs[0], "def f(a, b): return a + b", kind="code"))
+    assert known.match(programs[0] + " ", None, SYSTEM, kinds=("code",)).exact
+    assert known.match(programs[1], None, SYSTEM, kinds=("code",)) is None
+    known.add([approved(programs[1], "print('nothing of the kind')", "t2", kind="code")])
+    assert known.contradictions() == ()
+
+
 @pytest.mark.parametrize(
     ("known", "asked"),
     [

@@ -175,6 +175,38 @@ def test_one_that_works_is_learned_rather_than_one_that_does_not(context, held, 
     assert {(row.objective, row.count) for row in rows} == {("pair", 2), ("undesirable", 1), ("sft", 1)}
 
 
+def test_what_worked_when_it_was_asked_is_learned_where_every_try_in_practice_failed(context, held):
+    learn, _ = sides(context, 2)
+    failed, other = asked(context, learn[0]), asked(context, learn[1])
+    repaired = asked(context, learn[0], found=RAN, reply=GOOD, regenerates=failed.id)
+    asked(context, learn[1], author="bob", found=RAN, reply=GOOD)
+    asked(context, learn[1], found=RAN, reply=GOOD, chat="another")
+    for turn in (failed, other):
+        tried(context, held, turn, BAD + " ", FAILED)
+    told = {s.turn.id: (s.objective, s.reply) for s in practised(context.record)}
+    assert told.pop(repaired.id) == ("pair", GOOD)
+    assert [objective for objective, _ in told.values()] == ["undesirable"], "another's answers, and another chat's"
+
+
+def test_instructions_that_differ_by_a_sign_are_two(context, held):
+    learn, _ = sides(context, 1)
+    plus, minus = (f"Write a function `f` of a and b that returns a {sign} b.\nassert f(0, 0) == 0" for sign in "+-")
+    assert learn and len({context.reviews.splits([asked(context, text)])[0] for text in (plus, minus)}) == 1
+    assert {i.turn.messages[0].content for i in instructions(context.record)} == {plus, minus}
+
+
+def test_tests_out_of_which_personal_data_was_taken_judge_nothing(context, renderer, held):
+    learn, judge = sides(context, 1)
+    known = asked(context, judge[0])
+    tried(context, held, asked(context, learn[0]), GOOD, RAN)
+    asked(context, learn[0] + "\nassert is_email('ann@example.org')")
+    assert [i.turn.messages[0].content for i in instructions(context.record)] == [judge[0], learn[0]]
+    (item,) = snapshot(context, renderer).evaluation
+    assert item.id == known.id
+    scrubbed = replace(item, task=replace(item.task, instruction="assert is_email('[email]')"), slice="new")
+    assert [i.task.may_run for i in refresh._permitted(context, [item, scrubbed])] == [True, False]
+
+
 def test_of_one_question_asked_twice_the_first_is_practised(context):
     (text,), _ = sides(context, 1)
     first = asked(context, text)

@@ -54,6 +54,8 @@ def test_what_only_repeats_counts_once_and_the_newest_stays():
 
 
 def test_a_copy_never_takes_the_place_of_what_an_operator_decided():
+    signs = [candidate(n, "ann", "Write it.", f"return a {sign} b") for n, sign in enumerate("+-")]
+    assert len(collapse(signs)[0]) == 2, "a sign is a word"
     kept, dropped = collapse([candidate(1, "ann", "When?", reviewed=True), candidate(2, "mallory", "When?")])
     assert ([c.author for c in kept], dropped) == (["ann"], ["00002"])
 

@@ -6,12 +6,12 @@ the newest that did not pass; where none passed, that one is how not to answer. 
 never practised: they judge, by that check.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from core.records import Observation, Split, Turn
-from feedback.likeness import normalised
+from core.privacy import holds_personal_data
+from core.records import Split, Turn
 from feedback.practice import Attempt
 from feedback.turns import question
 from kinds import KINDS
@@ -21,11 +21,15 @@ from training.sources import Record, Source, allowed, own_words, preferred
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """A turn whose instruction a check can judge, the side on which it stands, and what came of its answer."""
+    """A turn whose instruction a check can judge, the side on which it stands, and what came of it when it was asked.
+
+    `served` are the answers that its author got in its chat, oldest first: the turn's own, what was tried after it
+    failed or because another was wanted, and what came when the same was asked again.
+    """
 
     turn: Turn
     split: Split
-    observation: Observation
+    served: tuple[Attempt, ...]
 
 
 def instructions(record: Record) -> list[Instruction]:
@@ -39,13 +43,16 @@ def instructions(record: Record) -> list[Instruction]:
     turns = [turn for turn in record.turns.get_many(list(observed)).values() if _can_be_practised(turn)]
     decided = record.reviews.get_many([turn.id for turn in turns])
     answered = {_question(turn) for turn in turns if turn.id in decided}
-    first: dict[tuple[str | None, str, str], Turn] = {}
+    asked: defaultdict[tuple[str | None, str, str], list[Attempt]] = defaultdict(list)
     for turn in sorted(turns, key=lambda t: (t.created_at, t.id)):
         if _question(turn) not in answered:
-            first.setdefault(_question(turn), turn)
-    turns = list(first.values())
-    splits = record.reviews.splits(turns)
-    return [Instruction(t, split, observed[t.id]) for t, split in zip(turns, splits, strict=True)]
+            asked[_question(turn)].append(Attempt(replace(turn, reply=own_words(turn)), observed[turn.id]))
+    first = [attempts[0].turn for attempts in asked.values()]
+    served = [
+        tuple(a for a in attempts if (a.turn.author, a.turn.chat) == (turn.author, turn.chat))
+        for turn, attempts in zip(first, asked.values(), strict=True)
+    ]
+    return [Instruction(*each) for each in zip(first, record.reviews.splits(first), served, strict=True)]
 
 
 def practised(record: Record) -> Iterator[Source]:
@@ -58,8 +65,7 @@ def practised(record: Record) -> Iterator[Source]:
         return
     for each in instructions(record):
         if each.split == "train" and each.turn.id in attempts:
-            first = Attempt(replace(each.turn, reply=own_words(each.turn)), each.observation)
-            yield from _lesson(each, [first, *attempts[each.turn.id]])
+            yield from _lesson(each, [*each.served, *attempts[each.turn.id]])
         elif each.split == "evaluation":
             yield _itself(each)
 
@@ -75,7 +81,7 @@ def to_practise(record: Record) -> list[Source]:
 def _itself(instruction: Instruction) -> Source:
     """An instruction whatever its answer was."""
     turn = instruction.turn
-    at = instruction.observation.created_at
+    at = instruction.served[0].observation.created_at
     return Source(turn, turn.reply, instruction.split, at, reviewed=False, checked=True)
 
 
@@ -93,10 +99,14 @@ def _lesson(instruction: Instruction, attempts: Sequence[Attempt]) -> Iterator[S
 
 
 def _can_be_practised(turn: Turn) -> bool:
-    """Whether a turn is somebody's question, of a kind whose check suffices, answered by a version."""
+    """Whether a turn is somebody's question, of a kind whose check suffices, answered by a version.
+
+    Tests out of which personal data was taken are no longer those that were asked for.
+    """
     known = turn.kind in KINDS and KINDS[turn.kind].practised
-    return known and turn.origin in ("model", "quote") and turn.beside is None
+    whole = not holds_personal_data(question(turn))
+    return known and whole and turn.origin in ("model", "quote") and turn.beside is None
 
 
 def _question(turn: Turn) -> tuple[str | None, str, str]:
-    return turn.parent, turn.system, normalised(question(turn))
+    return turn.parent, turn.system, " ".join(question(turn).split())

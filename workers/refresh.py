@@ -23,6 +23,7 @@ from core.errors import (
     ServingUnavailable,
     StoreUnavailable,
 )
+from core.privacy import holds_personal_data
 from core.prompt import Renderer
 from core.records import BASE, GateReport, now_ms
 from core.store import Store, durable
@@ -327,14 +328,19 @@ async def _judge(
 
 
 def _permitted(context: Context, items: Sequence[EvaluationItem]) -> list[EvaluationItem]:
-    """Frozen prompts, with whether programs that answer them may be run: as for whoever asked.
+    """Frozen prompts, with whether programs that answer them may be run: as for whoever asked, and not where personal
+    data was taken out of their tests.
 
     An instruction of practice judges nothing where its answers may not be carried out.
     """
     turns = context.turns.get_many([item.id for item in items if KINDS[item.kind].runs])
     allowed = {turn_id: context.permission.may_run(turn.author) for turn_id, turn in turns.items()}
-    permitted = [replace(item, task=replace(item.task, may_run=allowed.get(item.id, False))) for item in items]
-    return [i for i in permitted if i.slice != PRACTICE or i.task.may_run or not KINDS[i.kind].runs]
+
+    def permitted(item: EvaluationItem) -> EvaluationItem:
+        may_run = allowed.get(item.id, False) and not holds_personal_data(item.task.instruction)
+        return replace(item, task=replace(item.task, may_run=may_run))
+
+    return [i for i in map(permitted, items) if i.slice != PRACTICE or i.task.may_run or not KINDS[i.kind].runs]
 
 
 def _begin(context: Context, snapshot: Snapshot, again: bool) -> None:
