@@ -33,7 +33,7 @@ class Code(Kind):
     practised = True
     whys = (
         *("ran", "passed", "no_code", "syntax", "failed", "test_failed"),
-        *("timeout", "memory", "output", "processes", "refused", "not_run"),
+        *("timeout", "memory", "output", "processes", "refused", "not_run", "busy"),
     )
 
     def __init__(self, limits: Limits | None = None):

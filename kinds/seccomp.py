@@ -37,7 +37,7 @@ _MACHINES = {
         | {"process_vm_writev": 311, "unshare": 272, "setns": 308, "mount": 165, "umount2": 166, "pivot_root": 155}
         | {"bpf": 321, "perf_event_open": 298, "userfaultfd": 323, "add_key": 248, "request_key": 249, "keyctl": 250}
         | {"kexec_load": 246, "init_module": 175, "finit_module": 313, "open_by_handle_at": 304, "kcmp": 312}
-        | {"setxattr": 188, "lsetxattr": 189, "fsetxattr": 190},
+        | {"setxattr": 188, "lsetxattr": 189, "fsetxattr": 190, "setsid": 112},
     ),
     "aarch64": _Machine(
         0xC00000B7,
@@ -47,12 +47,14 @@ _MACHINES = {
         | {"process_vm_writev": 271, "unshare": 97, "setns": 268, "mount": 40, "umount2": 39, "pivot_root": 41}
         | {"bpf": 280, "perf_event_open": 241, "userfaultfd": 282, "add_key": 217, "request_key": 218, "keyctl": 219}
         | {"kexec_load": 104, "init_module": 105, "finit_module": 273, "open_by_handle_at": 265, "kcmp": 272}
-        | {"setxattr": 5, "lsetxattr": 6, "fsetxattr": 7},
+        | {"setxattr": 5, "lsetxattr": 6, "fsetxattr": 7, "setsid": 157},
     ),
 }
 _ANSWERS = {
     # Memory that is no process's own would escape the limit on one process's memory; so would a second process.
     **dict.fromkeys(("socket", "memfd_create", "memfd_secret", "shmget", "semget", "msgget", "mq_open"), errno.EPERM),
+    # In a session of its own it would no longer be last in line for the processor.
+    "setsid": errno.EPERM,
     **dict.fromkeys(("setxattr", "lsetxattr", "fsetxattr", "setxattrat"), errno.EOPNOTSUPP),
     **dict.fromkeys(("fork", "vfork"), errno.EAGAIN),
     # The C library then falls back to calls that the filter can look into.

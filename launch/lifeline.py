@@ -22,8 +22,12 @@ class Lifeline:
         self._held = tuple(held)
 
     def start(self, command: Sequence[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
-        """Start a child on the line, as the leader of a process group of its own."""
-        return subprocess.Popen(command, stdin=self._read, env=environment, pass_fds=self._held, start_new_session=True)
+        """Start a child on the line, as the leader of a process group of its own.
+
+        All are in one session: between sessions Linux shares the processor evenly (sched(7), autogroup), and a
+        training that gives way would give way to nobody.
+        """
+        return subprocess.Popen(command, stdin=self._read, env=environment, pass_fds=self._held, process_group=0)
 
 
 def hold() -> None:

@@ -48,6 +48,7 @@ ATTACKS = {
     "TCP": ("import socket\nsocket.create_connection(('127.0.0.1', 6390))", "refused"),
     "UDP": ("import socket\nsocket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('9.9.9.9', 53))", "refused"),
     "a unix socket": ("import socket\nsocket.socket(socket.AF_UNIX).connect('/run/docker.sock')", "refused"),
+    "a session of its own, to be first in line": ("import os\nos.setsid()", "refused"),
     "writing outside": ("open('/written', 'w')", "refused"),
     "writing over the library": ("import os\nopen(os.__file__, 'w')", "refused"),
     "ptrace": ("import ctypes\nctypes.CDLL(None).ptrace(16, 1, 0, 0)", "refused"),
