@@ -13,7 +13,9 @@ from feedback.permission import Permission
 from kinds import KINDS
 from kinds.kind import Finding, Task
 
-RUNS_AT_ONCE = 2
+RUNS_AT_ONCE, WAITING = 2, 16
+"""Programs that run side by side, and those that may wait for them: each may take ten seconds, and people wait too."""
+BUSY = Finding(0.0, "busy", "It was not run: too many programs were waiting. Ask again later.", observed=False)
 log = logging.getLogger(__name__)
 
 
@@ -25,6 +27,7 @@ class Outcomes:
         self._permission = permission
         self._running = ThreadPoolExecutor(RUNS_AT_ONCE, "run")
         """Runs wait here for one another, and not in the threads that other answers need."""
+        self._begun = 0
 
     async def observe(self, turn: Turn, task: Task, stored: bool, stop: threading.Event) -> Finding | None:
         """What came of the answer of a turn that has ended; None where that cannot be observed.
@@ -33,14 +36,26 @@ class Outcomes:
         """
         if turn.origin not in ("model", "quote"):
             return None
-        threads = None
         if KINDS[turn.kind].runs:
             may_run = await asyncio.to_thread(self._permission.may_run, turn.author)
-            task, threads = replace(task, may_run=may_run, stop=stop), self._running
-        finding = await asyncio.get_running_loop().run_in_executor(threads, _checked, turn, task)
+            finding = await self._run(turn, replace(task, may_run=may_run, stop=stop))
+        else:
+            finding = await asyncio.to_thread(_checked, turn, task)
         if finding is not None and finding.observed and stored:
             await asyncio.to_thread(self._record, turn.id, finding)
         return finding
+
+    async def _run(self, turn: Turn, task: Task) -> Finding | None:
+        """What comes of a reply that is run; that it is not, where too many wait."""
+        if not task.may_run:
+            return None
+        if self._begun >= RUNS_AT_ONCE + WAITING:
+            return BUSY
+        self._begun += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._running, _checked, turn, task)
+        finally:
+            self._begun -= 1
 
     def _record(self, turn_id: str, found: Finding) -> None:
         try:

@@ -142,6 +142,7 @@ outcome-output = ✗ Es schrieb zu viel und wurde beendet.
 outcome-processes = ✗ Es wollte einen weiteren Prozess oder zu viele Threads und wurde beendet.
 outcome-refused = ✗ Es wollte, was Programme hier nicht dürfen: { $error }
 outcome-not-run = Es wurde nicht ausgeführt: { $error }
+outcome-busy = Es wurde nicht ausgeführt: Zu viele Programme haben gewartet. Frag später noch einmal.
 checked = ✓ von einem Menschen geprüft
 not-sure = Ich bin mir bei dieser Antwort nicht sicher.
 no-answer-yet = In diesem Gespräch gibt es noch keine Antwort.

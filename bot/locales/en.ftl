@@ -142,6 +142,7 @@ outcome-output = ✗ It wrote too much and was ended.
 outcome-processes = ✗ It wanted another process, or too many threads, and was ended.
 outcome-refused = ✗ It wanted what programs may not do here: { $error }
 outcome-not-run = It was not run: { $error }
+outcome-busy = It was not run: too many programs were waiting. Ask again later.
 checked = ✓ checked by a person
 not-sure = I am not sure about this answer.
 no-answer-yet = There is no answer in this conversation yet.

@@ -142,6 +142,7 @@ outcome-output = ✗ Escribió demasiado y se detuvo.
 outcome-processes = ✗ Quiso otro proceso, o demasiados hilos, y se detuvo.
 outcome-refused = ✗ Quiso lo que aquí los programas no pueden hacer: { $error }
 outcome-not-run = No se ejecutó: { $error }
+outcome-busy = No se ejecutó: había demasiados programas en espera. Pregunta de nuevo más tarde.
 checked = ✓ revisada por una persona
 not-sure = Puede que esta respuesta no sea correcta.
 no-answer-yet = En esta conversación aún no hay ninguna respuesta.

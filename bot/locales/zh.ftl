@@ -142,6 +142,7 @@ outcome-output = ✗ 输出过多，已终止。
 outcome-processes = ✗ 试图启动其他进程或过多线程，已终止。
 outcome-refused = ✗ 试图进行此处不允许的操作：{ $error }
 outcome-not-run = 未运行：{ $error }
+outcome-busy = 未运行：等待运行的程序太多。请稍后再问。
 checked = ✓ 已经人工核对
 not-sure = 我对这个回答没有把握。
 no-answer-yet = 这次对话里还没有回答。
