@@ -50,6 +50,7 @@ from feedback.drafts import Drafts
 from feedback.errands import Errands
 from feedback.forget import Forgetting
 from feedback.handovers import Handovers
+from feedback.leases import Leases
 from feedback.observations import Observations
 from feedback.people import People
 from feedback.portability import Portability
@@ -170,6 +171,7 @@ def open_parts(settings: Settings) -> Parts:
         budgets=Budgets(store, settings),
         walks=Walks(store, reviews),
         alerts=Alerts(store),
+        leases=Leases(store),
         observations=Observations(store, turns),
     )
 

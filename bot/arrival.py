@@ -5,7 +5,7 @@ import json
 import logging
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from aiogram.types import Update
 
@@ -75,5 +75,18 @@ def _nameless(value: Any) -> Any:
     return [_nameless(each) for each in value] if isinstance(value, list) else value
 
 
-HANDLED: ContextVar[Arrival | None] = ContextVar("handled", default=None)
-"""The update on whose behalf calls go out."""
+class Handled(Protocol):
+    """On whose behalf calls go out: an update, or none where something is said by itself."""
+
+    notes: dict[str, str]
+    counts: dict[str, int]
+    """How often the same was sent."""
+
+    @property
+    def update(self) -> Update | None: ...
+
+    async def note(self, **notes: str) -> None:
+        """Remember something for an attempt that may have to follow this one."""
+
+
+HANDLED: ContextVar[Handled | None] = ContextVar("handled", default=None)

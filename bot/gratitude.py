@@ -8,7 +8,7 @@ from aiogram.types import ReplyParameters
 from aiogram.utils.formatting import DateTime, Text
 
 from bot import texts
-from bot.beside import again_and_again, tell
+from bot.beside import about_to_say, again_and_again, tell
 from bot.parts import Parts, speaking_to, telegram_id
 from core.records import new_id, now_ms
 from feedback.thanks import Due, Heard
@@ -35,11 +35,15 @@ async def keep_thanking(bot: Bot, parts: Parts) -> None:
 
 async def _tell_all(bot: Bot, parts: Parts, heard: Heard) -> None:
     """Tell everyone whose correction a decision took over; where Telegram is away, they are told later."""
-    while (due := await asyncio.to_thread(parts.thanks.claim, heard.turn)) is not None:
-        if await tell(_thank(bot, parts, due), "somebody who corrected an answer") == "later":
-            await asyncio.to_thread(parts.thanks.give_back, due)
+    async with about_to_say(parts, f"thanks:{heard.turn}") as telling:
+        if telling is None:
             return
-    await asyncio.to_thread(parts.thanks.acknowledge, heard)
+        for due in await asyncio.to_thread(parts.thanks.due, heard.turn):
+            if await tell(_thank(bot, parts, due), "somebody who corrected an answer") == "later":
+                return
+            await asyncio.to_thread(parts.thanks.told, due)
+            await telling.done()
+        await asyncio.to_thread(parts.thanks.acknowledge, heard)
 
 
 async def _thank(bot: Bot, parts: Parts, due: Due) -> None:

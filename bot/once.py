@@ -1,4 +1,4 @@
-"""What an update has sent already: a handler that begins anew, after a crash or an outage, sends nothing twice."""
+"""What was sent already for an update, or of what is said by itself: who begins anew after a crash repeats nothing."""
 
 import hashlib
 
@@ -9,13 +9,13 @@ from aiogram.methods.base import TelegramType
 from aiogram.types import Chat, Message
 
 from bot.addressing import topic_of
-from bot.arrival import HANDLED, Arrival
+from bot.arrival import HANDLED, Handled
 from bot.outgoing import PassingMessage
 from core.records import now_ms
 
 
 class Once(BaseRequestMiddleware):
-    """Remembers each message that is sent while an update is handled, and sends it into the topic the update is from.
+    """Remembers each message that is sent while something is handled, and sends it into the topic the update is from.
 
     Between Telegram's taking a message and its number's being stored there is a moment in which a kill leaves a message
     that nobody knows of. The Bot API has no means to ask for it.
@@ -42,7 +42,7 @@ class Once(BaseRequestMiddleware):
         return sent
 
 
-def _name(method: TelegramMethod, arrival: Arrival) -> str:
+def _name(method: TelegramMethod, arrival: Handled) -> str:
     """The same for the same words in the same chat, the n-th time they are sent."""
     said = getattr(method, "text", None) or getattr(method, "caption", None)
     about = repr((method.__api_method__, method.chat_id, said))
@@ -51,15 +51,17 @@ def _name(method: TelegramMethod, arrival: Arrival) -> str:
     return f"sent:{digest}:{count}"
 
 
-async def _forget(arrival: Arrival, message_id: int) -> None:
+async def _forget(arrival: Handled, message_id: int) -> None:
     """A message that is deleted may be sent again."""
     names = [name for name, sent in arrival.notes.items() if name.startswith("sent:") and sent == str(message_id)]
     if names:
         await arrival.note(**dict.fromkeys(names, ""))
 
 
-def _in_topic(method: TelegramMethod, arrival: Arrival) -> TelegramMethod:
+def _in_topic(method: TelegramMethod, arrival: Handled) -> TelegramMethod:
     update = arrival.update
+    if update is None:
+        return method
     message = update.message or update.edited_message or (update.callback_query and update.callback_query.message)
     topic = topic_of(message)
     if topic is None or method.chat_id != message.chat.id or getattr(method, "message_thread_id", topic) is not None:

@@ -23,6 +23,7 @@ from feedback.drafts import Drafts
 from feedback.errands import Errands
 from feedback.forget import Forgetting
 from feedback.handovers import Handovers
+from feedback.leases import Leases
 from feedback.observations import Observations
 from feedback.people import People, Person
 from feedback.portability import Portability
@@ -76,6 +77,7 @@ class Parts:
     budgets: Budgets
     walks: Walks
     alerts: Alerts
+    leases: Leases
     observations: Observations
 
     async def contact(self, chat: Chat, user: User, topic: int | None = None) -> Contact:

@@ -62,7 +62,6 @@ ERASURE = PREFIX + "erasure"  # string since (ms): the database's files still ho
 INBOX = PREFIX + "inbox"  # zset handover -> since (ms): chats that wait for a person or talk with one; as long as turns
 AMENDS = PREFIX + "amends"  # zset turn -> since (ms): edited answers that are to be sent to who asked; until they are
 ERRANDS = PREFIX + "errands"  # list of Errand as JSON: what the bot is to say for operators at the console; until said
-ERRANDS_CLAIM = PREFIX + "errands:claim"  # string: which bot is about the first of them; lives a minute
 PACE_REFUSED = PREFIX + "pace:refused"  # zset scope -> when Telegram refused a call there (ms); lives a second
 
 
@@ -216,8 +215,19 @@ def amended(turn_id: str) -> str:
     return f"{PREFIX}turn:{turn_id}:amended"
 
 
+def lease(what: str) -> str:
+    """string: which bot is about to say something that no update asked for; lives some seconds, renewed."""
+    return f"{PREFIX}lease:{what}"
+
+
+def lease_notes(what: str) -> str:
+    """hash: what was sent of it; gone once all is said, or a day after the last."""
+    return f"{PREFIX}lease:{what}:notes"
+
+
 def handover(handover_id: str) -> str:
-    """hash asked: a Handover, holder: its Holder, both as JSON, missed: when (ms) nobody had come; as long as turns."""
+    """hash asked: a Handover, holder: its Holder, both as JSON, missed: when (ms) nobody had come, unsaid: that is
+    still to be said; as long as turns."""
     return f"{PREFIX}handover:{handover_id}"
 
 

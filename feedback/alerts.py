@@ -24,17 +24,17 @@ class Alerts:
         with durable():
             self._store.set(keys.ALERTS_POSITION, position)
 
-    def claim(self, event: str, author: str) -> bool:
-        """Whether an operator is to be told of an event now, by this bot: nobody told them yet."""
+    def told(self, event: str) -> set[str]:
+        """The operators (authors) who were told of an event."""
+        with durable():
+            return self._store.smembers(keys.alerted(event))
+
+    def note_told(self, event: str, author: str) -> None:
+        """An operator was told of an event, or is not there any more."""
         with durable(), self._store.pipeline() as pipe:
             pipe.sadd(keys.alerted(event), author)
             pipe.expire(keys.alerted(event), REMEMBERED_S, nx=True)
-            return bool(pipe.execute()[0])
-
-    def give_back(self, event: str, author: str) -> None:
-        """They could not be told yet."""
-        with durable():
-            self._store.srem(keys.alerted(event), author)
+            pipe.execute()
 
     def over(self, event: str) -> None:
         """An event has ended; if it comes again, operators are told again."""

@@ -86,13 +86,12 @@ class Amends:
         with durable():
             return self._store.zrange(keys.AMENDS, 0, -1)
 
-    def claim(self, turn_id: str) -> Amend | None:
-        """What this bot is to send, and no other will. None: it is sent already, or not to be sent any more."""
+    def due(self, turn_id: str) -> Amend | None:
+        """What is to be sent. None: it is sent already, or not to be sent any more, and waits no longer."""
         turn = self._turns.get_many([turn_id]).get(turn_id)
         review, complaint = (self._edit(turn), self._complaint(turn)) if turn else (None, None)
         address = self._address(turn) if turn and turn.chat else None
         with durable():
-            self._store.zrem(keys.AMENDS, turn_id)
             if (
                 turn is None
                 or turn.chat is None
@@ -100,20 +99,20 @@ class Amends:
                 or review is None
                 or complaint is None
                 or address is None
+                or self._store.exists(keys.amended(turn_id))
             ):
-                return None
-            if not self._store.set(keys.amended(turn_id), now_ms(), nx=True, ex=self._turns.retention_s):
+                self._store.zrem(keys.AMENDS, turn_id)
                 return None
         question = self._turns.asked(turn.chat, turn_id)
         return Amend(
             turn_id, turn.author, turn.chat, turn.topic, address, question, review.text, complaint == "corrected"
         )
 
-    def give_back(self, amend: Amend) -> None:
-        """It could not be sent yet."""
+    def sent(self, amend: Amend) -> None:
+        """It was sent, or nobody is there any more who could get it."""
         with durable(), self._store.pipeline() as pipe:
-            pipe.delete(keys.amended(amend.turn))
-            pipe.zadd(keys.AMENDS, {amend.turn: now_ms()})
+            pipe.set(keys.amended(amend.turn), now_ms(), ex=self._turns.retention_s)
+            pipe.zrem(keys.AMENDS, amend.turn)
             pipe.execute()
 
     def _edit(self, turn: Turn) -> Review | None:

@@ -17,10 +17,11 @@ _TAKE = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 return redis.call('HSETNX', KEYS[1], 'holder', ARGV[1])
 """
-# KEYS: handover. ARGV: now.
+# KEYS: handover. ARGV: now. Whether who asked is to be told that nobody came.
 _MISS = """
 if redis.call('EXISTS', KEYS[1]) == 0 or redis.call('HEXISTS', KEYS[1], 'holder') == 1 then return 0 end
-return redis.call('HSETNX', KEYS[1], 'missed', ARGV[1])
+if redis.call('HSETNX', KEYS[1], 'missed', ARGV[1]) == 1 then redis.call('HSET', KEYS[1], 'unsaid', 1) end
+return redis.call('HEXISTS', KEYS[1], 'unsaid')
 """
 # KEYS: handover, what was said. ARGV: message, text, seconds.
 _SAY = """
@@ -60,7 +61,7 @@ class Handovers:
         with durable(), self._store.pipeline() as pipe:
             key = keys.handover(handover.id)
             pipe.hset(key, "asked", to_json(handover))
-            pipe.hdel(key, "missed")
+            pipe.hdel(key, "missed", "unsaid")
             pipe.set(keys.handed_over(handover.chat, handover.topic), handover.id, ex=self._turns.retention_s)
             pipe.expire(key, self._turns.retention_s)
             pipe.zadd(keys.INBOX, {handover.id: handover.created_at})
@@ -153,16 +154,16 @@ class Handovers:
             pipe.execute()
 
     def overdue(self, max_s: int) -> list[Case]:
-        """Chats that nobody took within so long; of several bots one is given each, once."""
+        """Chats that nobody took within so long, which are the model's again, and are to be told so."""
         with durable():
             waited = self._store.zrangebyscore(keys.INBOX, "-inf", now_ms() - 1000 * max_s)
             missed = [i for i in waited if self._miss(keys=[keys.handover(i)], args=[now_ms()])]
         return [case for case in self._read(missed) if case is not None]
 
-    def not_missed(self, case: Case) -> None:
-        """The person could not be told that nobody came, and is told later."""
+    def apologised(self, case: Case) -> None:
+        """Who asked was told that nobody came."""
         with durable():
-            self._store.hdel(keys.handover(case.handover.id), "missed")
+            self._store.hdel(keys.handover(case.handover.id), "unsaid")
 
     def note_told(self, handover_id: str, operator: str, address: str, message: int) -> None:
         """Remember where an operator sees a handover."""
@@ -218,7 +219,7 @@ class Handovers:
             return bool(self._store.exists(keys.review(turn.id)))
 
     def _let_go(self, pipe: Store, handover_id: str) -> None:
-        pipe.hdel(keys.handover(handover_id), "holder", "missed")
+        pipe.hdel(keys.handover(handover_id), "holder", "missed", "unsaid")
         pipe.zadd(keys.INBOX, {handover_id: now_ms()}, xx=True)
 
     def _remove(self, pipe: Store, handover: Handover) -> None:

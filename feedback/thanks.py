@@ -47,7 +47,7 @@ class Thanks:
             self._store.set(keys.thanks(chat, turn_id, author), address, ex=self._turns.retention_s)
 
     def expect_no_longer(self, turn_id: str, author: str, chat: str) -> None:
-        """The correction was taken back."""
+        """The correction was taken back, or its author was told."""
         with durable():
             self._store.delete(keys.thanks(chat, turn_id, author))
 
@@ -79,23 +79,23 @@ class Thanks:
         with durable():
             self._store.xack(keys.APPROVALS, keys.TELLING, heard.entry)
 
-    def claim(self, turn_id: str) -> Due | None:
-        """The next whose correction the decision in force took over, for this bot to tell; None: all were told."""
+    def due(self, turn_id: str) -> list[Due]:
+        """Those who were not told yet, of the people whose corrections the decision in force took over."""
         review, turn = self._reviews.get(turn_id), self._turns.get_many([turn_id]).get(turn_id)
         if review is None or review.decision != "edit" or review.is_over(now_ms()) or turn is None or turn.chat is None:
-            return None
-        found = (self._claim(turn, turn.chat, author, review) for author in review.correctors or ())
-        return next((due for due in found if due is not None), None)
+            return []
+        found = (self._due(turn, turn.chat, author, review) for author in review.correctors or ())
+        return [due for due in found if due is not None]
 
-    def give_back(self, due: Due) -> None:
-        """They could not be told yet."""
-        self.expect(due.turn, due.author, due.chat, due.address)
+    def told(self, due: Due) -> None:
+        """They were told, or are not there any more."""
+        self.expect_no_longer(due.turn, due.author, due.chat)
 
-    def _claim(self, turn: Turn, chat: str, author: str, review: Review) -> Due | None:
+    def _due(self, turn: Turn, chat: str, author: str, review: Review) -> Due | None:
         with durable():
             if not self._store.sismember(keys.approved_of(author), turn.id):
                 return None
-            address = self._store.getdel(keys.thanks(chat, turn.id, author))
+            address = self._store.get(keys.thanks(chat, turn.id, author))
         if address is None:
             return None
         return Due(turn.id, author, chat, address, self._turns.asked(chat, turn.id), review.created_at)

@@ -106,6 +106,8 @@ class TelegramApi:
     """Where the proxy at the webhook's address passes calls on to, in turn; empty: to that address."""
     files: dict[str, bytes] = field(default_factory=dict)
     downloads_fail: int = 0
+    hangs: Callable[[dict[str, Any]], bool] | None = None
+    """Which calls, by their parameters, are not answered and not carried out, as long as this stands."""
     faults: list[Fault] = field(default_factory=list)
     _updates: list[dict[str, Any]] = field(default_factory=list)
     _next: Iterator[int] = field(default_factory=lambda: iter(range(1, 10**9)))
@@ -156,6 +158,7 @@ class TelegramApi:
             if request.path_params["token"] != self.token:
                 raise Refused(401, "Unauthorized")
             self._inject(method)
+            await self._hang(params)
             if method not in _METHODS:
                 raise Refused(404, "Not Found: method not found")
             call.result = await _METHODS[method](self, params)
@@ -176,6 +179,14 @@ class TelegramApi:
             self.downloads_fail -= 1
             return Response(status_code=502)
         return Response(content)
+
+    async def _hang(self, params: dict[str, Any]) -> None:
+        hung = False
+        while self.hangs is not None and self.hangs(params) and not self.closing:
+            hung = True
+            await asyncio.sleep(POLL_S)
+        if hung:
+            raise Refused(502, "Bad Gateway")
 
     def _inject(self, method: str) -> None:
         for fault in self.faults:

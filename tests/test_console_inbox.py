@@ -88,7 +88,7 @@ def test_answers_come_in_order_and_once_while_telegram_is_away(world, olga, page
     head = world.context.turns.get(world.context.turns.head(world.chat(ann)))
     assert head.reply == "One.\n\nTwo.\n\nThree."
     page.send(f"{here}/back")
-    until(lambda: not world.context.store.exists(keys.ERRANDS, keys.ERRANDS_CLAIM), "nothing is left to say")
+    until(lambda: not world.context.store.exists(keys.ERRANDS), "nothing is left to say")
 
 
 def test_who_begins_afresh_blocks_the_bot_or_is_banned_leaves_the_inbox(world, olga, page):

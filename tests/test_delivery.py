@@ -22,9 +22,12 @@ from bot.intake import KINDS, Poller, insist
 from bot.ledger import Ledger, Taken
 from core import keys
 from core.identity import Pseudonyms
+from core.records import Handover, Message, Turn, new_id
 from core.settings import Settings
+from feedback.handovers import Handovers
 from feedback.people import People
 from feedback.ratings import Ratings
+from feedback.thanks import Thanks
 from feedback.turns import Turns
 from tests.telegram_api import Person, TelegramApi, buttons, telegram
 from tests.telegram_bot import BotProcess, bot_process, scripted_serving
@@ -65,6 +68,8 @@ def kill(bot: BotProcess, store) -> None:
     bot.stop(signal.SIGKILL)
     for holder in store.scan_iter(keys.lane_holder(BOT_ID, "*")):
         store.delete(holder)
+    for lease in store.scan_iter(keys.lease("*"), _type="string"):
+        store.delete(lease)
 
 
 def noted(store, name: str) -> list[str]:
@@ -199,6 +204,63 @@ def test_after_an_outage_each_chat_hears_one_apology(api, store, settings, servi
             person.wait_answer(asked)
     texts = [[m["text"][:10] for m in person.seen()] for person in people]
     assert texts == [["I was away", "Write me a", "It is scri"], ["I was away", "It is scri"]]
+
+
+def test_what_the_bot_says_by_itself_is_said_once_where_it_dies_over_it(
+    api, store, settings, turns, ratings, reviews, amends, tmp_path
+):
+    """Dead while Telegram is told: thanks, an alert, an apology, and a better answer of which one piece was sent."""
+    names, thanks = Pseudonyms.of_installation(settings.data_dir), Thanks(store, turns, reviews)
+    ann, bob, carl, olga = (Person(api, number) for number in (7, 8, 9, 10))
+    better = "word " * 1500 + "The end."
+
+    def answered(person: Person) -> tuple[str, str, str, str]:
+        address = f"telegram:{person.id}"
+        author, chat = names.author(address), names.chat(address)
+        message = Message("user", "When?", author)
+        turns.add_closed([Turn(turn := new_id(), (message,), chat=chat, author=author, reply="No.", status="complete")])
+        return turn, author, chat, address
+
+    thanks.begin()
+    disliked, author, _, address = answered(ann)
+    ratings.rate(disliked, author, -1)
+    amends.note(disliked, author, address)
+    reviews.decide(disliked, "edit", "op", "chat", better)
+    amends.ask(disliked, "op")
+    corrected, author, chat, address = answered(bob)
+    ratings.correct(corrected, author, "At ten.")
+    thanks.expect(corrected, author, chat, address)
+    reviews.decide(corrected, "edit", "op", "chat", "At ten.")
+    _, author, chat, address = answered(carl)
+    Handovers(store, turns).begin(Handover("h", chat, author, address, 1, created_at=1))
+    People(store).appoint(names.author("telegram:10"), "telegram:10")
+    store.set(keys.ALERTS_POSITION, "0-0")
+    store.xadd(keys.AUDIT, {"who": "canary", "what": "canary rollback", "subject": "a" * 64, "why": ""})
+
+    def hanging() -> set[int]:
+        return {call.params["chat_id"] for call in api.calls("sendMessage") if call.status == 0}
+
+    api.hangs = lambda params: params.get("chat_id") in (8, 9, 10)
+    with bot_process(settings, api, tmp_path, digest_hour=None) as bot:
+        until(lambda: hanging() == {8, 9, 10}, "thanks, an apology and an alert are on their way")
+        kill(bot, store)
+    api.hangs = lambda params: "The end." in params.get("text", "")
+    with bot_process(settings, api, tmp_path, digest_hour=None) as bot:
+        until(lambda: hanging() == {7}, "a piece was sent, and the other is on its way")
+        assert amends.why_not(disliked) is None, "it is not sent yet"
+        for person, text in ((bob, "I answer this your way"), (carl, "sorry"), (olga, "The trial of")):
+            person.wait_text(text)
+        until(lambda: not store.xpending(keys.APPROVALS, keys.TELLING)["pending"], "all are thanked")
+        kill(bot, store)
+    api.hangs = None
+    with bot_process(settings, api, tmp_path, digest_hour=None) as bot:
+        until(lambda: not amends.waiting(), "it is sent")
+        assert bot.stop() == 0
+    assert amends.why_not(disliked).code == "sent_already"
+    shown = "".join(m["text"] for m in ann.seen())
+    assert shown.replace(" ", "").endswith(better.replace(" ", "")) and len(ann.seen()) == 2
+    assert [len(person.seen()) for person in (bob, carl, olga)] == [1, 1, 1]
+    assert not list(store.scan_iter(keys.lease("*")))
 
 
 # --- several replicas ---

@@ -3,6 +3,7 @@
 from core import keys
 from core.records import AT_CONSOLE, Errand, Handover, Holder, new_id, now_ms
 from feedback.errands import Errands, has_left
+from feedback.leases import LEASE_S, Leases
 from feedback.people import Person
 
 
@@ -11,24 +12,38 @@ def errand(author: str = "ann", text: str = "") -> Errand:
     return Errand(new_id(), handover, "answer", text)
 
 
-def test_one_bot_is_about_an_errand_and_the_next_waits_for_it(store):
-    first, second = Errands(store), Errands(store)
+def test_errands_wait_in_their_order_until_they_are_done(store):
+    errands = Errands(store)
     one, two = errand(text="One."), errand(text="Two.")
-    assert first.claim() is None and not store.exists(keys.ERRANDS_CLAIM)
+    assert errands.next() is None
     for each in (one, two):
-        first.ask(each)
-    assert first.claim() == one and second.claim() is None
-    assert 0 < store.ttl(keys.ERRANDS_CLAIM) <= 60
-    first.give_back()
-    assert second.claim() == one
-    store.delete(keys.ERRANDS_CLAIM)
-    assert first.claim() == one, "of a bot that died"
-    second.done(one)
-    assert store.llen(keys.ERRANDS) == 2, "it is another's by now"
-    first.done(one)
-    assert second.claim() == two
-    second.done(two)
+        errands.ask(each)
+    assert errands.next() == errands.next() == one
+    errands.done(one)
+    errands.done(one)
+    assert errands.next() == two
+    errands.done(two)
     assert list(store.scan_iter()) == []
+
+
+def test_one_bot_is_about_a_thing_and_another_goes_on_from_where_it_died(store):
+    first, second = Leases(store), Leases(store)
+    assert first.take("x") == {} and second.take("x") is None and second.take("y") == {}
+    assert 0 < store.ttl(keys.lease("x")) <= LEASE_S
+    first.note("x", {"sent": "7"})
+    store.expire(keys.lease("x"), 1)
+    second.renew("x")
+    second.end("x")
+    assert store.ttl(keys.lease("x")) <= 1, "it is another's"
+    first.renew("x")
+    assert store.ttl(keys.lease("x")) > 1 and second.take("x") is None
+    store.delete(keys.lease("x"))
+    assert second.take("x") == {"sent": "7"}, "of a bot that died"
+    first.end("x")
+    assert first.take("x") is None, "it is another's by now"
+    second.done("x")
+    second.end("x")
+    assert first.take("x") == {}
 
 
 def test_nothing_is_said_to_who_was_forgotten(store):
@@ -39,7 +54,7 @@ def test_nothing_is_said_to_who_was_forgotten(store):
     with store.pipeline() as pipe:
         errands.forget(pipe, "ann")
         pipe.execute()
-    assert errands.claim() == others
+    assert errands.next() == others
 
 
 def test_who_sits_at_the_console_is_not_written_to():

@@ -138,7 +138,7 @@ def test_nobody_is_sent_or_thanked_for_what_has_ended(store, turns, ratings, rev
     reviews.decide(turn.id, "edit", "operator", "everyone", TEXT, until=in_days(1))
     amends.ask(turn.id, "operator")
     clock.pass_days(2)
-    assert thanks.claim(turn.id) is None and amends.claim(turn.id) is None
+    assert thanks.due(turn.id) == [] and amends.due(turn.id) is None
     assert "no edited answer is in force" in str(amends.why_not(turn.id))
 
 

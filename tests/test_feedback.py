@@ -336,16 +336,16 @@ def test_who_corrected_is_told_once_when_it_goes_live(store, turns, ratings, rev
     reviews.decide(other.id, "edit", "op", "chat", "Nobody knows.")
     heard = thanks.heard("one")
     assert [h.turn for h in heard] == [taken.id, other.id] and thanks.heard("two") == []
-    due = thanks.claim(taken.id)
+    (due,) = thanks.due(taken.id)
     assert (due.address, due.question, due.at, due.author) == ("telegram:1", 17, review.created_at, "ann")
-    assert thanks.claim(taken.id) is thanks.claim(other.id) is thanks.claim(waiting.id) is None
-    thanks.give_back(due)
-    assert thanks.claim(taken.id) == due
+    assert thanks.due(taken.id) == [due], "until they were told"
+    thanks.told(due)
+    assert thanks.due(taken.id) == thanks.due(other.id) == thanks.due(waiting.id) == []
     thanks.acknowledge(heard[0])
     assert store.xpending(keys.APPROVALS, keys.TELLING)["pending"] == 1, "the other would be taken up by another bot"
     reviews.decide(other.id, "edit", "op", "chat", "At seven in the morning.")
     assert [h.turn for h in thanks.heard("one")] == [other.id]
-    assert thanks.claim(other.id).turn == other.id, "a later decision took it over"
+    assert [d.turn for d in thanks.due(other.id)] == [other.id], "a later decision took it over"
     store.delete(keys.APPROVALS)
     assert thanks.heard("one") == [], "an emptied database is begun anew"
 

@@ -40,10 +40,11 @@ def test_whoever_is_first_has_it(store, handovers):
     assert first == second and first.holder.name == "Olga" and first.is_silent
     assert handovers.overdue(0) == [], "somebody has it"
     handovers.release(handover.id)
-    assert [case.handover for case in handovers.overdue(0)] == [handover] and handovers.overdue(0) == []
-    assert not handovers.of_chat("c").is_silent
-    handovers.not_missed(first)
-    assert handovers.of_chat("c").is_silent and len(handovers.overdue(0)) == 1
+    (missed,) = handovers.overdue(0)
+    assert missed.handover == handover and not handovers.of_chat("c").is_silent
+    assert handovers.overdue(0) == [missed], "until they were told"
+    handovers.apologised(missed)
+    assert handovers.overdue(0) == [] and not handovers.of_chat("c").is_silent
     handovers.end(first)
     assert handovers.take(handover.id, Holder("omar", "telegram:2", "Omar")) is None
     assert handovers.say(first, 8, "Hello?") is None and list(store.scan_iter()) == []
@@ -106,11 +107,13 @@ def test_an_operator_offers_the_edited_answer_in_the_terminal(store, turns, rati
     assert told == [edit, ("operator", "send the edited answer", disliked.id, ""), (*edit[:2], liked.id, edit[3])]
     with pytest.raises(InvalidInput, match="no 👎"):
         amends.ask(liked.id, "operator")
-    claimed = amends.claim(disliked.id)
-    assert (claimed.address, claimed.text, claimed.corrected) == ("telegram:42", "At ten.", False)
-    assert amends.claim(disliked.id) is None, "another bot has it"
-    amends.give_back(claimed)
-    assert amends.waiting() == [disliked.id] and amends.claim(disliked.id) == claimed
+    due = amends.due(disliked.id)
+    assert (due.address, due.text, due.corrected) == ("telegram:42", "At ten.", False)
+    assert amends.waiting() == [disliked.id] and amends.why_not(disliked.id) is None, "until it was sent"
+    amends.sent(due)
+    assert amends.waiting() == [] and amends.due(disliked.id) is None
+    with pytest.raises(InvalidInput, match="sent already"):
+        amends.ask(disliked.id, "operator")
     store.delete(keys.amended(disliked.id), keys.amends("d", disliked.id, "ann"))
     with pytest.raises(InvalidInput, match="cannot be reached"):
         amends.ask(disliked.id, "operator")

@@ -32,9 +32,10 @@ def test_a_worker_that_falls_silent_is_told_of_once(valkey_url, store, tmp_path,
     store.hset(keys.WORKERS, "tick", now_ms() - 10 * DAY_MS)
     assert said(1) == [] and said(299) == [], "old, but not yet seen to be silent"
     assert "no sign of life for 5 min" in said(3)[0]
-    assert parts.alerts.claim("worker", "me") and not parts.alerts.claim("worker", "me")
+    parts.alerts.note_told("worker", "me")
+    assert parts.alerts.told("worker") == {"me"}
     store.hset(keys.WORKERS, "tick", now_ms())
-    assert said(400) == [] and parts.alerts.claim("worker", "me"), "a silence that ended may come again"
+    assert said(400) == [] and parts.alerts.told("worker") == set(), "a silence that ended may come again"
 
 
 def test_what_happened_before_the_first_bot_is_not_told(valkey_url, store, tmp_path):
@@ -55,7 +56,7 @@ def test_an_operator_who_is_forgotten_is_told_nothing_more(valkey_url, store, tm
     parts = open_parts(Settings(data_dir=tmp_path, redis_url=valkey_url))
     author = parts.pseudonyms.author("telegram:77")
     parts.people.appoint(author, "telegram:77")
-    parts.alerts.claim("queue", author)
+    parts.alerts.note_told("queue", author)
     parts.walks.skip(author, new_id())
     parts.forgetting.forget(author, "themselves")
     everything = [key for key in store.scan_iter("*") if author in key]

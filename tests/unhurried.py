@@ -18,6 +18,7 @@ from bot import gratitude
 from bot.handover import rounds
 from bot.operators import menus, watching
 from bot.pace import Rate
+from feedback import thanks
 
 QUICK = Rate(60, 1, 60)
 OFTEN_S = 0.25
@@ -63,4 +64,5 @@ def serve() -> None:
 if __name__ == "__main__":
     bot.outgoing.PRIVATE = bot.outgoing.GROUP = QUICK
     gratitude.WAIT_S = rounds.WAIT_S = menus.WAIT_S = watching.WAIT_S = OFTEN_S
+    thanks.TAKEN_OVER_MS = 1000
     serve()

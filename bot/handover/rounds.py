@@ -5,7 +5,7 @@ import asyncio
 from aiogram import Bot
 
 from bot import texts
-from bot.beside import again_and_again, tell
+from bot.beside import about_to_say, again_and_again, tell
 from bot.formatting import formatted
 from bot.handover.desk import show_taken
 from bot.handover.relay import send_answer
@@ -14,6 +14,7 @@ from bot.parts import Parts, speaking_to
 from bot.splitting import Formatted
 from core.records import Errand
 from feedback.amends import Amend
+from feedback.handovers import Case
 
 WAIT_S = 1.0
 
@@ -22,7 +23,8 @@ async def keep_rounds(bot: Bot, parts: Parts) -> None:
     """Look every second, until cancelled. Several bots may look side by side."""
 
     async def look() -> None:
-        await _apologise(bot, parts)
+        for case in await asyncio.to_thread(parts.handovers.overdue, parts.settings.handover_max_s):
+            await _apologise(bot, parts, case)
         await _run_errands(bot, parts)
         for turn in await asyncio.to_thread(parts.amends.waiting):
             await _make_amends(bot, parts, turn)
@@ -31,27 +33,37 @@ async def keep_rounds(bot: Bot, parts: Parts) -> None:
     await again_and_again(look, WAIT_S, f"{who} hears of it later", f"{who} may not hear of it")
 
 
-async def _apologise(bot: Bot, parts: Parts) -> None:
-    """Hand chats back that nobody took; their questions stay in the inbox."""
-    for overdue in await asyncio.to_thread(parts.handovers.overdue, parts.settings.handover_max_s):
-        telling = tell_asker(bot, parts, overdue.handover, lambda: texts.HUMAN_MISSED)
-        match await tell(telling, "somebody who asked for a person"):
+async def _apologise(bot: Bot, parts: Parts, case: Case) -> None:
+    """Say that nobody came; the question stays in the inbox."""
+    async with about_to_say(parts, f"missed:{case.handover.id}") as telling:
+        if telling is None or case not in await asyncio.to_thread(
+            parts.handovers.overdue, parts.settings.handover_max_s
+        ):
+            return
+        saying = tell_asker(bot, parts, case.handover, lambda: texts.HUMAN_MISSED)
+        match await tell(saying, "somebody who asked for a person"):
+            case "told":
+                await asyncio.to_thread(parts.handovers.apologised, case)
+                await telling.done()
             case "gone":
-                await asyncio.to_thread(parts.handovers.end, overdue)
-            case "later":
-                await asyncio.to_thread(parts.handovers.not_missed, overdue)
+                await asyncio.to_thread(parts.handovers.end, case)
 
 
 async def _run_errands(bot: Bot, parts: Parts) -> None:
     """Say what operators at the console have to say, in order; where Telegram is away, later."""
-    while (errand := await asyncio.to_thread(parts.errands.claim)) is not None:
-        told = await tell(_run(bot, parts, errand), "somebody whom an operator at the console has")
-        if told == "later":
-            await asyncio.to_thread(parts.errands.give_back)
-            return
-        if told == "gone" and (case := await asyncio.to_thread(parts.handovers.get, errand.handover.id)):
-            await asyncio.to_thread(parts.handovers.end, case)
-        await asyncio.to_thread(parts.errands.done, errand)
+    while (errand := await asyncio.to_thread(parts.errands.next)) is not None:
+        async with about_to_say(parts, f"errand:{errand.id}") as telling:
+            if telling is None:
+                return
+            if errand != await asyncio.to_thread(parts.errands.next):
+                continue
+            told = await tell(_run(bot, parts, errand), "somebody whom an operator at the console has")
+            if told == "later":
+                return
+            if told == "gone" and (case := await asyncio.to_thread(parts.handovers.get, errand.handover.id)):
+                await asyncio.to_thread(parts.handovers.end, case)
+            await asyncio.to_thread(parts.errands.done, errand)
+            await telling.done()
 
 
 async def _run(bot: Bot, parts: Parts, errand: Errand) -> None:
@@ -70,11 +82,13 @@ async def _run(bot: Bot, parts: Parts, errand: Errand) -> None:
 
 async def _make_amends(bot: Bot, parts: Parts, turn_id: str) -> None:
     """Send an edited answer under the question it is about; where Telegram is away, later."""
-    amend = await asyncio.to_thread(parts.amends.claim, turn_id)
-    if amend is None:
-        return
-    if await tell(_send(bot, parts, amend), "somebody who did not like an answer") == "later":
-        await asyncio.to_thread(parts.amends.give_back, amend)
+    async with about_to_say(parts, f"amends:{turn_id}") as telling:
+        amend = await asyncio.to_thread(parts.amends.due, turn_id) if telling else None
+        if telling is None or amend is None:
+            return
+        if await tell(_send(bot, parts, amend), "somebody who did not like an answer") != "later":
+            await asyncio.to_thread(parts.amends.sent, amend)
+            await telling.done()
 
 
 async def _send(bot: Bot, parts: Parts, amend: Amend) -> None:
