@@ -103,18 +103,13 @@ async def own_turn(parts: Parts, contact: Contact, turn_id: str) -> Turn:
     return turn
 
 
-def is_askers(contact: Contact, turn: Turn) -> bool:
-    """Whether a turn was asked for by this person; in a private chat there is nobody else."""
-    return contact.private or turn.author == contact.author
-
-
 async def askers_turn(callback: CallbackQuery, parts: Parts, contact: Contact, turn_id: str) -> Turn | None:
     """A turn of this chat, for whoever asked for it. None: it was another, and the presser is told so.
 
     Raises: NotFound, StoreUnavailable.
     """
     turn = await own_turn(parts, contact, turn_id)
-    if is_askers(contact, turn):
+    if contact.has_asked(turn):
         return turn
     await callback.answer(texts.FOR_THE_ASKER)
     return None

@@ -14,6 +14,7 @@ from bot.tongue import speaking
 from core.client import ServingClient
 from core.identity import Pseudonyms
 from core.library import LibraryClient
+from core.records import Turn
 from core.settings import Settings
 from core.store import Store
 from feedback.alerts import Alerts
@@ -50,6 +51,10 @@ class Contact:
     def topic(self) -> str | None:
         """What the record calls the topic, which has a history of its own."""
         return None if self.topic_id is None else str(self.topic_id)
+
+    def has_asked(self, turn: Turn) -> bool:
+        """Whether a turn was asked for by this person; in a private chat there is nobody else."""
+        return self.private or turn.author == self.author
 
 
 @dataclass(frozen=True, slots=True)

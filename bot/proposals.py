@@ -12,7 +12,7 @@ from feedback.shown import approvable
 
 
 async def propose(message: Message, parts: Parts, contact: Contact, arrival: Arrival, text: str) -> bool:
-    """Show a text as a correction where it replies to an answer, or where one is awaited. False: it is none.
+    """Show a text as a correction where who asked replies to an answer, or where one is awaited. False: it is none.
 
     Raises: NotFound, InvalidInput, StoreUnavailable.
     """
@@ -31,6 +31,9 @@ async def propose(message: Message, parts: Parts, contact: Contact, arrival: Arr
 
 
 def _corrected(parts: Parts, contact: Contact, replied: Message | None) -> str | None:
-    """The turn whose answer is replied to, or whose correction is awaited."""
+    """The turn whose answer is replied to by who asked for it, or whose correction is awaited."""
     shown = parts.turns.posted(contact.chat, replied.message_id) if replied else None
-    return shown or parts.ratings.pending(contact.chat, contact.author)
+    if shown is None:
+        return parts.ratings.pending(contact.chat, contact.author)
+    turn = parts.turns.get_many([shown]).get(shown)
+    return shown if turn is None or contact.has_asked(turn) else None

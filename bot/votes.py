@@ -7,7 +7,7 @@ from aiogram.types import CallbackQuery, InlineKeyboardMarkup, MessageReactionUp
 
 from bot import keyboards, texts
 from bot.arrival import Arrival
-from bot.buttons import askers_turn, is_askers, own_turn, put_under
+from bot.buttons import askers_turn, own_turn, put_under
 from bot.keyboards import AboutAnswer, AboutReason
 from bot.parts import Contact, Parts, outside
 from core.records import Turn
@@ -30,7 +30,7 @@ async def vote(
     value: Value = int(arrival.notes["vote"])  # type: ignore[assignment]
     await asyncio.to_thread(parts.ratings.rate, turn.id, contact.author, value)
     await note_where(parts, contact, turn.id)
-    mine = is_askers(contact, turn)
+    mine = contact.has_asked(turn)
     asks = value < 0 and mine
     await callback.answer({1: texts.GOOD, 0: texts.TAKEN_BACK, -1: texts.BAD if asks else texts.BAD_FOR_ANOTHER}[value])
     if mine:

@@ -127,6 +127,23 @@ def test_in_a_group_the_prompts_are_for_the_asker_and_everyone_may_vote(world):
     assert [c.author for c in world.context.ratings.corrections(turn.id)] == [world.author(ann)]
 
 
+def test_in_a_group_a_reply_of_somebody_else_is_a_question(world):
+    ann, bob = world.member(), world.member("Bob")
+    ann.group = bob.group = -next(ids)
+    answer = ann.wait_answer(ann.send(f"@{BOT['username']} script:short Where?"))
+    own = bob.wait_answer(bob.send(f"@{BOT['username']} script:short Who?"))
+    bob.press(own, "✏️")
+    bob.wait_text("What should the answer have been", own)
+    asked = bob.send("script:short And when?", reply_to=answer)
+    second = bob.wait_answer(asked)
+    assert second["reply_to_message"]["message_id"] == asked["message_id"]
+    assert [m.content for m in world.turn(second).messages] == ["script:short And when?"]
+    assert world.turn(second).author == world.author(bob) and world.turn(second).parent == world.turn(own).id
+    assert not [m for m in bob.seen() if "Shall I send this" in m["text"]]
+    bob.wait_text("Shall I send this", bob.send("By me.", reply_to=own))
+    ann.wait_text("Shall I send this", ann.send("By hand.", reply_to=answer))
+
+
 def test_reactions_count_as_thumbs(world):
     ann, eve = world.member(), world.stranger("Eve")
     answer = ann.wait_answer(ann.send("script:short"))
