@@ -33,6 +33,7 @@ from bot.operators.watching import keep_alerting
 from bot.outgoing import Outgoing
 from bot.pace import Pace
 from bot.parts import Parts
+from bot.proxied import ProxiedSession
 from bot.routes import make_dispatcher
 from bot.senses import Senses
 from bot.tongue import DEFAULT, LANGUAGES, speaking
@@ -128,7 +129,8 @@ def _connect(settings: Settings, outgoing: Outgoing) -> Bot:
     token = settings.telegram_bot_token
     if token is None:
         raise SettingsError(f"{TOKEN} is not set; the bot needs the token that @BotFather gave you.")
-    session = AiohttpSession(api=TelegramAPIServer.from_base(settings.telegram_api_base))
+    server, proxy = TelegramAPIServer.from_base(settings.telegram_api_base), settings.telegram_proxy
+    session = ProxiedSession(proxy.get_secret_value(), api=server) if proxy else AiohttpSession(api=server)
     session.middleware(Once())
     session.middleware(outgoing)
     try:

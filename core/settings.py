@@ -204,6 +204,9 @@ class Settings(BaseModel):
     wandb_offline: bool = Field(False, description="Keep Weights & Biases' files on this machine.")
 
     telegram_api_base: str = Field("https://api.telegram.org", description="Bot API server; change it for a local one.")
+    telegram_proxy: Annotated[SecretStr | None, Empty] = Field(
+        None, description="HTTP proxy to Telegram, as http://user:password@host:3128. Empty: straight."
+    )
     telegram_webhook_url: Annotated[str | None, Empty] = Field(
         None, description="Public https address for a webhook. Empty: long polling."
     )
@@ -315,6 +318,8 @@ class Settings(BaseModel):
         for name in ("telegram_allowed", "telegram_groups"):
             if not re.fullmatch(r"(\s*-?\d+\s*(,|$))*", getattr(self, name) or ""):
                 raise ValueError(f"{variable(name)} must be numbers, separated by commas")
+        if self.telegram_proxy and not self.telegram_proxy.get_secret_value().startswith("http://"):
+            raise ValueError("APPRENTICE_TELEGRAM_PROXY is no address such as http://user:password@host:3128")
         if self.telegram_webhook_url and self.telegram_webhook_secret is None:
             raise ValueError("APPRENTICE_TELEGRAM_WEBHOOK_URL needs APPRENTICE_TELEGRAM_WEBHOOK_SECRET")
         return self

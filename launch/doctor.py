@@ -16,6 +16,7 @@ import httpx
 import psutil
 import redis
 from packaging.requirements import Requirement
+from pydantic import SecretStr
 
 from core.compiler import find_compiler
 from core.errors import StoreUnavailable
@@ -230,12 +231,13 @@ def _token(settings: Settings, online: bool) -> Iterator[Finding]:
     elif not online:
         yield Finding("well", f"{name} looks right; `apprentice doctor --online` asks Telegram.")
     else:
-        yield _ask_telegram(settings.telegram_api_base, token, name)
+        yield _ask_telegram(settings.telegram_api_base, settings.telegram_proxy, token, name)
 
 
-def _ask_telegram(api_base: str, token: str, name: str) -> Finding:
+def _ask_telegram(api_base: str, proxy: SecretStr | None, token: str, name: str) -> Finding:
+    through = proxy.get_secret_value() if proxy else None
     try:
-        answer = httpx.get(f"{api_base}/bot{token}/getMe", timeout=10)
+        answer = httpx.get(f"{api_base}/bot{token}/getMe", timeout=10, proxy=through)
     except httpx.HTTPError as error:
         return Finding("weak", f"{api_base} cannot be reached ({type(error).__name__}).")
     if answer.status_code in (401, 404):

@@ -6,9 +6,11 @@ import signal
 import socket
 import threading
 import time
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -35,6 +37,7 @@ from core.settings import Settings
 from feedback.people import People
 from feedback.ratings import Ratings
 from feedback.turns import Turns
+from tests.http_proxy import http_proxy
 from tests.telegram_api import BOT, TOKEN, Person, telegram
 from tests.telegram_bot import bot_process
 from tests.waiting import until
@@ -117,6 +120,28 @@ def test_other_pollers_and_webhooks_are_named_once_and_polling_goes_on(api, ann,
         _asks_for_help(ann)
         _asks_for_help(ann)
         assert "does not answer as it should" in bot.output() and "Traceback" not in bot.output()
+
+
+def test_telegram_is_reached_through_a_proxy_and_no_other_way(api, ann, settings, tmp_path):
+    """The name of the Bot API server is known to the proxy alone."""
+    server = urlsplit(api.base)
+    with http_proxy((server.hostname, server.port)) as proxy:
+        through = {"telegram_proxy": SecretStr(proxy.url), "telegram_api_base": "http://telegram.invalid"}
+        with bot_process(settings, api, tmp_path, **through) as bot:
+            _asks_for_help(ann)
+            ann.send_document("notes.md", "The mill opens at nine.")
+            ann.wait_text("starting or busy elsewhere")
+            assert bot.stop() == 0 and "pass-word" not in bot.output()
+        methods, targets, credentials = zip(*proxy.asked, strict=True)
+        assert set(methods) == {"POST", "GET"}, "the file came through it too"
+        assert all(target.startswith("http://telegram.invalid/") for target in targets)
+        assert set(credentials) == {"Basic " + b64encode(b"bot:pass-word").decode()}
+        tls = through | {"telegram_api_base": "https://telegram.invalid"}
+        with bot_process(settings, api, tmp_path, **tls) as bot:
+            until(
+                lambda: "Telegram cannot be reached (ClientHttpProxyError)" in bot.output(), "a tunnel that is refused"
+            )
+        assert ("CONNECT", "telegram.invalid:443", credentials[0]) in proxy.asked
 
 
 def test_a_webhook_serves_and_checks_its_secret(api, ann, settings, tmp_path):

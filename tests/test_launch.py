@@ -23,6 +23,7 @@ from launch.service import Ending, Keeper
 from launch.supervisor import Role, Supervisor
 from launch.up import locks, roles, up
 from launch.valkey import Valkey
+from tests.http_proxy import http_proxy
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -324,3 +325,8 @@ def test_asking_telegram_shows_no_token(tmp_path):
     base = f"http://127.0.0.1:{free_port()}"
     found = list(examine(settings(tmp_path, telegram_bot_token=TOKEN, telegram_api_base=base), online=True))
     assert found[-1].sentence == f"{base} cannot be reached ({httpx.ConnectError.__name__})."
+    with http_proxy(("127.0.0.1", free_port())) as proxy:
+        through = settings(tmp_path, telegram_bot_token=TOKEN, telegram_api_base=base, telegram_proxy=proxy.url)
+        assert list(examine(through, online=True))[-1].sentence.startswith(f"{base} cannot be reached")
+    ((method, target, _),) = proxy.asked
+    assert (method, target) == ("GET", f"{base}/bot{TOKEN}/getMe")

@@ -77,6 +77,8 @@ def test_an_open_api_needs_a_key_and_the_console_stays_on_this_machine():
     load_settings({"APPRENTICE_SERVING_HOST": "0.0.0.0", "APPRENTICE_API_KEY": "k"}, Path("/nonexistent"))
     assert "APPRENTICE_CONSOLE_HOST" in refusal({"APPRENTICE_CONSOLE_HOST": "0.0.0.0"})
     assert "APPRENTICE_TELEGRAM_WEBHOOK_SECRET" in refusal({"APPRENTICE_TELEGRAM_WEBHOOK_URL": "https://a.example/"})
+    refused = refusal({"APPRENTICE_TELEGRAM_PROXY": "socks5://me:hidden@a.example:1080"})
+    assert "APPRENTICE_TELEGRAM_PROXY" in refused and "hidden" not in refused
 
 
 def test_vllm_needs_to_be_told_where_it_is():
