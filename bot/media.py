@@ -1,4 +1,4 @@
-"""Messages that are no text: voice and pictures where they are understood, and a clear word where they are not."""
+"""Messages that are no text: sound and pictures where they are understood, and a clear word where they are not."""
 
 import logging
 from io import BytesIO
@@ -7,9 +7,10 @@ import aiohttp
 from aiogram import Bot
 from aiogram.enums import ContentType
 from aiogram.exceptions import AiogramError
-from aiogram.types import Audio, Message, PhotoSize, Voice
+from aiogram.types import Audio, Message, PhotoSize, Video, VideoNote, Voice
 
 from bot import texts
+from bot.addressing import without_address
 from bot.arrival import Arrival
 from bot.inbox import Inbox
 from bot.limits.spending import may_ask
@@ -33,22 +34,24 @@ async def album(message: Message, inbox: Inbox, arrival: Arrival) -> None:
 
 
 async def voice(message: Message, bot: Bot, parts: Parts, contact: Contact, arrival: Arrival) -> None:
-    """A recording: what is said in it is shown, and handled as if it had been written."""
+    """A recording or a film: what is said in it is shown, and handled as if it had been written, under its caption."""
     if not parts.senses.hears:
         await message.reply(texts.NO_VOICE)
         return
     if not await may_ask(bot, parts, contact, arrival):
         return
     if "heard" not in arrival.notes:
-        recording = message.voice or message.audio
-        name = getattr(recording, "file_name", None) or "voice.ogg"
-        await arrival.note(heard=await parts.senses.hear(await _fetch(bot, recording), name))
+        recording, film = message.voice or message.audio, message.video or message.video_note
+        name = getattr(recording or film, "file_name", None) or ("voice.ogg" if recording else "film.mp4")
+        await arrival.note(heard=await parts.senses.hear(await _fetch(bot, recording or film), name))
     heard = arrival.notes["heard"]
     if not heard:
         await message.reply(texts.NOTHING_HEARD)
         return
     await message.reply(texts.heard(heard))
-    await ask_or_correct(message, bot, parts, contact, arrival, heard)
+    caption = without_address(message.caption or "", await bot.me(), parts.settings.telegram_trigger)
+    text = f"{caption}\n\n{heard}" if caption else heard
+    await ask_or_correct(message, bot, parts, contact, arrival, text)
 
 
 async def picture(message: Message, bot: Bot, parts: Parts, contact: Contact, arrival: Arrival) -> None:
@@ -65,7 +68,7 @@ async def picture(message: Message, bot: Bot, parts: Parts, contact: Contact, ar
     await ask_or_correct(message, bot, parts, contact, arrival, texts.about_picture(arrival.notes["seen"], asked))
 
 
-async def _fetch(bot: Bot, file: Audio | Voice | PhotoSize | None) -> bytes:
+async def _fetch(bot: Bot, file: Audio | Voice | Video | VideoNote | PhotoSize | None) -> bytes:
     """What Telegram holds of a file.
 
     Raises: ApprenticeError where it gives nothing.

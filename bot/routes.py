@@ -107,7 +107,7 @@ def _route_messages(dispatcher: Dispatcher) -> None:
     message(questions.written, F.text)
     message(shelf.received, F.document, ~F.animation)
     message(media.album, F.media_group_id)
-    message(media.voice, F.voice | F.audio)
+    message(media.voice, F.voice | F.audio | F.video | F.video_note)
     message(media.picture, F.photo)
     message(commands.not_text, is_content)
 

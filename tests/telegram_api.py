@@ -416,10 +416,11 @@ class Person:
         marked = {"caption": caption, "caption_entities": _entities(caption)} if caption else {}
         return self._post(photo=[size], **marked, **extra)
 
-    def send_voice(self) -> dict[str, Any]:
-        """Send a voice message."""
+    def send_voice(self, kind: str = "voice", caption: str = "", **fields: Any) -> dict[str, Any]:
+        """Send a voice message, or a recording of another kind."""
         self.api.files["f"] = b"a recording"
-        return self._post(voice={"file_id": "f", "file_unique_id": "u", "duration": 2})
+        marked = {"caption": caption, "caption_entities": _entities(caption)} if caption else {}
+        return self._post(**{kind: {"file_id": "f", "file_unique_id": "u", "duration": 2, **fields}}, **marked)
 
     def send_document(self, name: str, content: bytes | str, **extra: Any) -> dict[str, Any]:
         """Send a file, with a caption if one is given."""

@@ -246,6 +246,14 @@ def test_voice_is_shown_as_text_and_answered(world, senses):
     assert heard["text"] == "🎙 script:short by voice" and question(world, answer) == senses.hears
     key, form = senses.asked[-1]
     assert key == "Bearer the-key" and b"a recording" in form and b"whisper-1" in form
+    for kind, caption, fields, name in (
+        ("audio", "", {"file_name": "talk.mp3"}, b"talk.mp3"),
+        ("video_note", "", {"length": 9}, b"film.mp4"),
+        ("video", "script:short Who?", {"width": 9, "height": 9}, b"film.mp4"),
+    ):
+        answer = ann.wait_answer(ann.send_voice(kind, caption, **fields))
+        assert question(world, answer) == (f"{caption}\n\n{senses.hears}" if caption else senses.hears)
+        assert name in senses.asked[-1][1]
     senses.hears = " "
     ann.wait_text("no words", ann.send_voice())
     senses.fails = True
