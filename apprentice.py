@@ -877,9 +877,14 @@ def bench_canary(file: ToFile = None) -> None:
 @bench.command("telegram")
 def bench_telegram(file: ToFile = None) -> None:
     """Does the bot lose or repeat an answer when 50 chats ask at once and Telegram refuses every tenth call?"""
+    from rich.console import Console
+
+    from bench.report import show_bars
     from bench.telegram import run
 
-    _report(run(_say), file)
+    result = run(_say)
+    _report(result, file)
+    show_bars(result, Console())
 
 
 @bench.command("sandbox")

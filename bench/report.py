@@ -1,4 +1,4 @@
-"""The figures of `bench serve`, `bench swap` and `bench gate` as tables for a terminal."""
+"""The figures of benches as tables for a terminal, and whether what was promised was reached."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -53,6 +53,11 @@ def show_gate(result: dict[str, Any], console: Console) -> None:
             shares = [*(row[o] for o in outcomes), *([row["exact"]] if exact else [])]
             table.add_row(str(first), *(f"{share:.1%}" for share in shares))
         console.print(table)
+    console.print(_bars(result))
+
+
+def show_bars(result: dict[str, Any], console: Console) -> None:
+    """What was promised, and whether it was reached."""
     console.print(_bars(result))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from bench.figures import Bar
 from bench.instance import InstanceFailed, free_ports
 from bench.messenger import TOKEN, Messenger, Script, served
 from core.identity import Pseudonyms
@@ -24,10 +25,11 @@ PLACEHOLDER = "…"
 FIRST_CALM, CALM, QUESTIONS, PIECES, PAUSE_S, LONG_EVERY = 10_001, 20, 2, 12, 0.1, 5
 REFUSE_EVERY, RETRY_AFTER_S = 10, 3
 SETTLE_S, WAIT_S = 3.0, 300
+OVERHEAD_MS = 50
 
 
 def run(say: Callable[[str], None], chats: int = 50) -> dict[str, Any]:
-    """The figures: the bot's own overhead, then a flood from so many chats with its faults counted.
+    """The figures and their bars: the bot's own overhead, then a flood from so many chats with its faults counted.
 
     Raises: InstanceFailed where the bot ends, or answers stay away.
     """
@@ -39,7 +41,18 @@ def run(say: Callable[[str], None], chats: int = 50) -> dict[str, Any]:
         messenger.calls.clear()
         messenger.refuse_every, script.pause_s = REFUSE_EVERY, PAUSE_S
         flood = _flood(messenger, alive, chats)
-    return {"overhead_ms": calm, "flood": flood}
+    figures = {"overhead_ms": calm, "flood": flood}
+    return figures | {"bars": [bar.as_dict() for bar in bars(figures)]}
+
+
+def bars(figures: dict[str, Any]) -> list[Bar]:
+    """What was promised of the bot."""
+    flood = figures["flood"]
+    return [
+        Bar("the bot's own part of an answer, median (ms)", figures["overhead_ms"]["median"], most=OVERHEAD_MS),
+        Bar("chats whose answers are not complete, once and in order", flood["answers_not_exact"], most=0),
+        Bar("calls inside a retry_after", flood["calls_inside_a_pause"], most=0),
+    ]
 
 
 def _reply(question: str) -> list[str]:
