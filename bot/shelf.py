@@ -92,7 +92,7 @@ async def _read(
     content = await _fetch(document, status, bot)
     if content is None:
         return None
-    chat, told = None if everyone else outside(contact.chat_id), time.monotonic()
+    chat, told, shown = None if everyone else outside(contact.chat_id), time.monotonic(), ""
     try:
         async for event in parts.library.add(name, content, chat, outside(contact.user_id)):
             if isinstance(event, SharedDocument):
@@ -100,8 +100,10 @@ async def _read(
                 await _say(status, wording.ready(event.name, event.passages, everyone), keyboard)
                 return event
             if isinstance(event, Reading) and time.monotonic() - told > PACE_S:
-                await _say(status, wording.reading(name, 100 * event.done // max(event.total, 1)))
-                told = time.monotonic()
+                text = wording.reading(name, 100 * event.done // max(event.total, 1))
+                if text != shown:
+                    await _say(status, text)
+                told, shown = time.monotonic(), text
     except ApprenticeError as error:
         await _say(status, texts.sentence(error))
     return None

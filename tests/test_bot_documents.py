@@ -10,6 +10,7 @@ from adapters.base import load_tokenizer
 from adapters.manifest import describe, seal
 from core.prompt import Renderer
 from core.records import BASE, GateReport, now_ms
+from retrieval.ingest import EMBED_AT_ONCE
 from tests.adapter_files import IDENTITY, write_peft
 from tests.telegram_api import BOT, buttons
 from tests.telegram_world import ids
@@ -71,6 +72,14 @@ def test_a_document_is_read_cited_shown_listed_and_removed(world):
     assert not on_disk(world, "Norderney")
     after = ann.wait_answer(ann.send("/reset") | ann.send(QUESTION))
     assert not world.turn(after).passages
+
+
+def test_a_long_document_says_how_far_it_is(world):
+    ann = world.member()
+    rooms = "".join(f"# Room {n}\n\nRoom {n} has {n} seats.\n\n" for n in range(3 * EMBED_AT_ONCE))
+    status = ready(ann, ann.send_document("rooms.md", rooms))
+    *shares, last = [edit.params["text"] for edit in world.edits(status)]
+    assert shares == [f"I read rooms.md: {share} %" for share in (0, 33, 66)] and last == status["text"]
 
 
 def test_every_kind_of_document_and_a_question_with_it(world, tmp_path):

@@ -1,6 +1,7 @@
 """`apprentice bot` for stories: held back by nothing, and forked where all modules are read already.
 
-It is not held back by Telegram's rates, and what it does beside handling updates it looks at often.
+It is not held back by Telegram's rates, what it does beside handling updates it looks at often, and how far a document
+is it says at every step.
 
 Each line of the input asks for a bot to be started or looked at, and is answered by a line: its process id, or how it
 ended and null while it runs. What still runs ends with the input.
@@ -14,7 +15,7 @@ import sys
 import bot.app  # noqa: F401 - what every bot needs, read once
 import bot.outgoing
 from apprentice import main
-from bot import gratitude
+from bot import gratitude, shelf
 from bot.handover import rounds
 from bot.operators import menus, watching
 from bot.pace import Rate
@@ -65,4 +66,5 @@ if __name__ == "__main__":
     bot.outgoing.PRIVATE = bot.outgoing.GROUP = QUICK
     gratitude.WAIT_S = rounds.WAIT_S = menus.WAIT_S = watching.WAIT_S = OFTEN_S
     thanks.TAKEN_OVER_MS = 1000
+    shelf.PACE_S = 0
     serve()
