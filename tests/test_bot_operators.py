@@ -390,6 +390,27 @@ def test_operators_hear_once_of_a_long_queue(world):
     until(lambda: len([m for m in olaf.seen() if "⚠️ 3 answers wait" in m["text"]]) == 2, "a second time")
 
 
+def test_operators_hear_once_of_a_silent_worker_until_it_lives_again(world, tmp_path):
+    dismiss_all(world)
+    olaf, store = operator(world), world.context.store
+
+    def told() -> list[dict]:
+        return [m for m in olaf.seen() if "no sign of life for 1 min" in m["text"]]
+
+    store.hset(keys.WORKERS, "tick", now_ms())
+    with (
+        bot_process(world.settings, world.api, tmp_path, alert_silent_s=10, tick_s=1),
+        bot_process(world.settings, world.api, tmp_path, alert_silent_s=10, tick_s=1),
+    ):
+        until(told, "the alert")
+        until(lambda: store.sismember(keys.alerted("worker"), world.author(olaf)), "it is known that they were told")
+        olaf.wait_text("I tell you when", olaf.send("/alerts"))
+        assert len(told()) == 1
+        store.hset(keys.WORKERS, "tick", now_ms() + 1)
+        until(lambda: not store.exists(keys.alerted("worker")), "another silence would be told")
+    store.hdel(keys.WORKERS, "tick")
+
+
 def test_each_operator_gets_one_digest_a_day_whatever_bots_run_and_may_end_it(world, versions, tmp_path):
     dismiss_all(world)
     olaf, bob = operator(world), operator(world, "Bob")

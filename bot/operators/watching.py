@@ -86,7 +86,7 @@ class Watch:
         settings = self._parts.settings
         if sign is None or silent_s <= max(settings.alert_silent_s, TICKS * settings.tick_s):
             return []
-        return [Alert(WORKER, partial(phrases.worker_is_silent, int(silent_s // 60)))]
+        return [Alert(WORKER, partial(phrases.worker_is_silent, max(1, int(silent_s // 60))))]
 
 
 async def keep_alerting(bot: Bot, parts: Parts) -> None:
