@@ -24,6 +24,7 @@ from aiogram.types import FSInputFile, Update
 from aiohttp import web
 from pydantic import ValidationError
 
+from bot.certificates import is_self_signed
 from bot.inbox import Inbox
 from core.errors import SettingsError
 from core.settings import TOKEN, Settings, variable
@@ -163,17 +164,16 @@ def _tls(settings: Settings) -> tuple[ssl.SSLContext | None, FSInputFile | None]
     certificate, key = settings.telegram_webhook_certificate, settings.telegram_webhook_key
     if certificate is None:
         return None, None
-    tls, known = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
         tls.load_cert_chain(certificate, key)
-        known.load_verify_locations(certificate)
+        pem = certificate.read_text("ascii", "replace")
     except OSError as error:
         raise SettingsError(
             f"{variable('telegram_webhook_certificate')} and {variable('telegram_webhook_key')} must be a certificate "
             f"and its key as PEM files that the bot may read ({error.strerror or error})."
         ) from None
-    is_self_signed = any(each["subject"] == each["issuer"] for each in known.get_ca_certs())
-    return tls, FSInputFile(certificate) if is_self_signed else None
+    return tls, FSInputFile(certificate) if is_self_signed(pem) else None
 
 
 async def _listen(runner: web.AppRunner, settings: Settings, tls: ssl.SSLContext | None) -> None:

@@ -28,6 +28,8 @@ from tests.waiting import until
 TOKEN = "123456:AAE-not_a_real_token_but_of_its_shape00"
 BOT = {"id": 123456, "is_bot": True, "first_name": "Apprentice", "username": "apprentice_test_bot"}
 ME = BOT | {"can_join_groups": True, "can_read_all_group_messages": False, "supports_inline_queries": True}
+USUAL_KINDS = ("message", "edited_message", "callback_query", "inline_query")
+"""What Telegram brings where it is not told what is wanted: reactions are not among it."""
 POLL_S = 0.005
 MAX_DOWNLOAD = 20 * 2**20
 JSON_FIELDS = {
@@ -219,9 +221,9 @@ class TelegramApi:
                     409,
                     "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running",
                 )
-            allowed = params.get("allowed_updates") or ["message", "callback_query"]
+            allowed = set(params.get("allowed_updates") or USUAL_KINDS)
             with self._lock:
-                found = [u for u in self._updates if u.keys() & set(allowed)][:limit]
+                found = [u for u in self._updates if u.keys() & allowed][:limit]
             if found or self.closing or time.monotonic() >= deadline:
                 return found
             await asyncio.sleep(POLL_S)
@@ -356,9 +358,11 @@ class TelegramApi:
             clients: dict[str | None, httpx.AsyncClient] = {}
             for turn in itertools.count():
                 await asyncio.sleep(POLL_S)
-                if not (self.webhook.get("url") and self._updates):
+                allowed = set(self.webhook.get("allowed_updates") or USUAL_KINDS)
+                update = next((u for u in list(self._updates) if u.keys() & allowed), None)
+                if update is None or not self.webhook.get("url"):
                     continue
-                update, certificate = self._updates[0], self.webhook.get("certificate", {}).get("file_id")
+                certificate = self.webhook.get("certificate", {}).get("file_id")
                 if certificate not in clients:
                     clients[certificate] = await opened.enter_async_context(self._caller(certificate))
                 url = self.webhook["url"] if certificate else self.webhook["url"].replace("https://", "http://", 1)

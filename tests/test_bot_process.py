@@ -9,7 +9,6 @@ import time
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -26,8 +25,9 @@ from pydantic import SecretStr
 
 from bench.instance import free_ports
 from bot.app import run
+from bot.certificates import is_self_signed
 from bot.inbox import Inbox
-from bot.intake import insist, webhook
+from bot.intake import KINDS, _tls, insist, webhook
 from bot.keyboards import AboutAnswer
 from bot.ledger import Ledger
 from core.errors import SettingsError
@@ -144,7 +144,18 @@ def test_telegram_is_reached_through_a_proxy_and_no_other_way(api, ann, settings
         assert ("CONNECT", "telegram.invalid:443", credentials[0]) in proxy.asked
 
 
-def test_a_webhook_serves_and_checks_its_secret(api, ann, settings, tmp_path):
+def _answered(api, store, settings, person: Person) -> tuple[str, dict]:
+    """An answer in the record, and the message that shows it."""
+    turns, chat = Turns(store, 90), Pseudonyms.of_installation(settings.data_dir).chat(f"telegram:{person.id}")
+    turn = Turn(new_id(), (Message("user", "q"),), chat=chat, reply="a", status="complete", created_at=now_ms())
+    turns.add_closed([turn])
+    private = {"id": person.id, "type": "private"}
+    shown = api.remember({"message_id": api.new_id(), "date": 1, "chat": private, "from": BOT, "text": "a"})
+    turns.note_posted(chat, shown["message_id"], turn.id)
+    return turn.id, shown
+
+
+def test_a_webhook_serves_and_checks_its_secret(api, ann, store, settings, tmp_path):
     (port,) = free_ports(1)
     hook = f"127.0.0.1:{port}/telegram/hook"
     changes = {
@@ -154,7 +165,10 @@ def test_a_webhook_serves_and_checks_its_secret(api, ann, settings, tmp_path):
     }
     with bot_process(settings, api, tmp_path, **changes) as bot:
         until(lambda: api.webhook, "the webhook")
-        assert api.webhook["secret_token"] == "a-long_secret"
+        assert api.webhook["secret_token"] == "a-long_secret" and api.webhook["allowed_updates"] == KINDS
+        turn, shown = _answered(api, store, settings, ann)
+        ann.react(shown, "👍")
+        until(lambda: Ratings(store, Turns(store, 90)).votes(turn), "a reaction is brought too")
         _asks_for_help(ann)
         asked = ann.send("Is serving there?")
         ann.wait_text("starting or busy elsewhere", asked)
@@ -169,22 +183,38 @@ def test_a_webhook_serves_and_checks_its_secret(api, ann, settings, tmp_path):
         assert "a-long_secret" not in bot.output()
 
 
-def _self_signed(folder: Path) -> tuple[Path, Path]:
-    """A certificate for this machine that nobody else signed, and its key."""
-    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "bot")])
-    now, here = datetime.now(UTC), x509.IPAddress(ip_address("127.0.0.1"))
-    built = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
+def _certificate(issuer: str = "bot", authority: bool = False) -> tuple[bytes, bytes]:
+    """A certificate for this machine, signed by itself or in somebody's name, and its key."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    by, of = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in (issuer, "bot"))
+    here = x509.IPAddress(ip_address("127.0.0.1"))
+    built = x509.CertificateBuilder(by, of, key.public_key(), 1, now, now + timedelta(days=1))
     built = built.add_extension(x509.SubjectAlternativeName([here]), critical=False)
-    built = built.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-    certificate, private = folder / "certificate.pem", folder / "key.pem"
-    certificate.write_bytes(built.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
-    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return certificate, private
+    built = built.add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+    signer = key if issuer == "bot" else ec.generate_private_key(ec.SECP256R1())
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return built.sign(signer, hashes.SHA256()).public_bytes(Encoding.PEM), private
+
+
+def test_a_certificate_that_somebody_signed_is_not_given_to_telegram(settings, tmp_path):
+    file = tmp_path / "both.pem"
+    for (certificate, key), given in (
+        (_certificate(), True),
+        (_certificate(authority=True), True),
+        (_certificate("somebody"), False),
+    ):
+        file.write_bytes(key + certificate)
+        tls, uploaded = _tls(settings.model_copy(update={"telegram_webhook_certificate": file}))
+        assert tls is not None and (uploaded is not None) == given
+    root, leaf = _certificate(authority=True)[0], _certificate("somebody")[0]
+    assert is_self_signed((leaf + root).decode()), "a private authority's root is what Telegram checks by"
 
 
 def test_a_webhook_on_a_port_of_its_own_speaks_tls_and_sends_its_certificate(api, ann, settings, tmp_path):
     (port,) = free_ports(1)
-    certificate, key = _self_signed(tmp_path)
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    for file, content in zip((certificate, key), _certificate(), strict=True):
+        file.write_bytes(content)
     changes = {
         "telegram_webhook_url": f"https://127.0.0.1:{port}/hook",
         "telegram_webhook_secret": SecretStr("a-long_secret"),
@@ -236,33 +266,26 @@ async def test_a_webhook_that_cannot_listen_or_is_refused_is_one_sentence(api, s
 
 
 def test_a_press_that_was_not_stored_before_a_crash_comes_again(api, ann, store, settings, tmp_path):
-    pseudonyms = Pseudonyms.of_installation(settings.data_dir)
-    turns = Turns(store, 90)
-    chat = pseudonyms.chat("telegram:7")
-    turn = Turn(new_id(), (Message("user", "q"),), chat=chat, reply="a", status="complete", created_at=now_ms())
-    turns.add_closed([turn])
-    shown = api.remember(
-        {"message_id": api.new_id(), "date": 1, "chat": {"id": 7, "type": "private"}, "from": BOT, "text": "a"}
-    )
-    ratings, people = Ratings(store, turns), People(store)
+    turn, shown = _answered(api, store, settings, ann)
+    ratings, people = Ratings(store, Turns(store, 90)), People(store)
     people.redeem(people.invite("owner"), "olga", "telegram:9")
     with bot_process(settings, api, tmp_path) as bot:
         until(lambda: api.calls("getUpdates"), "polling")
         store.execute_command("CLIENT", "PAUSE", 30_000, "WRITE")
-        data = AboutAnswer(action="up", turn=turn.id).pack()
+        data = AboutAnswer(action="up", turn=turn).pack()
         pressing = threading.Thread(target=ann.press_data, args=(shown, data))
         pressing.start()
         until(lambda: any(c.result for c in api.calls("getUpdates")), "the press is delivered")
         time.sleep(0.3)
         bot.stop(signal.SIGKILL)
     store.execute_command("CLIENT", "UNPAUSE")
-    assert ratings.votes(turn.id) == []
+    assert ratings.votes(turn) == []
     api.push(message={"message_id": "not a number"})
     with bot_process(settings, api, tmp_path) as bot:
-        until(lambda: ratings.votes(turn.id), "the vote")
+        until(lambda: ratings.votes(turn), "the vote")
         pressing.join(20)
         assert bot.stop() == 0
-    assert [v.value for v in ratings.votes(turn.id)] == [1]
+    assert [v.value for v in ratings.votes(turn)] == [1]
     assert "could not be understood" in bot.output() and "Traceback" not in bot.output()
     assert "start=" not in bot.output(), "there is an owner"
     assert api.confirmed == max(u["update_id"] for c in api.calls("getUpdates") for u in c.result or [])
