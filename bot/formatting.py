@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from wcwidth import wcswidth
 
-from bot.splitting import Formatted, units
+from bot.splitting import Formatted, units, visible
 
 BULLET, RULE = "•", "———"
 _LINK = re.compile(r"(https?://|tg://|mailto:)\S{1,2000}$", re.IGNORECASE)
@@ -56,14 +56,17 @@ def shown(text: str) -> str:
 
 
 def formatted(markdown: str) -> Formatted:
-    """What Markdown says. What is no Markdown stays as it is written, as all does where a letter would be lost."""
+    """What Markdown says. What is no Markdown stays as it is written, as all does where a letter would be lost, or where
+    nothing would be left to see.
+    """
     source = shown(markdown)
     writer = _Writer(source.split("\n"))
     for block in _nested(_MARKDOWN.parse(source)):
         writer.block(block)
     result = writer.result()
     kept = "".join([result.text, *(f"{e.url or ''}{e.language or ''}" for e in result.entities)])
-    return result if not Counter(_letters(source)) - Counter(_letters(kept)) else Formatted(source)
+    is_lost = Counter(_letters(source)) - Counter(_letters(kept)) or not visible(result.text)
+    return Formatted(source) if is_lost else result
 
 
 def _nested(tokens: list[Token]) -> list[_Block]:

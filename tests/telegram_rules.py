@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
-LIMIT, MOST = 4096, 100
+LIMIT, MOST, RICH_BYTES, CAPTION, ALERT = 4096, 100, 32_768, 1024, 200
 STYLES = {"bold", "italic", "underline", "strikethrough", "spoiler"}
 QUOTES = {"blockquote", "expandable_blockquote"}
 ALONE = {"pre", "code"}
@@ -22,12 +22,17 @@ def units(text: str) -> int:
     return len(text.encode("utf-16-le")) // 2
 
 
+def letters(text: str) -> str:
+    """What must not be lost."""
+    return "".join(filter(str.isalnum, text))
+
+
 def accept(text: str, entities: Sequence[dict[str, Any]]) -> str:
     """The text as it is shown. Raises: Invalid."""
     first = min((e["offset"] for e in entities), default=len(text))
     lead = len(text) - len(text.lstrip())
     text = text[min(lead, first) :].rstrip()
-    _demand(any(unicodedata.category(c)[0] in "LNPS" for c in text), "message text is empty")
+    _demand(_is_seen(text), "message text is empty")
     _demand(units(text) <= LIMIT, "message is too long")
     _demand(len(entities) <= MOST, "ENTITIES_TOO_LONG")
     raw = text.encode("utf-16-le")
@@ -41,6 +46,47 @@ def accept(text: str, entities: Sequence[dict[str, Any]]) -> str:
     for one, other in combinations(entities, 2):
         _demand(_may_meet(one, other), f"{one} and {other} cannot be together")
     return text
+
+
+def accept_call(method: str, params: dict[str, Any]) -> None:
+    """What Telegram demands of a call, whatever there is in its chats. Raises: Invalid."""
+    if "rich_message" in params:
+        markdown = params["rich_message"].get("markdown", "")
+        _demand(_is_seen(markdown), "rich message is empty")
+        _demand(len(markdown.encode()) <= RICH_BYTES, "rich message is too long")
+    elif method in ("sendMessage", "editMessageText"):
+        accept(params.get("text", ""), params.get("entities") or [])
+    elif method == "sendMessageDraft":
+        _demand(params["chat_id"] > 0 and params["draft_id"], "DRAFT_INVALID")
+        if params.get("text"):
+            accept(params["text"], params.get("entities") or [])
+    elif method == "answerInlineQuery":
+        _accept_offer(params["results"], params.get("button"))
+    elif method == "answerCallbackQuery":
+        _demand(units(params.get("text") or "") <= ALERT, "MESSAGE_TOO_LONG")
+    elif method == "setMyCommands":
+        for command in params["commands"]:
+            _demand(1 <= len(command["command"]) <= 32, "BOT_COMMAND_INVALID")
+            _demand(1 <= len(command["description"]) <= 256, "BOT_COMMAND_DESCRIPTION_INVALID")
+    _demand(units(params.get("caption") or "") <= CAPTION, "message caption is too long")
+    for button in (b for row in (params.get("reply_markup") or {}).get("inline_keyboard", []) for b in row):
+        _demand(button.get("text"), "inline keyboard button text can't be empty")
+        _demand(1 <= len(button.get("callback_data", "").encode()) <= 64, "BUTTON_DATA_INVALID")
+
+
+def _accept_offer(results: Sequence[dict[str, Any]], button: dict[str, Any] | None) -> None:
+    """What is offered above an inline query."""
+    _demand(len(results) <= 50, "RESULTS_TOO_MUCH")
+    for result in results:
+        _demand(1 <= len(result["id"]) <= 64 and result["title"], "RESULT_ID_INVALID")
+        content = result["input_message_content"]
+        accept(content["message_text"], content.get("entities") or [])
+    if button:
+        _demand(1 <= len(button["text"]) <= 64 and button["start_parameter"].isidentifier(), "BUTTON_INVALID")
+
+
+def _is_seen(text: str) -> bool:
+    return any(unicodedata.category(c)[0] in "LNPS" for c in text)
 
 
 def _is_whole(raw: bytes, at: int) -> bool:

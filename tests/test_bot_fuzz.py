@@ -12,49 +12,65 @@ import pytest
 from aiogram import Bot
 from aiogram.enums import ContentType
 from aiogram.exceptions import TelegramBadRequest
-from aiogram.methods import AnswerInlineQuery
-from aiogram.types import Update
+from aiogram.methods import AnswerInlineQuery, DeleteMessage
+from aiogram.types import Message, Update
 from teremok.session import MockedSession
 
 from bot import keyboards
 from bot.addressing import wanted
 from bot.app import open_parts
 from bot.arrival import Arrival
+from bot.formatting import formatted
 from bot.growing import Drafted, Growing
 from bot.inbox import Inbox
 from bot.ledger import Ledger
+from bot.limits.inline import MORE, result
 from bot.media import CONTENT
 from bot.once import Once
 from bot.routes import make_dispatcher
+from bot.splitting import visible
 from bot.streaming import Answer
 from core import keys
+from core.client import Ended
 from core.settings import Settings
 from tests.model_outputs import output
 from tests.telegram_api import TOKEN
 from tests.telegram_contract import record
+from tests.telegram_rules import Invalid, accept_call, letters, units
 from tests.telegram_updates import KINDS, PEOPLE, Updates
 
 BATCH = 50
+BARE = ("```", "```\n\n```", "#", ">", "> >", "- ", "\u200b", "**\n", "~~~\n")
+"""What is all formatting, or nothing to see."""
 
 
 class Checking(MockedSession):
-    """Teremok's session in the place of Telegram: it knows the Bot API's limits, and what breaks them is remembered.
+    """Teremok's session in the place of Telegram, with rules of our own: what breaks them is refused and remembered.
 
-    Whatever is sent is type-checked at the end as well.
+    Whatever is sent is type-checked at the end as well. `chats` is what they show.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.refused: list[str] = []
+        self.chats: dict[int, dict[int, str]] = collections.defaultdict(dict)
 
     async def make_request(self, bot, method, timeout=None):
         sent = self.prepare_value(method.model_dump(warnings=False), bot=bot, files={}, _dumps_json=False)
         record([(method.__api_method__, sent)])
+        self.validate = "rich_message" not in sent  # teremok does not know that an edit may bring one
         try:
-            return await super().make_request(bot, method, timeout)
-        except TelegramBadRequest as error:
-            self.refused.append(f"{type(method).__name__}: {error.message}")
-            raise
+            accept_call(method.__api_method__, sent)
+            result = await super().make_request(bot, method, timeout)
+        except (Invalid, TelegramBadRequest) as error:
+            self.refused.append(f"{type(method).__name__}: {error}")
+            raise TelegramBadRequest(method, str(error)) from error
+        if isinstance(method, DeleteMessage):
+            del self.chats[method.chat_id][method.message_id]
+        elif isinstance(result, Message):
+            number, rich = getattr(method, "message_id", result.message_id), getattr(method, "rich_message", None)
+            self.chats[method.chat_id][number] = rich.markdown if rich else getattr(method, "text", "") or ""
+        return result
 
 
 class Running:
@@ -138,14 +154,36 @@ async def test_every_type_of_message_gets_a_clear_word(running, caplog):
 
 
 @pytest.mark.parametrize(("seed", "count"), [(4, 60), pytest.param(5, 600, marks=pytest.mark.long)])
-async def test_nothing_that_a_model_says_is_refused(running, caplog, seed, count):
+async def test_nothing_that_a_model_says_is_refused_or_lost(running, caplog, seed, count):
     caplog.set_level(logging.WARNING)
-    chance, ways = random.Random(seed), itertools.cycle([(Growing, False), (Drafted, False), (Drafted, True)])
-    for chat, (kind, rich) in zip(range(1, count + 1), ways, strict=False):
-        said, _ = output(chance)
+    chance = random.Random(seed)
+    ways = itertools.product((Growing, Drafted), (False, True), ("", "Sources: [1] a_*b*_.md"))
+    for chat, (kind, rich, note) in zip(range(1, count + 1), itertools.cycle(ways), strict=False):
+        said = BARE[chat] if chat < len(BARE) else output(chance)[0]
         growing = kind(running.bot, chat, None, Arrival(Update(update_id=chat)), rich)
         await growing.begin()
-        for shown in (said[: len(said) // 2], said):
-            await growing.grow(shown)
-        await growing.show(Answer(said).words(), "Sources: [1] a_*b*_.md", keyboards.feedback("f" * 32, [1]))
+        for so_far in (said[: len(said) // 2], said):
+            await growing.grow(so_far)
+        answer = Answer(said)
+        note = note or ("" if answer.words() else answer.note(running.parts.settings))
+        await growing.show(answer.words(), note, keyboards.feedback("f" * 32, [1]))
+        there = "".join(running.session.chats[chat].values())
+        assert visible(there) and list(running.session.chats[chat]) == growing.message_ids
+        assert letters(there) in {letters(text + note) for text in (answer.words(), formatted(answer.words()).text)}
     assert caplog.records == [] and running.session.refused == []
+
+
+@pytest.mark.parametrize(("seed", "count"), [(6, 60), pytest.param(7, 600, marks=pytest.mark.long)])
+async def test_whatever_a_model_says_can_be_offered_inline(running, seed, count):
+    chance, settings = random.Random(seed), running.parts.settings
+    ends = [None, Ended(None, "base", "", "model", (), "stop", None)]
+    for n, ended in zip(range(count), itertools.cycle(ends), strict=False):
+        said = BARE[n] if n < len(BARE) else output(chance)[0]
+        answer = Answer(said, "f" * 32, ended)
+        if not answer.words():
+            continue
+        offered = result("What?", answer, settings)
+        await running.bot(AnswerInlineQuery(inline_query_id="1", results=[offered]))
+        text, whole = offered.input_message_content.message_text, formatted(answer.words()).text
+        assert text.endswith(MORE) if ended is None or units(whole.strip()) > 4096 else letters(text) == letters(whole)
+    assert running.session.refused == []

@@ -14,10 +14,11 @@ from core.settings import Settings
 from feedback.budgets import DAY_MS, EVERYONE, Budgets
 from feedback.people import People, _digest
 from launch.up import as_environment
-from tests.telegram_api import BOT, Person, buttons
+from tests.telegram_api import BOT, Person, buttons, units
 from tests.telegram_world import a_world, ids
 from tests.test_forget import everything
 from tests.waiting import until
+from tests.warm import LONG
 
 ME, ALLOWED, OPEN_GROUP = f"@{BOT['username']}", 900, -900
 LIMITS = {
@@ -296,6 +297,9 @@ def test_an_inline_answer_comes_in_time_or_not_at_all(world):
     assert text.startswith("word0 word1") and len(ann.seen()) == 0
     (cut,) = ann.ask_inline("script:endless?")["results"]
     assert cut["input_message_content"]["message_text"].endswith(" …")
+    (long,) = world.member("Bob").ask_inline("script:long?")["results"]
+    text = long["input_message_content"]["message_text"]
+    assert LONG.startswith(text.removesuffix(" …")) and text.endswith(" …") and 2048 < units(text) <= 4096
     assert ann.ask_inline("script:broken?")["button"] == "I cannot answer just now; please try again"
     world.context.store.hset(today(world.author(ann)), "messages", 5)
     assert ann.ask_inline("script:short?")["button"] == "That is beyond your limit: see /usage"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bot.formatting import formatted, shown
 from bot.splitting import Formatted, pieces, split, visible
 from tests.model_outputs import output
-from tests.telegram_rules import REMOVED, Invalid, accept, units
+from tests.telegram_rules import REMOVED, Invalid, accept, letters, units
 
 WORDS = st.text(st.sampled_from("ab .\n🚢é"), max_size=400)
 ANSWER = """# The **ferry** to `Norderney`
@@ -46,11 +46,6 @@ def check(found: list[Formatted]) -> None:
     for piece in found:
         assert accept(piece.text, [e.model_dump(exclude_none=True) for e in piece.entities]) == piece.text
         assert not set(piece.text) & REMOVED
-
-
-def letters(text: str) -> str:
-    """What must not be lost."""
-    return "".join(filter(str.isalnum, text))
 
 
 def test_an_answer_reads_as_it_was_meant():
@@ -90,7 +85,10 @@ def test_an_answer_reads_as_it_was_meant():
         ("1) one\n1) two", "1) one\n1) two", []),
         ("a\x00b\x1b[0m\u202ec\r\nd\ud800", "ab[0mc\nd\ufffd", []),
         ("", "", []),
-        ("```\n\n```", "", []),
+        ("```\n\n```", "```\n\n```", []),
+        ("```", "```", []),
+        ("# ", "# ", []),
+        ("> >", "> >", []),
     ],
 )
 def test_what_is_no_markdown_stays_as_it_is_written(markdown, text, kinds):

@@ -19,7 +19,7 @@ from bot.arrival import Arrival
 from bot.formatting import formatted, shown
 from bot.limits.spending import count
 from bot.parts import Contact, Parts, outside
-from bot.splitting import Formatted, pieces
+from bot.splitting import LIMIT, Formatted, pieces, units
 from bot.streaming import Answer, tokens_of
 from core.client import Asked, Begun, Ended, Said
 from core.errors import ApprenticeError, StoreUnavailable
@@ -30,6 +30,8 @@ ANSWER_S = 8.0
 """Telegram forgets a query after some ten seconds: what was said by then is the answer."""
 KEPT_S = 300
 """How long Telegram may give the same person the same answer to the same words."""
+MORE = " …"
+"""What an answer ends with of which there is more."""
 START = "inline"
 """What the button above the results says to /start."""
 TOPIC = "inline"
@@ -51,8 +53,8 @@ async def asked(query: InlineQuery, parts: Parts, arrival: Arrival) -> None:
     answer = await _answer(parts, contact, text)
     try:
         if answer.error is None and answer.words():
-            result = await asyncio.to_thread(_result, text, answer, parts.settings)
-            await query.answer([result], cache_time=KEPT_S, is_personal=True)
+            offered = await asyncio.to_thread(result, text, answer, parts.settings)
+            await query.answer([offered], cache_time=KEPT_S, is_personal=True)
         else:
             await _say(query, texts.INLINE_FAILED)
     finally:
@@ -94,11 +96,13 @@ async def _answer(parts: Parts, contact: Contact, text: str) -> Answer:
     return answer
 
 
-def _result(text: str, answer: Answer, settings: Settings) -> InlineQueryResultArticle:
-    """The answer, as the one result to choose."""
-    markdown = answer.words() if answer.ended else f"{answer.words()} …"
+def result(text: str, answer: Answer, settings: Settings) -> InlineQueryResultArticle:
+    """The answer, as the one result to choose: one message, which says where there is more than it holds."""
     note = shown(answer.note(settings))
-    said = pieces(formatted(markdown) + Formatted(f"\n\n{note}" if note else ""))[0]
+    whole = formatted(answer.words()) + Formatted(f"\n\n{note}" if note else "")
+    said, *more = pieces(whole)
+    if more or answer.ended is None:
+        said = pieces(whole, LIMIT - units(MORE))[0] + Formatted(MORE)
     return InlineQueryResultArticle(
         id="answer",
         title=text,
