@@ -56,8 +56,8 @@ def shown(text: str) -> str:
 
 
 def formatted(markdown: str) -> Formatted:
-    """What Markdown says. What is no Markdown stays as it is written, as all does where a letter would be lost, or where
-    nothing would be left to see.
+    """What Markdown says. What is no Markdown stays as it is written, as does all where a letter would be lost, or
+    nothing left to see.
     """
     source = shown(markdown)
     writer = _Writer(source.split("\n"))

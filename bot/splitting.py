@@ -11,7 +11,6 @@ LIMIT, ENTITIES = 4096, 100
 """Telegram's limits for a message: code units, and entities."""
 _PAUSES = (re.compile(r"\n\s*\n"), re.compile(r"\n"), re.compile(r"(?<=[.!?…。！？])\s+"))
 _WORD = re.compile(r"\s+")
-_UNBROKEN = {"code", "text_link"}
 _JOINED = re.compile("[\u200d\ufe0e\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]")
 _FLAG = re.compile("[\U0001f1e6-\U0001f1ff]{2}")
 _LONGEST_SIGN = 64
@@ -63,8 +62,9 @@ def split(text: str, limit: int = LIMIT) -> list[str]:
 def pieces(whole: Formatted, limit: int = LIMIT, most: int = ENTITIES) -> list[Formatted]:
     """Messages that together are the text, without the white space around them, each within Telegram's limits.
 
-    A piece ends after the last paragraph, line or sentence that fills at least half of it, else after a word; where
-    it can, outside of all entities. One that had to be cut goes on in the next piece, code as code.
+    A piece ends after the last paragraph, line or sentence that fills at least half of it, else after a word or before
+    an entity, however early. Only an entity that is itself longer than a message, or has more others in it than one may
+    have, is cut; it goes on in the next piece, code as code.
     """
     spans, found, begin = _spans(whole), [], 0
     while begin < len(whole.text):
@@ -94,21 +94,34 @@ def _end(text: str, spans: Sequence[_Span], begin: int, limit: int, most: int = 
         window = window[: max(near[most].start - begin, 1)]
     elif begin + len(window) == len(text):
         return len(text)
-    for unbroken in (None, _UNBROKEN):
-        held = [s for s in near if unbroken is None or s.entity.type in unbroken]
-        cut = _pause(window, begin, held)
+    end = begin + len(window)
+    whole = [s for s in near if s.end <= end or (s.start > begin and units(text[s.start : s.end]) <= limit)]
+    for uncut in (near, whole):
+        cut = _pause(window, begin, uncut)
         if cut:
-            return begin + cut
-    return begin + (max((m.end() for m in _WORD.finditer(window)), default=0) or _whole_sign(text, begin, len(window)))
+            return cut
+    words = (begin + m.end() for m in _WORD.finditer(window))
+    cut = max((at for at in words if _is_between(at, whole)), default=0)
+    return cut or _before(begin, begin + _whole_sign(text, begin, len(window)), whole) or end
 
 
-def _pause(window: str, begin: int, held: Sequence[_Span]) -> int | None:
+def _pause(window: str, begin: int, uncut: Sequence[_Span]) -> int | None:
     """The last pause in the second half of a window that cuts none of these spans."""
     for pause in _PAUSES:
         for end in reversed([m.end() for m in pause.finditer(window) if m.end() >= len(window) // 2]):
-            if not any(span.start < begin + end < span.end for span in held):
-                return end
+            if _is_between(begin + end, uncut):
+                return begin + end
     return None
+
+
+def _is_between(at: int, spans: Sequence[_Span]) -> bool:
+    return not any(span.start < at < span.end for span in spans)
+
+
+def _before(begin: int, at: int, spans: Sequence[_Span]) -> int | None:
+    """Where to cut instead, so that none of these spans is; None where that would be nothing."""
+    cut = min([at, *(span.start for span in spans if span.start < at < span.end)])
+    return cut if cut > begin else None
 
 
 def _whole_sign(text: str, begin: int, length: int) -> int:

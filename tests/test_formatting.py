@@ -2,8 +2,10 @@
 
 import random
 import re
+from collections import Counter
 
 import pytest
+from aiogram.types import MessageEntity
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +15,7 @@ from tests.model_outputs import output
 from tests.telegram_rules import REMOVED, Invalid, accept, letters, units
 
 WORDS = st.text(st.sampled_from("ab .\n🚢é"), max_size=400)
+PROSE = st.text(st.sampled_from("ab .\n🚢é"), min_size=1, max_size=90).map(lambda text: f"a{text}b")
 ANSWER = """# The **ferry** to `Norderney`
 
 It *usually* takes ~~50~~ **55 minutes, see [the *timetable*](https://ferry.example/times)**.
@@ -32,6 +35,13 @@ It *usually* takes ~~50~~ **55 minutes, see [the *timetable*](https://ferry.exam
 | Mon | 12 | 两 |
 | Sunday | 4 | <none> |
 """
+
+BLOCKS = {
+    "code": ("```\n", "x = [n for n in numbers if n]\n", "```"),
+    "table": ("| a | b |\n|---|---|\n", "| a word or two, or three | 2 |\n", ""),
+    "quote": ("", "> Said. Quoted. Said again.\n", ""),
+}
+"""How a block begins, a line of it, and how it ends."""
 
 
 def covered(whole: Formatted) -> list[tuple[str, str]]:
@@ -106,6 +116,35 @@ def test_long_code_goes_on_as_code_and_what_fits_is_not_cut():
     short = "\n".join(f"line({n})" for n in range(100))
     first, second = pieces(formatted("word " * 700 + f"\n\n```\n{short}\n```"))
     assert (first.entities, covered(second)) == ((), [("pre", short)])
+
+
+@pytest.mark.parametrize("before", [0, 1, 295, 500, 2000, 2047, 2049, 4000, 4095, 4096, 5000])
+@pytest.mark.parametrize("kind", BLOCKS)
+def test_what_fits_into_a_message_is_whole_wherever_it_begins(before, kind):
+    head, row, foot = BLOCKS[kind]
+    whole = formatted(("Some words. " * 500)[:before] + f"\n\n{head}{row * 128}{foot}\n\nThat is all.")
+    (entity,) = whole.entities
+    assert 3000 < entity.length <= 4096
+    found = pieces(whole)
+    check(found)
+    assert [text for piece in found for _, text in covered(piece)] == [text for _, text in covered(whole)]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["", "bold", "code", "pre", "blockquote", "nested"]), PROSE), max_size=12),
+    st.integers(8, 60),
+)
+def test_only_an_entity_that_is_longer_than_a_message_is_cut(parts, limit):
+    whole = Formatted("")
+    for kind, text in parts:
+        kinds = {"": (), "nested": ("blockquote", "bold")}.get(kind, (kind,))
+        whole += Formatted(text, tuple(MessageEntity(type=k, offset=0, length=units(text)) for k in kinds))
+        whole += Formatted("\n\n" if kind == "pre" else " ")
+    found = pieces(whole, limit)
+    assert all(units(piece.text) <= limit for piece in found)
+    assert "".join("".join(piece.text for piece in found).split()) == "".join(whole.text.split())
+    kept = Counter(one for piece in found for one in covered(piece))
+    assert not Counter(one for one in covered(whole) if units(one[1]) <= limit) - kept
 
 
 def test_a_message_has_no_more_entities_than_telegram_takes():
