@@ -48,8 +48,8 @@ async def ask(
     text: str,
     message_id: int,
     kind: str | None = None,
-) -> None:
-    """Answer a question that stands in a message, and note which turn that message asked for.
+) -> Answer:
+    """Answer a question that stands in a message, and note which turn that message asked for, or that it has none.
 
     `kind` is a kind of task; None: the installation's.
     """
@@ -59,7 +59,20 @@ async def ask(
         return replace(await _question(parts, contact, arrival, text), kind=kind)
 
     answer = await respond(bot, parts, contact, arrival, asking, reply_to)
-    await _note_asked(parts, contact, answer, message_id)
+    if answer.turn_id is None:
+        await note_unanswered(parts, contact, arrival, message_id)
+    else:
+        await _note_asked(parts, contact, answer.turn_id, message_id)
+    return answer
+
+
+async def note_unanswered(parts: Parts, contact: Contact, arrival: Arrival, message_id: int) -> None:
+    """Remember that a message failed: once it is edited, it is asked again where the failure stands."""
+    shown = [int(number) for number in arrival.notes.get("messages", "").split(",") if number]
+    try:
+        await asyncio.to_thread(parts.turns.note_unanswered, contact.chat, contact.author, message_id, shown)
+    except StoreUnavailable as error:
+        log.warning("an edit of a message that failed will not be followed: %s", error)
 
 
 async def answer_again(bot: Bot, parts: Parts, contact: Contact, arrival: Arrival, turn: records.Turn) -> None:
@@ -70,7 +83,7 @@ async def answer_again(bot: Bot, parts: Parts, contact: Contact, arrival: Arriva
             await asyncio.to_thread(parts.ratings.regenerated, turn.id, answer.turn_id, contact.author)
             asked = await asyncio.to_thread(parts.turns.asked, contact.chat, turn.id)
             if asked is not None:
-                await _note_asked(parts, contact, answer, asked)
+                await _note_asked(parts, contact, answer.turn_id, asked)
         except ApprenticeError as error:
             log.warning("a regeneration could not be noted: %s", error)
 
@@ -99,12 +112,11 @@ async def respond(
     return answer
 
 
-async def _note_asked(parts: Parts, contact: Contact, answer: Answer, message_id: int) -> None:
-    if answer.turn_id is not None:
-        try:
-            await asyncio.to_thread(parts.turns.note_asked, contact.chat, answer.turn_id, message_id)
-        except StoreUnavailable as error:
-            log.warning("which message asked for an answer is not known later: %s", error)
+async def _note_asked(parts: Parts, contact: Contact, turn_id: str, message_id: int) -> None:
+    try:
+        await asyncio.to_thread(parts.turns.note_asked, contact.chat, turn_id, message_id)
+    except StoreUnavailable as error:
+        log.warning("which message asked for an answer is not known later: %s", error)
 
 
 async def _question(parts: Parts, contact: Contact, arrival: Arrival, text: str) -> Asked:

@@ -151,7 +151,8 @@ async def in_their_language(handler: Handler, event: TelegramObject, data: dict[
 
 async def explain(event: ErrorEvent) -> None:
     """Tell the person what went wrong; the log gets what only an operator can judge."""
-    error, message, button = event.exception, event.update.message, event.update.callback_query
+    error, button = event.exception, event.update.callback_query
+    message = event.update.message or event.update.edited_message
     if isinstance(error, TelegramNetworkError | TelegramServerError):
         raise error
     if isinstance(error, TelegramForbiddenError):

@@ -185,6 +185,11 @@ def answered(chat: str, message: int) -> str:
     return f"{PREFIX}chat:{chat}:answered:{message}"
 
 
+def unanswered(chat: str, author: str, message: int) -> str:
+    """string: a person's message has no turn, and which messages say why, separated by commas; lives two days."""
+    return f"{PREFIX}chat:{chat}:unanswered:{author}:{message}"
+
+
 def shown(chat: str, turn_id: str) -> str:
     """string: the messages that show a turn, in order, separated by commas; lives as long as turns."""
     return f"{PREFIX}chat:{chat}:shown:{turn_id}"

@@ -14,6 +14,8 @@ MAX_CONVERSATION = 40
 """Turns of history that are looked at; the prompt's budget drops far more."""
 RECENT_MS = 2 * DAY_S * 1000
 """How long a turn is found by when it was opened."""
+EDITABLE_S = 2 * DAY_S
+"""How long Telegram lets people edit a message."""
 
 
 class Turns:
@@ -152,7 +154,23 @@ class Turns:
         """The messages in a chat that show a turn, in order."""
         with durable():
             found = self._store.get(keys.shown(chat, turn_id))
-        return [int(message) for message in found.split(",")] if found else []
+        return _numbers(found or "")
+
+    def note_unanswered(self, chat: str, author: str, message: int, shown: Sequence[int]) -> None:
+        """Remember that a person's message has no turn, and which messages in the chat say why."""
+        with durable():
+            self._store.set(keys.unanswered(chat, author, message), ",".join(map(str, shown)), ex=EDITABLE_S)
+
+    def unanswered(self, chat: str, author: str, message: int) -> list[int] | None:
+        """The messages that say why a person's message has no turn; None where nothing is known of that."""
+        with durable():
+            found = self._store.get(keys.unanswered(chat, author, message))
+        return None if found is None else _numbers(found)
+
+    def note_answered(self, chat: str, author: str, message: int) -> None:
+        """A message that had no turn has one now."""
+        with durable():
+            self._store.delete(keys.unanswered(chat, author, message))
 
     def note_asked(self, chat: str, turn_id: str, message: int) -> None:
         """Remember which message in a chat asked for a turn."""
@@ -183,6 +201,10 @@ class Turns:
                 self.close(replace(turn, status="failed", total_ms=now_ms() - turn.created_at))
                 closed.append(turn_id)
         return closed
+
+
+def _numbers(written: str) -> list[int]:
+    return [int(number) for number in written.split(",") if number]
 
 
 def without_personal_data(turn: Turn) -> Turn:

@@ -396,8 +396,9 @@ class Person:
         return self._post(text=text, entities=_entities(text), **reply, **extra)
 
     def edit(self, message: dict[str, Any], text: str) -> None:
-        """Write something else in a message of one's own."""
-        edited = message | {"text": text, "entities": _entities(text), "edit_date": int(time.time())}
+        """Write something else in a message of one's own, or under its picture or recording."""
+        said, marks = ("text", "entities") if "text" in message else ("caption", "caption_entities")
+        edited = message | {said: text, marks: _entities(text), "edit_date": int(time.time())}
         self.api.push(edited_message=self.api.remember(edited))
 
     def send_photo(self, caption: str = "", **extra: Any) -> dict[str, Any]:

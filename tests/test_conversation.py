@@ -203,6 +203,24 @@ def test_the_answer_follows_an_edit_in_the_same_message(world):
     assert question(world, world.now(first)) == "script:waiting twice edited"
 
 
+def test_a_question_that_failed_is_asked_again_where_it_failed_once_it_is_edited(world):
+    ann = world.member()
+    asked = ann.send("word " * 20_000)
+    failed = ann.wait_text("Send it in parts", asked)
+    ann.edit(asked, "script:short in few words")
+    until(lambda: "👍" in buttons(world.now(failed)), "it is answered")
+    answer = world.now(failed)
+    assert answer["text"] == "It is scripted." and question(world, answer) == "script:short in few words"
+    ann.edit(asked, "word " * 20_000)
+    until(lambda: "Send it in parts" in world.now(failed)["text"], "it fails again")
+    ann.edit(asked, "script:short in few words")
+    until(lambda: "👍" in buttons(world.now(failed)), "the words of before are no reason to leave it")
+    edits = len(world.edits(failed))
+    ann.edit(asked, "script:short in few words")
+    ann.wait_answer(ann.send("script:short afterwards"))
+    assert len(world.edits(failed)) == edits and len(ann.seen()) == 2, "nothing to follow"
+
+
 def test_an_edit_can_turn_to_the_bot_in_a_group(world):
     ann, eve = world.member(), world.stranger("Eve")
     in_group(world, ann, eve)
@@ -270,6 +288,32 @@ def test_a_picture_is_described_and_its_caption_answered(world, senses):
     text, picture = body["messages"][0]["content"]
     assert key is None and text["text"] == "script:short What is it?" and body["model"] == "gpt-4o-mini"
     assert picture["image_url"]["url"] == "data:image/jpeg;base64,YSBwaWN0dXJl"
+
+
+def test_an_edit_of_what_stands_under_a_picture_or_a_recording_is_followed_with_it(world, senses):
+    ann = world.member()
+    asked = ann.send_photo("script:short What is it?")
+    shown = ann.wait_answer(asked)
+    senses.shows = "a green bicycle"
+    ann.edit(asked, "script:waiting What colour is it?")
+    until(lambda: "👍" not in buttons(world.now(shown)), "it is asked again")
+    until(lambda: "👍" in buttons(world.now(shown)), "the answer has changed")
+    followed = question(world, world.now(shown))
+    assert followed == "A picture shows this: a green bicycle\n\nscript:waiting What colour is it?"
+    said = ann.send_voice()
+    heard = ann.wait_answer(ann.wait_text("🎙", said))
+    edits, asked_of = len(world.edits(heard)), len(senses.asked)
+    ann.edit(said, "what I said")
+    until(lambda: len(senses.asked) > asked_of, "it is heard again")
+    senses.shows, senses.fails = "a red bicycle", True
+    ann.edit(asked, "script:short And now?")
+    ann.wait_text("could not look", heard)
+    failed = ann.send_photo("script:short What is this?")
+    told = ann.wait_text("could not look", failed)
+    senses.fails = False
+    ann.edit(failed, "script:short And this?")
+    assert question(world, ann.wait_answer(told)).endswith("red bicycle\n\nscript:short And this?")
+    assert len(world.edits(heard)) == edits and question(world, world.now(heard)) == senses.hears
 
 
 def test_an_album_is_one_word_and_every_other_type_one_too(world):
