@@ -110,6 +110,8 @@ class TelegramApi:
     downloads_fail: int = 0
     hangs: Callable[[dict[str, Any]], bool] | None = None
     """Which calls, by their parameters, are not answered and not carried out, as long as this stands."""
+    knows_rich: bool = True
+    """Whether it is new enough for rich messages."""
     faults: list[Fault] = field(default_factory=list)
     _updates: list[dict[str, Any]] = field(default_factory=list)
     _next: Iterator[int] = field(default_factory=lambda: iter(range(1, 10**9)))
@@ -161,8 +163,10 @@ class TelegramApi:
                 raise Refused(401, "Unauthorized")
             self._inject(method)
             await self._hang(params)
-            if method not in _METHODS:
+            if method not in _METHODS or method == "sendRichMessage" and not self.knows_rich:
                 raise Refused(404, "Not Found: method not found")
+            if not self.knows_rich:
+                params.pop("rich_message", None)
             _check_call(method, params)
             call.result = await _METHODS[method](self, params)
             call.status = 200

@@ -15,6 +15,7 @@ from tests.waiting import until
 from tests.warm import LONG
 
 NOT_FOUND, NOT_MODIFIED = "Bad Request: message to edit not found", "Bad Request: message is not modified: as before"
+MARKDOWN = "Use **code**:\n\n```python\nx = 1\n```"
 
 
 def test_the_link_makes_its_opener_the_owner(world):
@@ -253,12 +254,18 @@ def test_a_button_ends_an_answer_and_keeps_what_was_said(world):
     assert ann.press_data(answer, Stop().pack())["text"] == "No answer is running."
 
 
+def test_another_language_is_declined_in_it_and_a_loop_is_cut(world):
+    ann = world.member()
+    declined = ann.wait_answer(ann.send("¿Cuál es la capital de Francia?"))
+    assert declined["text"].startswith("Solo entiendo inglés") and world.turn(declined).origin == "declined"
+    cut = ann.wait_answer(ann.send("script:circles"))
+    assert cut["text"] == world.turn(cut).reply == "Well. I am here to help you. I am here to help you."
+
+
 def test_formatting_comes_with_the_last_edit(world):
     ann = world.member()
     answer = ann.wait_answer(ann.send("script:markdown"))
-    assert (
-        answer["text"] == "Use code:\n\nx = 1" and world.turn(answer).reply == "Use **code**:\n\n```python\nx = 1\n```"
-    )
+    assert answer["text"] == "Use code:\n\nx = 1" and world.turn(answer).reply == MARKDOWN
     assert [(e["type"], e.get("language")) for e in answer["entities"]] == [("bold", None), ("pre", "python")]
     *growing, final = world.edits(answer)
     assert growing and all("entities" not in call.params for call in growing) and final.params["entities"]
@@ -476,7 +483,20 @@ def test_with_drafts_and_rich_messages_telegrams_own_button_stops_and_keeps_what
         answer = ann.wait_answer(asked)
         turn = world.turn(answer)
         assert turn.status == "stopped" and answer["rich_message"]["markdown"] == turn.reply.strip()
-        ann.group = -next(ids)
-        grown = ann.wait_answer(ann.send(f"@{BOT['username']} script:short"))
-        assert len(world.edits(grown)) >= 1, "drafts are for private chats"
+        complete = ann.wait_answer(ann.send("script:markdown"))
+        assert complete["rich_message"]["markdown"] == world.turn(complete).reply == MARKDOWN
+        assert world.api.drafts[ann.id]["text"].startswith("Use **co") and world.turn(complete).status == "complete"
+        in_group = world.member()
+        in_group.group = -next(ids)
+        grown = in_group.wait_answer(in_group.send(f"@{BOT['username']} script:markdown"))
+        assert len(world.edits(grown)) >= 2, "drafts are for private chats"
+        assert grown["rich_message"]["markdown"] == MARKDOWN and grown["text"] == ""
+        world.api.knows_rich = False
+        try:
+            for person, to in ((ann, ""), (in_group, f"@{BOT['username']} ")):
+                plain = person.wait_answer(person.send(f"{to}script:markdown"))
+                assert plain["text"] == "Use code:\n\nx = 1" and "rich_message" not in plain
+                assert [e["type"] for e in plain["entities"]] == ["bold", "pre"]
+        finally:
+            world.api.knows_rich = True
         assert "Traceback" not in bot.output()

@@ -29,6 +29,7 @@ SCRIPTS = {
     "waiting": (["Begun. ", ""], 0.7),
     "silent": (["", "late"], 100.0),
     "empty": ([""], 0.0),
+    "circles": (["Well. ", *["I am here ", "to help you. "] * 30], 0.0),
     "broken": (["This goes ", None], 0.1),
 }
 LOADED = ("_context", "_hidden_size", "_slots", "_tokenizer", "_grammar", "_eos", "_runner")
