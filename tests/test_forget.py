@@ -226,6 +226,7 @@ def test_notes_sides_and_the_person_go(store, context):
         context.turns.note_posted("group", len(turn.reply), turn.id)
     context.turns.note_shown("group", theirs.id, [7, 8])
     context.turns.note_asked("group", theirs.id, 6)
+    context.turns.note_unanswered("group", ann, 9, [10])
     context.turns.note_latest("group", "5", theirs.id)
     context.ratings.await_correction("group", ann, shared[1].id)
     budgets = Budgets(store, context.settings)
