@@ -16,8 +16,8 @@ from core.records import BASE, Manifest, from_json, now_ms, to_json
 
 WEIGHTS = "adapter_model.safetensors"
 HEAD = "outcome_head.safetensors"
-HEAD_WEIGHT, HEAD_BIAS = "outcome_head.weight", "outcome_head.bias"
-"""What an outcome head is made of: [1, hidden size] and [1]."""
+HEAD_STATE, HEAD_REPLY, HEAD_BIAS = "outcome_head.state", "outcome_head.reply", "outcome_head.bias"
+"""What an outcome head is made of: weights [1, hidden size] and [1, LIKELIHOODS], and a bias [1]."""
 CONFIG = "adapter_config.json"
 MANIFEST = "manifest.json"
 MAX_HEADER = 100 * 2**20
@@ -94,8 +94,8 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     if not (folder / HEAD).exists():
         return adapter
     head = read_tensors(folder / HEAD)
-    if head.keys() != {HEAD_WEIGHT, HEAD_BIAS} or head.keys() & adapter.keys():
-        raise AdapterRefused(f"{HEAD} must hold {HEAD_WEIGHT} and {HEAD_BIAS}, and nothing else.")
+    if head.keys() != {HEAD_STATE, HEAD_REPLY, HEAD_BIAS} or head.keys() & adapter.keys():
+        raise AdapterRefused(f"{HEAD} must hold {HEAD_STATE}, {HEAD_REPLY} and {HEAD_BIAS}, and nothing else.")
     return adapter | head
 
 

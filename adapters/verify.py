@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from adapters.likelihood import LIKELIHOODS
 from adapters.manifest import (
     HEAD_BIAS,
-    HEAD_WEIGHT,
+    HEAD_REPLY,
+    HEAD_STATE,
     Tensor,
     describe,
     method_of,
@@ -69,7 +71,7 @@ def verify(
 
 def _check_shapes(tensors: dict[str, Tensor], shapes: Shapes, rank: int, dora: bool) -> None:
     seen: dict[str, set[str]] = {}
-    head = {HEAD_WEIGHT: (1, _hidden_size(shapes)), HEAD_BIAS: (1,)}
+    head = {HEAD_STATE: (1, _hidden_size(shapes)), HEAD_REPLY: (1, LIKELIHOODS), HEAD_BIAS: (1,)}
     wanted = {"A.weight", "B.weight", MAGNITUDES} if dora else {"A.weight", "B.weight"}
     for name, tensor in tensors.items():
         if name in head:

@@ -139,6 +139,10 @@ class FusedRunner:
         """See Runner."""
         return self._kernels.largest(logits)
 
+    def normalisers(self, logits: torch.Tensor) -> list[float]:
+        """See Runner."""
+        return logits.float().logsumexp(-1).tolist()
+
 
 @dataclass(frozen=True)
 class _Chunk:

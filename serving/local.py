@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import threading
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -45,7 +46,8 @@ class _Row:
     """One request: waiting, then reading its prompt in row `place` of the cache, then running.
 
     `ids` are its tokens, of which the first `length` are in the cache; `draft` is what is guessed to follow. Where
-    there are replies to choose from, `first` are the log-probabilities [vocabulary] of their first token.
+    there are replies to choose from, `first` are the log-probabilities [vocabulary] of their first token. Where its
+    version has an outcome head, `log_probs` are those of the reply's tokens so far.
     """
 
     request: GenerationRequest
@@ -61,6 +63,7 @@ class _Row:
     logprobs: list[TokenLogprob] = field(default_factory=list)
     first: torch.Tensor | None = None
     likelihoods: list[float] = field(default_factory=list)
+    log_probs: list[float] = field(default_factory=list)
     version: str = field(init=False)
     ids: list[int] = field(init=False)
 
@@ -324,13 +327,15 @@ class LocalEngine:
                 self._leave(row)
             return
         best, at = self._runner.largest(logits), 0
+        headed = any(row.version in self._heads for row in rows)
+        normalisers = self._runner.normalisers(logits) if headed else [math.nan] * len(logits)
         for row, span in zip(rows, spans, strict=True):
             row.length += len(span.ids) - len(row.draft) if row.first is None else 0
             end = at + span.wanted
             if row.request.choices:
                 self._weigh(row, logits[at:end])
             else:
-                self._accept(row, best[at:end], logits[at:end], hidden[at:end])
+                self._accept(row, best[at:end], normalisers[at:end], logits[at:end], hidden[at:end])
             at = end
 
     def _admit(self) -> None:
@@ -361,15 +366,19 @@ class LocalEngine:
         planned.sort(key=lambda each: len(each[1].ids) > SHORT)
         return [row for row, _ in planned], [span for _, span in planned]
 
-    def _accept(self, row: _Row, best: list[int], logits: torch.Tensor, hidden: torch.Tensor) -> None:
+    def _accept(
+        self, row: _Row, best: list[int], normalisers: list[float], logits: torch.Tensor, hidden: torch.Tensor
+    ) -> None:
         """Choose a row's next token, and those after it for as long as they were guessed; send what can be read.
 
-        `best`, `logits` [1 + guesses, vocabulary] and `hidden` [1 + guesses, hidden size] follow its last token and
-        each guess; none follow a prompt that is not read to its end.
+        `best`, `normalisers`, `logits` [1 + guesses, vocabulary] and `hidden` [1 + guesses, hidden size] follow its
+        last token and each guess; none follow a prompt that is not read to its end.
         """
         guesses = [*row.draft, None] if best else []
         row.draft = ()
-        for guess, likeliest, scores, state in zip(guesses, best, logits, hidden, strict=True):
+        head = self._heads.get(row.version)
+        passed = zip(guesses, best, normalisers, logits, hidden, strict=True)
+        for guess, likeliest, normaliser, scores, state in passed:
             try:
                 delta = self._next(row, likeliest, scores)
             except Exception as error:
@@ -377,9 +386,11 @@ class LocalEngine:
                 self._leave(row)
                 row.send(error)
                 return
+            if head is not None:
+                row.log_probs.append(float(scores[row.ids[-1]]) - normaliser)
             if delta.finish_reason:
-                if head := self._heads.get(row.version):
-                    delta = replace(delta, confidence=head.confidence(state))
+                if head is not None:
+                    delta = replace(delta, confidence=head.confidence(state, row.log_probs))
                 self._leave(row)
             if delta.text or delta.finish_reason:
                 row.send(delta)

@@ -52,6 +52,10 @@ class Runner(Protocol):
         """Where each row of logits is largest."""
         ...
 
+    def normalisers(self, logits: torch.Tensor) -> list[float]:
+        """The logarithm of the sum of the exponentials of each row of logits."""
+        ...
+
 
 class KeyValues:
     """Keys and values of every row, in memory laid out once: [layers, 2, rows, key heads, columns, head size]."""
@@ -147,3 +151,7 @@ class PlainRunner:
     def largest(self, logits: torch.Tensor) -> list[int]:
         """See Runner."""
         return logits.argmax(-1).tolist()
+
+    def normalisers(self, logits: torch.Tensor) -> list[float]:
+        """See Runner."""
+        return logits.float().logsumexp(-1).tolist()

@@ -1,4 +1,4 @@
-"""The outcome head: logistic regression on a tuned model's last hidden state, for the chance that an answer works."""
+"""The outcome head: logistic regression on what a tuned model makes of an answer, for the chance that it works."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +10,8 @@ from peft import PeftModel
 from safetensors.torch import save_file
 from torch.nn import functional
 
-from adapters.manifest import HEAD, HEAD_BIAS, HEAD_WEIGHT
+from adapters.likelihood import LIKELIHOODS, likelihoods
+from adapters.manifest import HEAD, HEAD_BIAS, HEAD_REPLY, HEAD_STATE
 from core.records import HeadReport
 from training.calibration import WORKS, auc, calibration_error
 from training.examples import Outcome
@@ -22,23 +23,26 @@ MIN_OUTCOMES = 20
 FOLDS = 5
 PENALTIES = (0.01, 0.1, 1.0)
 """Weights of the squared norm that are tried, by answers held out."""
+EMPHASIS = 5.0
+"""How much larger than a value of the hidden state a likelihood is read: the penalty would drown two among hundreds."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutcomeHead:
-    """The chance that an answer works is sigmoid(`weight` [hidden size] * state + `bias`), calibrated."""
+    """The chance that an answer works is sigmoid(`weight` [hidden size + LIKELIHOODS] * inputs + `bias`), calibrated."""
 
     weight: torch.Tensor
     bias: float
 
-    def chances(self, states: torch.Tensor) -> list[float]:
-        """Of hidden states [answers, hidden size]."""
-        return torch.sigmoid(states.double() @ self.weight + self.bias).tolist()
+    def chances(self, inputs: torch.Tensor) -> list[float]:
+        """Of inputs [answers, hidden size + LIKELIHOODS]."""
+        return torch.sigmoid(inputs.double() @ self.weight + self.bias).tolist()
 
     def save(self, folder: Path) -> None:
         """Beside the adapter, as part of its version. Raises: OSError, SafetensorError."""
-        tensors = {HEAD_WEIGHT: self.weight[None].float().contiguous(), HEAD_BIAS: torch.tensor([self.bias]).float()}
-        save_file(tensors, folder / HEAD, metadata={"format": "pt"})
+        state, reply = self.weight[None].float().split([len(self.weight) - LIKELIHOODS, LIKELIHOODS], 1)
+        tensors = {HEAD_STATE: state, HEAD_REPLY: reply, HEAD_BIAS: torch.tensor([self.bias])}
+        save_file({name: each.contiguous() for name, each in tensors.items()}, folder / HEAD, metadata={"format": "pt"})
 
 
 def outcome_loss(logits: torch.Tensor, values: torch.Tensor, graded: torch.Tensor) -> torch.Tensor:
@@ -60,27 +64,29 @@ def learn_head(
     if min(good, bad) < MIN_OUTCOMES:
         why = f"{good} answers that worked and {bad} that did not are known; {MIN_OUTCOMES} of each are needed"
         return None, HeadReport(good, bad, why)
-    head = fit(last_states(model, learn, device, hands, limit), learn)
+    head = fit(head_inputs(model, learn, device, hands, limit), learn)
     if head is None:
         return None, HeadReport(good, bad, "on answers held out it did not tell what works from what does not")
     if not frozen:
         return head, HeadReport(good, bad)
     values = [outcome.value for outcome in frozen]
-    chances = head.chances(last_states(model, frozen, device, hands, limit))
+    chances = head.chances(head_inputs(model, frozen, device, hands, limit))
     return head, HeadReport(good, bad, "", len(frozen), auc(values, chances), calibration_error(values, chances))
 
 
-def fit(states: torch.Tensor, outcomes: Sequence[Outcome]) -> OutcomeHead | None:
-    """A calibrated head on hidden states [answers, hidden size]; None where it tells nothing about held-out answers.
+def fit(inputs: torch.Tensor, outcomes: Sequence[Outcome]) -> OutcomeHead | None:
+    """A calibrated head on inputs [answers, hidden size + LIKELIHOODS]; None where it tells nothing about held-out
+    answers.
 
     The penalty is the one whose chances on held-out answers are likeliest, and those calibrate it (Platt 1999): all
     answers to one prompt are held out together.
     """
-    states = states.double()
+    inputs = inputs.double()
     values = torch.tensor([outcome.value for outcome in outcomes]).double()
     graded = torch.tensor([outcome.graded for outcome in outcomes])
-    centre, scale = states.mean(0), states.std(0).clamp_min(1e-6)
-    inputs = (states - centre) / scale
+    centre, scale = inputs.mean(0), inputs.std(0).clamp_min(1e-6)
+    scale[-LIKELIHOODS:] /= EMPHASIS
+    inputs = (inputs - centre) / scale
     folds = torch.tensor([_fold(outcome) for outcome in outcomes])
     best: tuple[float, float, float, float] | None = None
     for penalty in PENALTIES:
@@ -112,19 +118,26 @@ def platt(logits: torch.Tensor, values: torch.Tensor) -> tuple[float, float]:
     return slope, intercept
 
 
-def last_states(model: PeftModel, outcomes: Sequence[Outcome], device: str, hands: Hands, limit: int) -> torch.Tensor:
-    """The hidden state [answers, hidden size], in float32, at which each reply's end token is predicted."""
-    decoder = model.get_base_model().get_decoder()
+def head_inputs(model: PeftModel, outcomes: Sequence[Outcome], device: str, hands: Hands, limit: int) -> torch.Tensor:
+    """What a head reads of answers [answers, hidden size + LIKELIHOODS], in float32 and of one pass: the last hidden
+    state at which each reply's end is predicted, and how likely the reply is."""
 
     @torch.no_grad()
     def read(piece: Sequence[Outcome]) -> torch.Tensor:
         packed = pack([(outcome.prompt_ids, outcome.reply_ids) for outcome in piece]).to(device)
-        ends = [len(outcome.reply_ids) for outcome in piece]
-        places = packed.places[torch.tensor(ends).cumsum(0) - 1]
-        found = decoder(
-            input_ids=packed.ids, position_ids=packed.positions, attention_mask=packed.mask, use_cache=False
+        found = model(
+            input_ids=packed.ids,
+            position_ids=packed.positions,
+            attention_mask=packed.mask,
+            logits_to_keep=packed.places,
+            use_cache=False,
+            output_hidden_states=True,
         )
-        return found.last_hidden_state[0, places].float().cpu()
+        lengths = [len(outcome.reply_ids) for outcome in piece]
+        states = found.hidden_states[-1][0, packed.places[torch.tensor(lengths).cumsum(0) - 1]].float().cpu()
+        tokens = -functional.cross_entropy(found.logits[0].float(), packed.targets, reduction="none")
+        replies = torch.tensor([likelihoods(each.tolist()) for each in tokens.split(lengths)])
+        return torch.cat([states, replies], 1)
 
     return torch.cat(hands.map(read, list(_pieces(outcomes, limit))))
 
