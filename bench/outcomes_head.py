@@ -14,8 +14,10 @@ from adapters.base import Base, prepare_base
 from adapters.manifest import HEAD
 from adapters.numerics import training_dtype
 from bench.arms import items_of
+from bench.figures import Bar
 from bench.learn import routing_rows
 from bench.machine import describe_machine
+from bench.outcomes_joint import tune_jointly
 from core.settings import Settings
 from serving.engine import GenerationRequest, Sampling
 from serving.engines import make_engine
@@ -28,12 +30,16 @@ from training.material import Material, Means, Trained
 from training.statistics import sign_test, tally
 from training.train import train
 
+EPOCHS = {"first": 5, "second": 3}
 BEGIN, ASKED, UNSEEN = 60, 165, 150
 """Messages that a first version learns from, that it then answers, and that the second version is asked."""
+FROZEN = 5
+"""One answer in so many is kept from training, as in a refresh."""
 CANDIDATES, TEMPERATURE, TOKENS = 4, 0.9, 32
 ROUNDS, STREAMS, SPOKEN = 15, 8, 32
 """Rounds in which the same adapter with a head and without one speak in turn, and how much they say in each."""
 LEVEL = 0.05
+LEAST_AUC, MOST_ERROR, LEAST_SPEED = 0.9, 0.1, 0.97
 Say = Callable[[str], None]
 Row = tuple[str, str]
 
@@ -55,6 +61,7 @@ def run(data: Path, say: Say = lambda line: None) -> dict[str, Any]:
     a refresh does. It answers unseen messages four times each, by the engine that serves. Intervals are bootstrapped
     over messages. The best of four against the first of them is tested by the exact one-sided sign test on the messages
     of which one is right and the other wrong (McNemar's). The same adapter speaks in turn with its head and without.
+    Last, an adapter that the head's loss flows into answers the same messages.
 
     Raises: InvalidInput where the data is missing.
     """
@@ -68,23 +75,43 @@ def run(data: Path, say: Say = lambda line: None) -> dict[str, Any]:
         told = [each for (each,) in _answers(base, folder, folder / "first", asked, 1)]
         say(f"the first version gets {sum(each.right for each in told)} of {len(told)} right")
         learned, outcomes = _feedback(base, asked, told)
-        trained = _tuned(base, Material([*beginner, *learned], outcomes=outcomes), folder / "second")
-        answers = _answers(base, folder, folder / "second", test_rows, CANDIDATES)
-        greedy = [each for (each,) in _answers(base, folder, folder / "second", test_rows, 1, 0.0)]
+        frozen = outcomes[::FROZEN]
+        kept = [n for n in range(len(asked)) if n % FROZEN]
+        examples, outcomes = [*beginner, *(learned[n] for n in kept)], [outcomes[n] for n in kept]
+        material = Material(examples, outcomes=outcomes, frozen_outcomes=frozen)
+        head = _tuned(base, material, folder / "second").head
+        found = _asked(base, folder, "second", test_rows, say)
         speeds = _speeds(base, folder, folder / "second", test_rows)
-    found = _figures(answers, greedy)
-    say(
-        f"AUC {found['auc']:.3f}, calibration error {found['calibration_error']:.3f}; one of {CANDIDATES} "
-        f"{found['one_right']:.1%}, the best {found['best_right']:.1%} (p = {found['p']:.2g}), greedy "
-        f"{found['greedy_right']:.1%}"
-    )
-    head = trained.head
+        say(f"tokens a second with the head, as a share of those without: {speeds}")
+        tune_jointly(base, examples, outcomes, replace(Hyperparameters(), epochs=EPOCHS["second"]), folder / "joint")
+        joint = _asked(base, folder, "joint", test_rows, say)
+    bars = [
+        Bar("AUC of confidence in unseen answers", found["auc"], least=LEAST_AUC),
+        Bar("calibration error of the same", found["calibration_error"], most=MOST_ERROR),
+        Bar("p of the best of four against one", found["p"], most=LEVEL),
+        Bar("tokens a second, with head / without", speeds["median"], least=LEAST_SPEED),
+    ]
     return {
         "machine": describe_machine(),
         "learned_from": {"worked": head.good if head else 0, "did_not": head.bad if head else 0},
         **found,
         "speed_with_head": speeds,
+        "trained_jointly": joint,
+        "bars": [bar.as_dict() for bar in bars],
     }
+
+
+def _asked(base: Base, folder: Path, name: str, rows: Sequence[Row], say: Say) -> dict[str, Any]:
+    """The figures of a version's answers to unseen messages."""
+    answers = _answers(base, folder, folder / name, rows, CANDIDATES)
+    greedy = [each for (each,) in _answers(base, folder, folder / name, rows, 1, 0.0)]
+    found = _figures(answers, greedy)
+    say(
+        f"{name}: AUC {found['auc']:.3f}, calibration error {found['calibration_error']:.3f}; one of {CANDIDATES} "
+        f"{found['one_right']:.1%}, the best {found['best_right']:.1%} (p = {found['p']:.2g}), greedy "
+        f"{found['greedy_right']:.1%}"
+    )
+    return found
 
 
 def _tuned(base: Base, material: Material, draft: Path) -> Trained:
@@ -92,7 +119,7 @@ def _tuned(base: Base, material: Material, draft: Path) -> Trained:
     device, dtype = training_dtype("cpu", folder)
     with Journal(folder, draft.name, Settings(data_dir=folder), resumes=False) as journal:
         means = Means(device, dtype, draft, Checkpoints(folder, draft.name), journal)
-        how = replace(Hyperparameters(), epochs=5 if draft.name == "first" else 3)
+        how = replace(Hyperparameters(), epochs=EPOCHS[draft.name])
         return train(base.folder, material, how, means, lambda stage, done, total: None)
 
 

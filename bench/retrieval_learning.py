@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.figures import Bar
 from bench.machine import describe_machine
 from core.errors import InvalidInput
 from core.records import RetrievalReport
@@ -22,6 +23,7 @@ from training.retrieval_pairs import Pair
 from training.retrieval_tuning import HowToTune, tune_questions
 
 SEED, LEARNED, ASKED = 0, 400, 400
+LEVEL = 0.05
 Say = Callable[[str], None]
 
 
@@ -70,7 +72,13 @@ def run(data: Path, say: Say = lambda line: None, language: str = "es", learned:
         )
         found[name] = figures(report)
         say(f"{name}: {json.dumps(found[name])}")
-    return found
+    same = found["in_english"]["first"]
+    bars = [
+        Bar("p of unseen questions that find their passage sooner", found["unseen_questions"]["p"], most=LEVEL),
+        Bar("the same, of paragraphs never learned", found["of_paragraphs_never_learned"]["p"], most=LEVEL),
+        Bar("English questions whose passage comes first, after less before", same[1] - same[0], least=-0.01),
+    ]
+    return found | {"bars": [bar.as_dict() for bar in bars]}
 
 
 def read(data: Path, language: str) -> tuple[list[str], list[Question]]:

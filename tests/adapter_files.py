@@ -8,7 +8,7 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from adapters.base import Base
-from adapters.manifest import CONFIG, HEAD, HEAD_BIAS, HEAD_WEIGHT, WEIGHTS, describe, seal
+from adapters.manifest import CONFIG, HEAD, HEAD_BIAS, HEAD_REPLY, HEAD_STATE, WEIGHTS, describe, seal
 from adapters.registry import Registry
 
 SHAPES = {f"model.layers.{n}.self_attn.{p}.weight": (8, 6) for n in range(2) for p in ("q_proj", "v_proj")}
@@ -30,10 +30,10 @@ def write_peft(folder: Path, seed=0, rank=2, scale=0.1, targets=("v_proj", "q_pr
     return folder
 
 
-def write_head(folder: Path, weight: np.ndarray, bias: float) -> Path:
-    """An outcome head beside an adapter."""
-    tensors = {HEAD_WEIGHT: weight[None].astype("float32"), HEAD_BIAS: np.array([bias], "float32")}
-    save_file(tensors, folder / HEAD)
+def write_head(folder: Path, state: np.ndarray, bias: float, reply=(0.0, 0.0)) -> Path:
+    """An outcome head beside an adapter; it reads what is given for `reply` of how likely a reply is."""
+    tensors = {HEAD_STATE: state[None], HEAD_REPLY: np.array([reply]), HEAD_BIAS: np.array([bias])}
+    save_file({name: each.astype("float32") for name, each in tensors.items()}, folder / HEAD)
     return folder
 
 

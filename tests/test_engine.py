@@ -14,6 +14,9 @@ from serving.engine import Sampling
 from tests.adapter_files import write_head
 from tests.engine_contract import EngineContract, deltas_of
 from tests.warm import WarmEngine
+from training.examples import Outcome
+from training.hands import Hands
+from training.head import OutcomeHead, head_inputs
 
 
 @pytest.fixture(scope="module")
@@ -34,26 +37,30 @@ class TestLocalEngine(EngineContract):
     async def test_the_last_delta_says_how_sure_a_version_with_a_head_is(
         self, engine, ask, installed, letters, base, tmp_path
     ):
+        """Of what its passes made anyway, and as training reads the same reply in one pass."""
         weight = np.random.default_rng(0).standard_normal(576) / 24
-        folder = write_head(shutil.copytree(letters["a"], tmp_path / "a"), weight, 0.25)
+        folder = write_head(shutil.copytree(letters["a"], tmp_path / "a"), weight, 0.25, (0.02, 0.4))
+        head = OutcomeHead(torch.tensor([*weight, 0.02, 0.4]), 0.25)
         version = "e" * 64
         await engine.install(version, folder)
         assert engine.is_confident(version)
         assert not any(engine.is_confident(other) for other in (BASE, *installed.values()))
-        by_itself = ask("What is the capital of France?", version=version, sampling=Sampling(temperature=1.5, seed=3))
-        told = [await deltas_of(engine, request) for request in (by_itself, ask(version=version, ignore_eos=True))]
+        sampled = ask("What is the capital of France?", version=version, sampling=Sampling(temperature=1.5, seed=3))
+        requests = [sampled, ask(version=version), ask(version=version, ignore_eos=True)]
+        told = [await deltas_of(engine, request) for request in requests]
+        outcomes = []
+        for request, deltas in zip(requests, told, strict=True):
+            text = "".join(delta.text for delta in deltas)
+            ids = engine._tokenizer.encode(text, add_special_tokens=False)
+            if deltas[-1].finish_reason == "stop":
+                ids.append(engine._tokenizer.eos_token_id)
+            outcomes.append(Outcome(request.prompt_ids, tuple(ids), "", "", 1.0))
         model = AutoModelForCausalLM.from_pretrained(base.folder, dtype=torch.float32, local_files_only=True)
         tuned = PeftModel.from_pretrained(model, letters["a"]).eval()
-        for request, deltas in zip((by_itself, ask(version=version, ignore_eos=True)), told, strict=True):
-            text = "".join(delta.text for delta in deltas)
-            read = [*request.prompt_ids, *engine._tokenizer.encode(text, add_special_tokens=False)]
-            if deltas[-1].finish_reason == "length":
-                read.pop()  # nothing was read after the last token
-            with torch.inference_mode():
-                state = tuned(torch.tensor([read]), output_hidden_states=True).hidden_states[-1][0, -1].numpy()
-            expected = 1 / (1 + np.exp(-(state @ weight + 0.25)))
-            assert deltas[-1].confidence == pytest.approx(expected, abs=2e-3)
-            assert {delta.confidence for delta in deltas[:-1]} <= {None}
+        with Hands(1) as hands:
+            expected = head.chances(head_inputs(tuned, outcomes, "cpu", hands, 1024))
+        assert [deltas[-1].confidence for deltas in told] == pytest.approx(expected, abs=2e-3)
+        assert {delta.confidence for deltas in told for delta in deltas[:-1]} <= {None}
         assert (await deltas_of(engine, ask()))[-1].confidence is None
         await engine.retire(version)
         assert not engine.is_confident(version)

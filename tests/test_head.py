@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 from transformers import AutoModelForCausalLM
 
 from adapters.install import install
-from adapters.manifest import HEAD, HEAD_BIAS, HEAD_WEIGHT, WEIGHTS, describe, read_tensors, seal, version_id
+from adapters.manifest import HEAD, HEAD_BIAS, HEAD_REPLY, HEAD_STATE, WEIGHTS, describe, read_tensors, seal, version_id
 from adapters.registry import Registry
 from adapters.verify import verify
 from core.errors import AdapterRefused
@@ -130,17 +130,19 @@ def test_a_head_is_part_of_a_versions_name_and_goes_where_it_goes(tmp_path, stor
 
 
 def _tensors(folder, **tensors):
+    tensors = {HEAD_STATE: np.ones((1, 6)), HEAD_REPLY: np.ones((1, 2)), HEAD_BIAS: [0]} | tensors
     save_file({name: np.asarray(value, "float32") for name, value in tensors.items()}, folder / HEAD)
 
 
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (lambda f: _tensors(f, **{HEAD_WEIGHT: np.ones((1, 7)), HEAD_BIAS: [0]}), r"shape \[1, 7\]"),
-        (lambda f: _tensors(f, **{HEAD_WEIGHT: np.full((1, 6), np.nan), HEAD_BIAS: [0]}), "not finite"),
-        (lambda f: _tensors(f, **{HEAD_WEIGHT: np.ones((1, 6)), HEAD_BIAS: [1e9]}), "norm"),
-        (lambda f: _tensors(f, **{HEAD_WEIGHT: np.ones((1, 6))}), "nothing else"),
-        (lambda f: _tensors(f, **{HEAD_WEIGHT: np.ones((1, 6)), HEAD_BIAS: [0], "more": [1]}), "nothing else"),
+        (lambda f: _tensors(f, **{HEAD_STATE: np.ones((1, 7))}), r"shape \[1, 7\]"),
+        (lambda f: _tensors(f, **{HEAD_REPLY: np.ones((1, 3))}), r"shape \[1, 3\]"),
+        (lambda f: _tensors(f, **{HEAD_STATE: np.full((1, 6), np.nan)}), "not finite"),
+        (lambda f: _tensors(f, **{HEAD_BIAS: [1e9]}), "norm"),
+        (lambda f: save_file({HEAD_STATE: np.ones((1, 6), "float32")}, f / HEAD), "nothing else"),
+        (lambda f: _tensors(f, more=[1]), "nothing else"),
         (lambda f: (f / HEAD).write_bytes(b"hello"), "cannot be read"),
     ],
 )
@@ -153,7 +155,7 @@ def test_a_head_that_cannot_be_trusted_is_refused(tmp_path, damage, reason):
 
 
 def test_serving_reads_what_training_wrote_and_peft_loads_the_folder_as_before(tmp_path, base, letters):
-    head = OutcomeHead(torch.linspace(-0.1, 0.1, 576).double(), -0.25)
+    head = OutcomeHead(torch.linspace(-0.1, 0.1, 578).double(), -0.25)
     folder = tmp_path / "a"
     folder.mkdir()
     for file in letters["a"].iterdir():
@@ -161,9 +163,11 @@ def test_serving_reads_what_training_wrote_and_peft_loads_the_folder_as_before(t
     head.save(folder)
     seal(folder, describe(folder, base.name, base.hash, IDENTITY))
     verify(folder, base.name, base.hash, base.shapes(), IDENTITY)
-    states = torch.randn(3, 576)
+    states, said = torch.randn(3, 576), [[-0.5, -1.5], [-2.0], [-0.1, -0.2, -0.3]]
     served = read_head(folder, 576, "cpu")
-    assert [served.confidence(state) for state in states] == pytest.approx(head.chances(states), abs=1e-5)
+    told = [served.confidence(state, each) for state, each in zip(states, said, strict=True)]
+    inputs = torch.cat([states, torch.tensor([[-2.0, -1.0], [-2.0, -2.0], [-0.6, -0.2]])], 1)
+    assert told == pytest.approx(head.chances(inputs), abs=1e-5)
     with pytest.raises(AdapterRefused, match="reads 576 values"):
         read_head(folder, 64, "cpu")
     assert read_head(letters["a"], 576, "cpu") is None

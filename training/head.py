@@ -16,7 +16,7 @@ from core.records import HeadReport
 from training.calibration import WORKS, auc, calibration_error
 from training.examples import Outcome
 from training.hands import Hands
-from training.packing import pack
+from training.packing import Row, pack
 
 MIN_OUTCOMES = 20
 """Answers that worked, and answers that did not, without as many of which there is no head."""
@@ -119,27 +119,33 @@ def platt(logits: torch.Tensor, values: torch.Tensor) -> tuple[float, float]:
 
 
 def head_inputs(model: PeftModel, outcomes: Sequence[Outcome], device: str, hands: Hands, limit: int) -> torch.Tensor:
-    """What a head reads of answers [answers, hidden size + LIKELIHOODS], in float32 and of one pass: the last hidden
-    state at which each reply's end is predicted, and how likely the reply is."""
+    """What a head reads of answers [answers, hidden size + LIKELIHOODS], in float32."""
 
     @torch.no_grad()
     def read(piece: Sequence[Outcome]) -> torch.Tensor:
-        packed = pack([(outcome.prompt_ids, outcome.reply_ids) for outcome in piece]).to(device)
-        found = model(
-            input_ids=packed.ids,
-            position_ids=packed.positions,
-            attention_mask=packed.mask,
-            logits_to_keep=packed.places,
-            use_cache=False,
-            output_hidden_states=True,
-        )
-        lengths = [len(outcome.reply_ids) for outcome in piece]
-        states = found.hidden_states[-1][0, packed.places[torch.tensor(lengths).cumsum(0) - 1]].float().cpu()
-        tokens = -functional.cross_entropy(found.logits[0].float(), packed.targets, reduction="none")
-        replies = torch.tensor([likelihoods(each.tolist()) for each in tokens.split(lengths)])
-        return torch.cat([states, replies], 1)
+        rows = [(outcome.prompt_ids, outcome.reply_ids) for outcome in piece]
+        return read_replies(model, rows, device)[1].cpu()
 
     return torch.cat(hands.map(read, list(_pieces(outcomes, limit))))
+
+
+def read_replies(model: PeftModel, rows: Sequence[Row], device: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """What one pass makes of replies: the log-probability (nats) of each token, row after row [tokens], and what a head
+    reads: the last hidden state at which each reply's end is predicted, and how likely the reply is."""
+    packed = pack(rows).to(device)
+    found = model(
+        input_ids=packed.ids,
+        position_ids=packed.positions,
+        attention_mask=packed.mask,
+        logits_to_keep=packed.places,
+        use_cache=False,
+        output_hidden_states=True,
+    )
+    lengths = [len(reply) for _, reply in rows]
+    states = found.hidden_states[-1][0, packed.places[torch.tensor(lengths).cumsum(0) - 1]].float()
+    tokens = -functional.cross_entropy(found.logits[0].float(), packed.targets, reduction="none")
+    replies = torch.stack([torch.stack(likelihoods(each.unbind())) for each in tokens.split(lengths)])
+    return tokens, torch.cat([states, replies], 1)
 
 
 def _pieces(outcomes: Sequence[Outcome], limit: int) -> Iterator[list[Outcome]]:
