@@ -39,6 +39,7 @@ CANDIDATES, TEMPERATURE, TOKENS = 4, 0.9, 32
 ROUNDS, STREAMS, SPOKEN = 15, 8, 32
 """Rounds in which the same adapter with a head and without one speak in turn, and how much they say in each."""
 LEVEL = 0.05
+THRESHOLDS = (0.2, 0.35, 0.5, 0.65, 0.8, 0.9)
 LEAST_AUC, MOST_ERROR, LEAST_SPEED = 0.9, 0.1, 0.97
 Say = Callable[[str], None]
 Row = tuple[str, str]
@@ -223,6 +224,7 @@ def _figures(answers: Sequence[Sequence[Said]], greedy: Sequence[Said]) -> dict[
         "calibration_error": calibration_error(right, chances),
         "calibration_error_interval": interval(calibration_error, right, chances, groups),
         "mean_confidence": sum(chances) / len(chances),
+        "below": {str(each): _below(each, right, chances) for each in THRESHOLDS},
         "one_right": sum(one) / len(one),
         "best_right": sum(best) / len(best),
         "any_right": sum(any(said.right for said in those) for those in answers) / len(answers),
@@ -232,4 +234,16 @@ def _figures(answers: Sequence[Sequence[Said]], greedy: Sequence[Said]) -> dict[
         "p": p,
         "significant": p <= LEVEL,
         "against_greedy": {"won": won_greedy, "lost": lost_greedy, "p": sign_test(won_greedy, lost_greedy)},
+    }
+
+
+def _below(threshold: float, right: Sequence[float], chances: Sequence[float]) -> dict[str, float | None]:
+    """Of answers that are less sure than a threshold: their share of all, how many are right, and what share of all
+    wrong answers they are."""
+    told = [value for value, chance in zip(right, chances, strict=True) if chance < threshold]
+    wrong = len(right) - sum(right)
+    return {
+        "share": len(told) / len(right),
+        "right": sum(told) / len(told) if told else None,
+        "of_the_wrong": (len(told) - sum(told)) / wrong if wrong else None,
     }

@@ -80,6 +80,14 @@ def test_only_what_the_model_wrote_counts_and_the_snapshots_rules_hold(context, 
     assert outcome.author == "zoe" and not outcome.graded
 
 
+def test_an_answer_that_was_cut_is_read_without_the_end_that_it_never_said(context, renderer):  # noqa: F811
+    turn = served(context, renderer, "at length?", reply="It goes on", cut=True)
+    context.observations.record(turn.id, 0.0, "failed")
+    found, _ = learned(context, renderer)
+    (outcome,) = (*found.outcomes, *found.frozen_outcomes)
+    assert list(outcome.reply_ids) == renderer.reply_ids("It goes on")[:-1]
+
+
 def test_what_came_of_answers_names_the_snapshot_and_the_frozen_side_stays_frozen(context, renderer):  # noqa: F811
     before, nothing = learned(context, renderer)
     turns = [served(context, renderer, f"What is fact number {n}?", reply=f"Fact {n}.") for n in range(40)]

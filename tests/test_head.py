@@ -80,6 +80,17 @@ def test_a_head_tells_answers_it_has_not_seen_apart_and_its_chances_come_true():
     assert torch.equal(again.weight, head.weight) and again.bias == head.bias
 
 
+def test_how_likely_a_reply_is_counts_beside_hundreds_of_values_that_tell_nothing():
+    """Even where that tells apart all that is learned from, so that no finite weight of it would be the best."""
+    torch.manual_seed(0)
+    values = [1.0, 0.0] * 200
+    likely = torch.tensor([[-1.0, -0.5], [-6.0, -2.0]]).repeat(200, 1) + 0.3 * torch.randn(400, 2)
+    inputs = torch.cat([torch.randn(400, 500), likely], 1)
+    head = fit(inputs[:120], outcomes_of(values[:120]))
+    chances = head.chances(inputs[120:])
+    assert auc(values[120:], chances) > 0.99 and calibration_error(values[120:], chances) < 0.05
+
+
 def test_marks_are_learned_as_marks():
     torch.manual_seed(0)
     states = torch.randn(200, 4)

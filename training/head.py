@@ -21,15 +21,17 @@ from training.packing import Row, pack
 MIN_OUTCOMES = 20
 """Answers that worked, and answers that did not, without as many of which there is no head."""
 FOLDS = 5
-PENALTIES = (0.01, 0.1, 1.0)
-"""Weights of the squared norm that are tried, by answers held out."""
-EMPHASIS = 5.0
-"""How much larger than a value of the hidden state a likelihood is read: the penalty would drown two among hundreds."""
+PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0)
+"""Weights of the squared norm that are tried, by answers held out; the largest leave next to nothing of the state.
+
+They are the state's: the likelihoods, two numbers beside hundreds, bear the least of them, which keeps their weights
+finite where they tell every answer apart.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class OutcomeHead:
-    """The chance that an answer works is sigmoid(`weight` [hidden size + LIKELIHOODS] * inputs + `bias`), calibrated."""
+    """The chance that an answer works: sigmoid(`weight` [hidden size + LIKELIHOODS] * inputs + `bias`), calibrated."""
 
     weight: torch.Tensor
     bias: float
@@ -85,7 +87,6 @@ def fit(inputs: torch.Tensor, outcomes: Sequence[Outcome]) -> OutcomeHead | None
     values = torch.tensor([outcome.value for outcome in outcomes]).double()
     graded = torch.tensor([outcome.graded for outcome in outcomes])
     centre, scale = inputs.mean(0), inputs.std(0).clamp_min(1e-6)
-    scale[-LIKELIHOODS:] /= EMPHASIS
     inputs = (inputs - centre) / scale
     folds = torch.tensor([_fold(outcome) for outcome in outcomes])
     best: tuple[float, float, float, float] | None = None
@@ -170,11 +171,16 @@ def _fold(outcome: Outcome) -> int:
 def _regression(
     inputs: torch.Tensor, values: torch.Tensor, graded: torch.Tensor, penalty: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weight and bias of least loss, with half the squared norm of the weight times `penalty` added."""
+    """Weight and bias of least loss, with half the squared norm of the weight times `penalty` added.
+
+    For the likelihoods that is the least of the penalties.
+    """
+    penalties = torch.full_like(inputs[0], penalty)
+    penalties[-LIKELIHOODS:] = PENALTIES[0]
     line = torch.zeros(inputs.shape[1] + 1, dtype=inputs.dtype, requires_grad=True)
 
     def loss() -> torch.Tensor:
-        norm = 0.5 * penalty * line[:-1].square().sum()
+        norm = 0.5 * (penalties * line[:-1].square()).sum()
         return outcome_loss(inputs @ line[:-1] + line[-1], values, graded) + norm
 
     _minimise(line, loss)

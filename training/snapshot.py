@@ -147,7 +147,10 @@ def snapshot_hash(
 def _outcomes(
     known: Sequence[Effect], split: Split, record: Record, renderer: Renderer, recipe: Recipe
 ) -> tuple[Outcome, ...]:
-    """What came of answers on a side that may be learned from; of more than the reservoir holds, the newest."""
+    """What came of answers on a side that may be learned from; of more than the reservoir holds, the newest.
+
+    An answer that was cut never said its end, and is read without it.
+    """
     found = {effect.source.turn.id: effect for effect in known if effect.source.split == split}
     usable = allowed([e.source for e in found.values()], record, Counter())
     weighed, _ = weigh(usable, recipe.author_share, exempt(record))
@@ -156,9 +159,9 @@ def _outcomes(
         if source.turn.kind not in KINDS:
             continue
         prompt_ids = _prompt_ids(source, asked(source.turn), renderer, recipe, Counter())
-        reply_ids = renderer.reply_ids(source.reply)
+        effect, turn = found[source.turn.id], source.turn
+        reply_ids = renderer.reply_ids(source.reply)[: -1 if turn.cut else None]
         if prompt_ids is not None and len(reply_ids) <= MAX_REPLY_TOKENS:
-            effect, turn = found[source.turn.id], source.turn
             outcome = Outcome(prompt_ids, tuple(reply_ids), turn.id, turn.author or "", effect.value, effect.graded)
             outcomes.append(outcome)
     return tuple(sorted(outcomes, key=lambda outcome: outcome.source))
