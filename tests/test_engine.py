@@ -39,8 +39,8 @@ class TestLocalEngine(EngineContract):
     ):
         """Of what its passes made anyway, and as training reads the same reply in one pass."""
         weight = np.random.default_rng(0).standard_normal(576) / 24
-        folder = write_head(shutil.copytree(letters["a"], tmp_path / "a"), weight, 0.25, (0.02, 0.4))
-        head = OutcomeHead(torch.tensor([*weight, 0.02, 0.4]), 0.25)
+        folder = write_head(shutil.copytree(letters["a"], tmp_path / "a"), weight, 0.25, (2.0, -2.0))
+        head = OutcomeHead(torch.tensor([*weight, 2.0, -2.0]), 0.25)
         version = "e" * 64
         await engine.install(version, folder)
         assert engine.is_confident(version)

@@ -84,7 +84,7 @@ def test_how_likely_a_reply_is_counts_beside_hundreds_of_values_that_tell_nothin
     """Even where that tells apart all that is learned from, so that no finite weight of it would be the best."""
     torch.manual_seed(0)
     values = [1.0, 0.0] * 200
-    likely = torch.tensor([[-1.0, -0.5], [-6.0, -2.0]]).repeat(200, 1) + 0.3 * torch.randn(400, 2)
+    likely = torch.tensor([[0.9, 0.95], [0.3, 0.7]]).repeat(200, 1) + 0.05 * torch.randn(400, 2)
     inputs = torch.cat([torch.randn(400, 500), likely], 1)
     head = fit(inputs[:120], outcomes_of(values[:120]))
     chances = head.chances(inputs[120:])
@@ -177,7 +177,7 @@ def test_serving_reads_what_training_wrote_and_peft_loads_the_folder_as_before(t
     states, said = torch.randn(3, 576), [[-0.5, -1.5], [-2.0], [-0.1, -0.2, -0.3]]
     served = read_head(folder, 576, "cpu")
     told = [served.confidence(state, each) for state, each in zip(states, said, strict=True)]
-    inputs = torch.cat([states, torch.tensor([[-2.0, -1.0], [-2.0, -2.0], [-0.6, -0.2]])], 1)
+    inputs = torch.cat([states, torch.tensor([[-2.0, -1.0], [-2.0, -2.0], [-0.6, -0.2]]).exp()], 1)
     assert told == pytest.approx(head.chances(inputs), abs=1e-5)
     with pytest.raises(AdapterRefused, match="reads 576 values"):
         read_head(folder, 64, "cpu")

@@ -22,11 +22,9 @@ MIN_OUTCOMES = 20
 """Answers that worked, and answers that did not, without as many of which there is no head."""
 FOLDS = 5
 PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0)
-"""Weights of the squared norm that are tried, by answers held out; the largest leave next to nothing of the state.
-
-They are the state's: the likelihoods, two numbers beside hundreds, bear the least of them, which keeps their weights
-finite where they tell every answer apart.
-"""
+"""Weights of the state's squared norm that are tried, by answers held out; the largest leave next to nothing of it."""
+LIKELIHOODS_PENALTY = 0.001
+"""The same of the likelihoods, two numbers beside hundreds: only so large that their weights are always finite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +85,7 @@ def fit(inputs: torch.Tensor, outcomes: Sequence[Outcome]) -> OutcomeHead | None
     values = torch.tensor([outcome.value for outcome in outcomes]).double()
     graded = torch.tensor([outcome.graded for outcome in outcomes])
     centre, scale = inputs.mean(0), inputs.std(0).clamp_min(1e-6)
+    scale[-LIKELIHOODS:] = 1.0  # of long replies they hardly differ, and shorter ones must not be drowned by that
     inputs = (inputs - centre) / scale
     folds = torch.tensor([_fold(outcome) for outcome in outcomes])
     best: tuple[float, float, float, float] | None = None
@@ -171,12 +170,9 @@ def _fold(outcome: Outcome) -> int:
 def _regression(
     inputs: torch.Tensor, values: torch.Tensor, graded: torch.Tensor, penalty: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weight and bias of least loss, with half the squared norm of the weight times `penalty` added.
-
-    For the likelihoods that is the least of the penalties.
-    """
+    """Weight and bias of least loss, with half the squared norm of the weight added, times `penalty` for the state."""
     penalties = torch.full_like(inputs[0], penalty)
-    penalties[-LIKELIHOODS:] = PENALTIES[0]
+    penalties[-LIKELIHOODS:] = LIKELIHOODS_PENALTY
     line = torch.zeros(inputs.shape[1] + 1, dtype=inputs.dtype, requires_grad=True)
 
     def loss() -> torch.Tensor:
