@@ -91,7 +91,7 @@ class Settings(BaseModel):
         1, ge=1, le=8, description="Replies sampled for a question; the surest is said (needs an outcome head)."
     )
     unsure_below: float = Field(
-        0.35,
+        0.5,
         ge=0.0,
         le=1.0,
         description="Bot and playground say that they are not sure of replies less likely to work than this; 0: never.",
