@@ -4,10 +4,10 @@ import re
 
 _ABBREVIATION = re.compile(
     r"(?:\b(?:mr|mrs|ms|dr|prof|st|jr|sr|no|nos|vs|etc|e\.g|i\.e|cf|approx|ca|fig|vol|inc|ltd|co|corp|dept|est|gen|rev"
-    r"|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)|(?:^|[\s(.])[A-Za-z])\.$",
+    r"|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)|(?:^|[\s(.])[^\W\d_])\.$",
     re.IGNORECASE,
 )
-_BORDER = re.compile(r"[.!?…]+[\"'”’)\]]*\s+(?=[\"'“‘(\[]*[A-Z0-9])|[。！？]")
+_BORDER = re.compile(r"[.!?…]+[\"'”’»)\]]*\s+(?=[\"'“‘«„¿¡(\[]*[A-Z0-9À-ÖØ-ÞА-ЯЁ])|[。！？]")
 _HEADING = re.compile(r"#{1,6}\s")
 _MARKER = re.compile(r"^\s*(?:[-*+•]|\d{1,2}[.)])\s+")
 _WORD = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+\d[^\W_]*|[^\W\d_]+(?:['’][^\W\d_]+)*")

@@ -12,15 +12,53 @@ SHARE = 3
 """Without a limit in the instruction a summary has at most one word for so many of the text."""
 LEAST_WORDS = 15
 """A summary of a short text may have so many words in any case."""
-_NUMBERS = dict(zip("one two three four five six seven eight nine ten".split(), range(1, 11), strict=True))
+_FORMS = {
+    1: "one ein eine einem einer einen un una один одна одно одного одном одной одним одну",
+    2: "two zwei dos два две двух двумя",
+    3: "three drei tres три трёх трех тремя",
+    4: "four vier cuatro четыре четырёх четырех четырьмя",
+    5: "five fünf cinco пять пяти пятью",
+    6: "six sechs seis шесть шести шестью",
+    7: "seven sieben siete семь семи семью",
+    8: "eight acht ocho восемь восьми восемью",
+    9: "nine neun nueve девять девяти девятью",
+    10: "ten zehn diez десять десяти десятью",
+    12: "twelve zwölf doce двенадцать двенадцати",
+    15: "fifteen fünfzehn quince пятнадцать пятнадцати",
+    20: "twenty zwanzig veinte veinti двадцать двадцати",
+    30: "thirty dreißig dreissig treinta тридцать тридцати",
+    40: "forty vierzig cuarenta сорок сорока",
+    50: "fifty fünfzig cincuenta пятьдесят пятидесяти",
+    60: "sixty sechzig sesenta шестьдесят шестидесяти",
+    70: "seventy siebzig setenta семьдесят семидесяти",
+    80: "eighty achtzig ochenta восемьдесят восьмидесяти",
+    90: "ninety neunzig noventa девяносто девяноста",
+    100: "hundred hundert cien сто ста",
+    200: "doscientas двести двухсот",
+    300: "trescientas триста трёхсот трехсот",
+    500: "quinientas пятьсот пятисот",
+}
+"""Numbers as words, in the cases that stand before words and sentences."""
+_NUMBERS = {form: number for number, forms in _FORMS.items() for form in forms.split()}
+_HAN_NUMBERS = {**dict(zip("一二三四五六七八九", range(1, 10), strict=True)), "两": 2, "兩": 2}
+_HAN_UNITS = {"十": 10, "百": 100, "千": 1000}
+_DIGITS = r"\d{1,3}(?:[.,'’\s]\d{3})+(?!\d)|\d+"
+_NUMBER = "|".join(sorted(_NUMBERS, key=len, reverse=True))
+_SHORT = r"(?:(?:short|brief|kurze[nr]?|коротк\w+|кратк\w+)\s+)?"
 _LIMIT = re.compile(
-    rf"\b(\d+|{'|'.join(_NUMBERS)})[ -](?:short |brief )?"
-    r"(?:(words?|w[oö]rtern?|palabras|слов\w*)|(sentences?|s[aä]tzen?|frases|oraciones|предложени\w*))\b",
+    rf"\b(?P<count>{_DIGITS}|(?:{_NUMBER})(?:(?:[\s-]|and|und|y)*(?:{_NUMBER}))*)[\s-]{_SHORT}"
+    r"(?:words?|w[oö]rt(?:e|en|er|ern)?|palabras?|слов\w*"
+    r"|(?P<sentences>sentences?|s[aä]tz(?:e|en)?|frases?|oraci(?:ón|ones)|предложени\w+))\b"
+    rf"|(?P<han>(?<!\d)(?:{_DIGITS})|[{''.join([*_HAN_NUMBERS, *_HAN_UNITS])}]+)\s*[个個]?(?:[汉漢]?字|词|詞|(?P<clauses>句))",
     re.IGNORECASE,
 )
 _ASKS = re.compile(
-    r"\b(?:summar(?:y|i[sz]e)|shorten|tl;?dr|abstract|sum up|in short|zusammen|res[uú]m|кратк|резюм)", re.IGNORECASE
+    r"\b(?:summar(?:y|i[sz]e)|shorten|tl;?dr|abstract|sum up|in short|zusammen|res[uú]m|кратк|резюм)"
+    r"|总结|總結|概括|概述|摘要|归纳|歸納|缩写|縮寫",
+    re.IGNORECASE,
 )
+_COLON = re.compile("[:：]")
+_CHARACTER = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 _WORD = re.compile(r"[^\W_]+(?:[-.,:'’/][^\W_]+)*")
 
 
@@ -61,7 +99,7 @@ class Summary(Kind):
 
 
 class _Limit:
-    """How long a summary may be, in words or sentences."""
+    """How long a summary may be, in words, in characters of Chinese or Japanese, or in sentences."""
 
     def __init__(self, count: int, unit: str):
         self.count, self.unit = count, unit
@@ -71,7 +109,7 @@ class _Limit:
 
     def of(self, reply: str) -> int:
         """How long a reply is in this unit."""
-        return len(words(reply)) if self.unit == "words" else len(sentences(reply))
+        return len(sentences(reply)) if self.unit == "sentences" else _size(reply)
 
 
 def parts(instruction: str) -> tuple[str, str]:
@@ -82,8 +120,8 @@ def parts(instruction: str) -> tuple[str, str]:
     """
     head, _, rest = instruction.strip().partition("\n")
     if not (rest and _asks(head)):
-        before, colon, after = instruction.partition(":")
-        head, rest = (before, after) if colon and "\n" not in before and _asks(before) else ("", instruction)
+        before, *after = _COLON.split(instruction, maxsplit=1)
+        head, rest = (before, after[0]) if after and "\n" not in before and _asks(before) else ("", instruction)
     body, _, tail = rest.strip().rpartition("\n")
     if body and not head and _asks(tail):
         head, rest = tail, body
@@ -91,16 +129,50 @@ def parts(instruction: str) -> tuple[str, str]:
 
 
 def _asks(text: str) -> bool:
-    return len(words(text)) <= 30 and bool(_ASKS.search(text) or _LIMIT.search(text))
+    return _size(text) <= 30 and bool(_ASKS.search(text) or _LIMIT.search(text))
+
+
+def _size(text: str) -> int:
+    """The words of a text, where each character of Chinese or Japanese counts as one."""
+    return len(words(_CHARACTER.sub(r" \g<0> ", text)))
 
 
 def _limit(instruction: str) -> _Limit:
     asked, text = parts(instruction)
     found = _LIMIT.search(asked)
     if found is None:
-        return _Limit(max(LEAST_WORDS, len(words(text)) // SHARE), "words")
-    count = _NUMBERS.get(found[1].lower()) or int(found[1])
-    return _Limit(max(1, count), "words" if found[2] else "sentences")
+        counted = "characters" if 2 * len(_CHARACTER.findall(text)) > _size(text) else "words"
+        return _Limit(max(LEAST_WORDS, _size(text) // SHARE), counted)
+    if found["han"]:
+        return _Limit(max(1, _in_characters(found["han"])), "sentences" if found["clauses"] else "characters")
+    return _Limit(max(1, _in_words(found["count"])), "sentences" if found["sentences"] else "words")
+
+
+def _in_digits(number: str) -> int | None:
+    """A number in digits, whatever parts its thousands; None where it is in words."""
+    digits = re.sub(r"\D", "", number)
+    return int(digits) if digits else None
+
+
+def _in_words(number: str) -> int:
+    """A number in digits or words: "1,500", "twenty-five", "zweihundert", "treinta y cinco"."""
+    total = 0
+    for word in re.findall(f"und|{_NUMBER}", number.lower()):
+        if word == "und":
+            continue
+        total = total * 100 if total and _NUMBERS[word] == 100 else total + _NUMBERS[word]
+    return total if (exactly := _in_digits(number)) is None else exactly
+
+
+def _in_characters(number: str) -> int:
+    """A number in digits or in Chinese: "100", "二十五", "两百"."""
+    total = digit = 0
+    for character in number:
+        if character in _HAN_UNITS:
+            total, digit = total + (digit or 1) * _HAN_UNITS[character], 0
+        else:
+            digit = _HAN_NUMBERS.get(character, 0)
+    return total + digit if (exactly := _in_digits(number)) is None else exactly
 
 
 def _facts(reply: str, evidence: str) -> tuple[float, list[str]]:

@@ -83,3 +83,15 @@ def test_sentences_survive_hard_line_breaks_and_abbreviations():
         "| Mon | 9-17 |",
     ]
     assert sentences("Monday: 9-17\nTuesday: 9-18") == ["Monday: 9-17", "Tuesday: 9-18"]
+
+
+@pytest.mark.parametrize(
+    "two",
+    [
+        ("Das Tor geht um neun auf.", "Äpfel gibt es z. B. im Hof."),
+        ("El museo abre a las nueve.", "¿Dónde está?"),
+        ("Музей находится в г. Москва.", "Он открыт."),
+    ],
+)
+def test_sentences_begin_with_capitals_of_other_languages_too(two):
+    assert sentences(" ".join(two)) == list(two)

@@ -99,6 +99,50 @@ def test_the_text_is_told_from_what_is_asked_of_it(instruction, text):
     assert parts(instruction)[1] == text
 
 
+@pytest.mark.parametrize(
+    ("asked", "most"),
+    [
+        ("Summarise in 1,000 words", "1000 words"),
+        ("In 1.500 Wörtern", "1500 words"),
+        ("Не более 1\u202f500 слов", "1500 words"),
+        ("Resume en 1 500 palabras", "1500 words"),
+        ("In twenty-five words", "25 words"),
+        ("In at most two hundred words", "200 words"),
+        ("In 2-3 sentences", "3 sentences"),
+        ("In zwei kurzen Sätzen", "2 sentences"),
+        ("In einem Satz", "1 sentence"),
+        ("In 50 Worten", "50 words"),
+        ("In fünfundzwanzig Wörtern", "25 words"),
+        ("Resume en dos frases", "2 sentences"),
+        ("En treinta y cinco palabras", "35 words"),
+        ("В двух предложениях", "2 sentences"),
+        ("Не более пятидесяти слов", "50 words"),
+        ("请用两句话总结", "2 sentences"),
+        ("用不超过一百五十个字概括", "150 characters"),
+        ("1,500字以内", "1500 characters"),
+    ],
+)
+def test_how_long_a_summary_may_be_is_read_in_five_languages(asked, most):
+    for instruction in (f"{asked}: {SHIP}", f"{asked}\n\n{SHIP}", f"{SHIP}\n\n{asked}"):
+        assert f"in at most {most}." in SUMMARY.ending(Task(instruction)) and parts(instruction)[1] == SHIP
+
+
+@pytest.mark.parametrize(
+    ("asked", "reply", "length", "limit"),
+    [
+        ("In einem Satz", "Die Vasa sank. Ärgerlich war das.", 2, 1),
+        ("En una frase", "El Vasa se hundió. ¿Y la gente?", 2, 1),
+        ("Одним предложением", "Корабль Васа затонул. Он стоит в музее.", 2, 1),
+        ("用一句话总结", "瓦萨号沉没了。它被打捞了。", 2, 1),
+        ("用五个字概括", "瓦萨号沉没了", 6, 5),
+        ("总结", "瓦" * 40, 40, 26),
+    ],
+)
+def test_what_is_too_long_is_told_in_five_languages(asked, reply, length, limit):
+    found = SUMMARY.check(Task(f"{asked}：{reply} {reply}"), reply)
+    assert found.values == {"length": length, "limit": limit}
+
+
 def test_a_report_fits_its_schema_or_not():
     def found(reply: str, schema: str = SCHEMA):
         return REPORT.check(Task("Report on the ship.", schema=schema), reply)
