@@ -49,7 +49,8 @@ _LIMIT = re.compile(
     rf"\b(?P<count>{_DIGITS}|(?:{_NUMBER})(?:(?:[\s-]|and|und|y)*(?:{_NUMBER}))*)[\s-]{_SHORT}"
     r"(?:words?|w[oö]rt(?:e|en|er|ern)?|palabras?|слов\w*"
     r"|(?P<sentences>sentences?|s[aä]tz(?:e|en)?|frases?|oraci(?:ón|ones)|предложени\w+))\b"
-    rf"|(?P<han>(?<!\d)(?:{_DIGITS})|[{''.join([*_HAN_NUMBERS, *_HAN_UNITS])}]+)\s*[个個]?(?:[汉漢]?字|词|詞|(?P<clauses>句))",
+    rf"|(?P<han>(?<!\d)(?:{_DIGITS})|[{''.join([*_HAN_NUMBERS, *_HAN_UNITS])}]+)"
+    r"\s*[个個]?(?:[汉漢]?字|词|詞|(?P<clauses>句))",
     re.IGNORECASE,
 )
 _ASKS = re.compile(

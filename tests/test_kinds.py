@@ -160,16 +160,65 @@ def test_a_report_fits_its_schema_or_not():
             check_schema(wrong)
 
 
-def test_a_report_is_graded_by_the_sections_that_it_has():
+def test_a_report_has_all_of_its_sections_or_is_invalid():
     task = Task("Write a report on ships with the sections Summary, Risks and Next steps. It is for children.")
     assert sections(task.instruction) == ["Summary", "Risks", "Next steps"] and "## Risks" in REPORT.ending(task)
-    whole = "# Summary\nAll is well.\n## RISKS:\nNone.\n## Next steps\nSail."
+    whole = "# Summary\nAll is well.\n## RISKS:\nNone.\n## 3. **Next steps**\nSail."
     assert REPORT.check(task, whole).value == 1
     some = REPORT.check(task, whole.replace("None.", "").replace("Next steps", "Later"))
-    assert (some.value, some.values) == (pytest.approx(1 / 3), {"sections": "Risks, Next steps"})
-    assert sections("# Facts\n# Opinions\nabout whales") == ["Facts", "Opinions"]
+    assert (some.value, some.values) == (0, {"sections": "Risks, Next steps"})
+    below = "# Summary\n## Risks\n### Storms\nFew.\n## Next steps\nSail."
+    assert REPORT.check(task, below).values == {"sections": "Summary"}, "what stands below Risks is no summary"
+    assert REPORT.check(task, below.replace("# Summary", "# Summary\n## In short\nWell.", 1)).value == 1
     free = Task("Report on sections that the law has.")
     assert REPORT.check(free, "Anything.") is None and REPORT.ending(free) == ""
+
+
+@pytest.mark.parametrize(
+    "instruction",
+    [
+        "# Facts\n# Risks\nabout whales",
+        "## Facts:\n## **Risks**",
+        'Report with the sections "Facts", "Risks"',
+        "Report with the sections Facts and Risks: the ship Vasa sank, and was raised",
+        "With the sections Facts and Risks\n\n# Minutes\nWe met.\n\n# Next\nTo sail.",
+        "# Minutes\nWe met.\n\nReport on that with the sections Facts and Risks.",
+        "Write these sections:\n1. Facts\n2. Risks",
+        "Write these sections:\n- Facts\n- Risks\n\nIt is for children.",
+    ],
+)
+def test_a_report_of_the_sections_that_were_asked_for_is_valid(instruction):
+    assert sections(instruction) == ["Facts", "Risks"]
+    headings = REPORT.ending(Task(instruction)).splitlines()[1:]
+    assert REPORT.check(Task(instruction), "\n".join(f"{heading}\nSome." for heading in headings)).value == 1
+
+
+@pytest.mark.parametrize(
+    ("schema", "why"),
+    [
+        ({"patternProperties": {"^(a+)+$": {}}, "additionalProperties": False}, "valid"),
+        ({"allOf": [{"patternProperties": {"^(a+)+$": {}}}], "unevaluatedProperties": False}, "valid"),
+        ({"patternProperties": {r"\p{L}": {}}, "additionalProperties": False}, "valid"),
+        ({"properties": {"b": {"patternProperties": {}}}, "additionalProperties": False}, "misfit"),
+        ({"unevaluatedProperties": False}, "misfit"),
+        ({"$ref": "#"}, "misfit"),
+        ({"$schema": {}}, "misfit"),
+        ({"$id": "http://[", "$ref": "x"}, "misfit"),
+        ({"properties": 5}, "misfit"),
+        (False, "misfit"),
+        (True, "valid"),
+    ],
+)
+def test_a_check_ends_and_never_raises_whatever_the_schema(schema, why):
+    task = Task("Report.", schema=json.dumps(schema))
+    found = REPORT.check(task, json.dumps({"a" * 60 + "!": 1}))
+    assert (found.why, found.value) == (why, float(why == "valid")) and REPORT.ending(task)
+
+
+def test_what_is_no_schema_is_refused_in_a_sentence_however_wrong_it_is():
+    for wrong in ('{"$schema": {}}', '{"not": ' * 5000 + "{}" + "}" * 5000):
+        with pytest.raises(InvalidInput, match="no JSON schema"):
+            check_schema(wrong)
 
 
 def test_a_frozen_prompt_is_graded_by_check_and_reference_together():
