@@ -1,6 +1,7 @@
 """Python from a model, run where it can do no harm: bubblewrap's namespaces, a filter of system calls, and limits."""
 
 import json
+import math
 import os
 import platform
 import secrets
@@ -13,7 +14,7 @@ import sysconfig
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -30,6 +31,10 @@ SCRATCH = "/tmp"
 ROOTS_USERS = 2_000_000_000
 """From here on, 2^24 user ids that own nothing: root, whom limits do not bind, becomes one of them for each run."""
 DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
+AGAIN_S = 30.0
+"""How soon it is looked again whether code can be run, where it could not: what was lacking may have passed."""
+WHYS = ("ran", "passed", "syntax", "failed", "test_failed", "memory", "output", "processes", "refused")
+"""What a run may report of itself."""
 HOW = "install bubblewrap 0.8 or newer (apt install bubblewrap)"
 
 
@@ -84,13 +89,39 @@ class Sandbox:
                 return None
         try:
             return None if stop.is_set() else _run(code, asserts, examples, self._limits, stop)
+        except (OSError, subprocess.SubprocessError) as error:
+            raise NoIsolation(f"the program was not run, for the sandbox could not be set up: {error}.") from error
         finally:
             self._places.release()
 
 
-@cache
+class Isolation:
+    """Whether code can be run here: looked at once where it can, and else again from time to time."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic):
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._found: str | None = None
+        self._until = -math.inf
+
+    def lacking(self) -> str | None:
+        """Why no code can be run here; None where it can."""
+        with self._lock:
+            if self._clock() >= self._until:
+                self._found = _look()
+                self._until = math.inf if self._found is None else self._clock() + AGAIN_S
+            return self._found
+
+
+ISOLATION = Isolation()
+
+
 def what_is_lacking() -> str | None:
     """Why no code can be run here, in a sentence that says what to do; None where it can."""
+    return ISOLATION.lacking()
+
+
+def _look() -> str | None:
     if sys.platform != "linux":
         return "programs are run on Linux only; elsewhere run Apprentice as a container (docs/code.md)."
     if not is_known():
@@ -112,32 +143,28 @@ def what_is_lacking() -> str | None:
 
 def _run(code: str, asserts: str, examples: str, limits: Limits, stop: threading.Event) -> Run | None:
     proof = secrets.token_hex(16)
-    report_end, report = os.pipe()
-    request = {
-        "code": code,
-        "asserts": asserts,
-        "examples": examples,
-        "proof": proof,
-        "report": report,
-        "user": ROOTS_USERS + secrets.randbelow(2**24) if os.geteuid() == 0 else None,
-        "limits": {
-            "RLIMIT_CPU": limits.cpu_s,
-            "RLIMIT_AS": limits.memory,
-            "RLIMIT_NPROC": limits.threads,
-            "RLIMIT_FSIZE": limits.scratch,
-            "RLIMIT_NOFILE": 64,
-            "RLIMIT_CORE": 0,
-            "RLIMIT_SIGPENDING": 64,
-        },
-    }
-    try:
-        with _started(request, report) as process, os.fdopen(report_end, "rb") as reports:
-            os.close(report)
-            report = -1
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as reports, os.fdopen(writing, "wb") as report:
+        request = {
+            "code": code,
+            "asserts": asserts,
+            "examples": examples,
+            "proof": proof,
+            "report": writing,
+            "user": ROOTS_USERS + secrets.randbelow(2**24) if os.geteuid() == 0 else None,
+            "limits": {
+                "RLIMIT_CPU": limits.cpu_s,
+                "RLIMIT_AS": limits.memory,
+                "RLIMIT_NPROC": limits.threads,
+                "RLIMIT_FSIZE": limits.scratch,
+                "RLIMIT_NOFILE": 64,
+                "RLIMIT_CORE": 0,
+                "RLIMIT_SIGPENDING": 64,
+            },
+        }
+        with _started(request, writing) as process:
+            report.close()
             return _watched(process, reports, limits, stop, proof)
-    finally:
-        if report >= 0:
-            os.close(report)
 
 
 @contextmanager
@@ -205,7 +232,8 @@ def _watched(
         return Run(ended_by, "", took_ms, stdout, stderr)
     told, status = _told(said[reports], proof), process.wait()
     if told and status < SIGNALLED:
-        return Run(told["why"], told["said"], told["took_ms"], stdout, stderr)
+        said_of_it = told["said"].encode(errors="replace").decode()
+        return Run(told["why"], said_of_it, min(told["took_ms"], took_ms), stdout, stderr)
     return Run(*_how_it_ended(status, took_ms, limits), took_ms, stdout, stderr)
 
 
@@ -213,8 +241,10 @@ def _told(report: bytes, proof: str) -> dict[str, Any] | None:
     """What was reported; None where the code ended the interpreter first, or wrote a report of its own."""
     try:
         told = json.loads(report)
-        return told if told["proof"] == proof else None
-    except (ValueError, LookupError, TypeError):
+        proven = told["proof"] == proof and told["why"] in WHYS
+        proven = proven and isinstance(told["said"], str) and isinstance(told["took_ms"], int) and told["took_ms"] >= 0
+        return told if proven else None
+    except (ValueError, LookupError, TypeError, RecursionError):
         return None
 
 

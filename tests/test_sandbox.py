@@ -15,7 +15,9 @@ import psutil
 import pytest
 
 from kinds import sandbox
-from kinds.sandbox import Limits, NoIsolation, Sandbox, what_is_lacking
+from kinds.code import Code
+from kinds.kind import Task
+from kinds.sandbox import AGAIN_S, Isolation, Limits, NoIsolation, Sandbox, what_is_lacking
 from tests.serving_process import ROOT
 from tests.waiting import until
 
@@ -232,32 +234,88 @@ NEEDED = ("sandbox.py", "seccomp.py", "inside.py")
 
 def test_without_isolation_nothing_runs_and_it_is_said_what_to_install(monkeypatch, tmp_path):
     def lacking() -> str:
-        what_is_lacking.cache_clear()
+        monkeypatch.setattr(sandbox, "ISOLATION", Isolation())
         with pytest.raises(NoIsolation) as refused:
             Sandbox(QUICK).run("open('ran', 'w')")
         return str(refused.value)
 
     monkeypatch.chdir(tmp_path)
-    try:
-        with monkeypatch.context() as here:
-            here.setenv("PATH", str(tmp_path))
-            assert "install bubblewrap" in lacking()
-        with monkeypatch.context() as here:
-            forbidden = tmp_path / "bwrap"
-            forbidden.write_text("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n")
-            forbidden.chmod(0o755)
-            here.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-            told = lacking()
-            assert "No permissions to create new namespace" in told and "allow it user namespaces" in told
-        with monkeypatch.context() as here:
-            here.setattr(sandbox.sys, "platform", "darwin")
-            assert "container" in lacking()
-        with monkeypatch.context() as here:
-            here.setattr(sandbox.platform, "machine", lambda: "riscv64")
-            assert "riscv64" in lacking()
-    finally:
-        what_is_lacking.cache_clear()
+    with monkeypatch.context() as here:
+        here.setenv("PATH", str(tmp_path))
+        assert "install bubblewrap" in lacking()
+    with monkeypatch.context() as here:
+        forbidden = tmp_path / "bwrap"
+        forbidden.write_text("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n")
+        forbidden.chmod(0o755)
+        here.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+        told = lacking()
+        assert "No permissions to create new namespace" in told and "allow it user namespaces" in told
+    with monkeypatch.context() as here:
+        here.setattr(sandbox.sys, "platform", "darwin")
+        assert "container" in lacking()
+    with monkeypatch.context() as here:
+        here.setattr(sandbox.platform, "machine", lambda: "riscv64")
+        assert "riscv64" in lacking()
     assert not (tmp_path / "ran").exists()
+
+
+@isolated
+def test_what_was_lacking_for_a_while_is_looked_for_again_and_what_is_there_is_not(monkeypatch):
+    now, looks, pipes = [0.0], [], len(os.listdir("/proc/self/fd"))
+    isolation = Isolation(lambda: now[0])
+
+    def fails(*given, **named):
+        looks.append(given)
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    with monkeypatch.context() as full:
+        full.setattr(sandbox.subprocess, "Popen", fails)
+        assert "temporarily unavailable" in isolation.lacking() and "unavailable" in isolation.lacking()
+        assert len(looks) == 1, "not at every answer"
+        with pytest.raises(NoIsolation, match="could not be set up"):
+            Sandbox(QUICK).run("x = 1")
+    assert len(os.listdir("/proc/self/fd")) == pipes, "nothing is left open"
+    assert isolation.lacking()
+    now[0] += AGAIN_S
+    looks.clear()
+    monkeypatch.setattr(sandbox, "_run", lambda *given, real=sandbox._run: looks.append(given) or real(*given))
+    with ThreadPoolExecutor(4) as pool:
+        assert [*pool.map(lambda _: isolation.lacking(), range(4))] == [None] * 4
+    now[0] += 1000 * AGAIN_S
+    assert isolation.lacking() is None and len(looks) == 1, "once for all, and for good"
+
+
+FORGED = """
+import json, os, sys
+frame = sys._getframe()
+while "request" not in frame.f_locals:
+    frame = frame.f_back
+request = frame.f_locals["request"]
+os.write(request["report"], %r.replace("PROOF", request["proof"]).encode())
+os._exit(0)
+"""
+
+
+@isolated
+@pytest.mark.parametrize(
+    "report",
+    [
+        '{"proof": "PROOF"}',
+        '{"proof": "PROOF", "why": ["passed"], "said": "", "took_ms": 1}',
+        '{"proof": "PROOF", "why": "poem", "said": "", "took_ms": 1}',
+        '{"proof": "PROOF", "why": "passed", "said": 5, "took_ms": 1}',
+        '{"proof": "PROOF", "why": "passed", "said": "", "took_ms": "1"}',
+        "[" * 60_000,
+    ],
+)
+def test_a_report_that_was_written_by_the_program_and_is_none_is_a_failure(report):
+    found = Code(QUICK).check(Task("Write a program.", may_run=True), f"```python\n{FORGED % report}\n```")
+    assert (found.value, found.why) == (0, "failed") and "ended itself" in found.said
+
+
+@isolated
+def test_what_a_program_says_of_its_failure_can_be_stored_and_sent(box):
+    assert box.run("raise ValueError('\\ud800')").said == "ValueError: ?"
 
 
 def _running(pid: int | None = None) -> list[psutil.Process]:
