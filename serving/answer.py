@@ -102,6 +102,7 @@ class Answerer:
                 found = found.limited_to(prompt.passages)
                 if found.approved is None and not found.declined and can_say(KINDS[question.kind], task):
                     request = self._request(question, version, task, renderer, prompt)
+                    await self._engine.prepare(request)
                     generation = self._generate(request, question.best_of or self._best_of, places)
             turn, stored = await self._books.open(question, version, task, found, renderer, prompt)
             turn_id = turn.id if stored else None

@@ -106,6 +106,9 @@ class Engine(Protocol):
     def is_confident(self, version: str) -> bool:
         """Whether a version's replies come with a confidence."""
 
+    async def prepare(self, request: GenerationRequest) -> None:
+        """Do what takes long before a request can be generated. Raises: InvalidInput for an unusable schema."""
+
     def generate(self, request: GenerationRequest) -> Generation:
         """The reply, on the version it begins with; its place is taken at once.
 

@@ -223,6 +223,14 @@ class LocalEngine:
         """Whether a version has an outcome head."""
         return version in self._heads
 
+    async def prepare(self, request: GenerationRequest) -> None:
+        """Compile the form of a request beside the event loop, which its generation then finds.
+
+        Raises: InvalidInput for a schema that cannot be used.
+        """
+        if request.schema is not None:
+            await asyncio.to_thread(self._grammar.prepare, request.schema)
+
     def generate(self, request: GenerationRequest) -> Generation:
         """The reply, piece by piece; its place is taken at once.
 

@@ -128,6 +128,9 @@ class VllmEngine:
         """No: vLLM gives no hidden states, which an outcome head reads."""
         return False
 
+    async def prepare(self, request: GenerationRequest) -> None:
+        """Nothing: vLLM compiles the form of a request itself."""
+
     def generate(self, request: GenerationRequest) -> Generation:
         """The reply, piece by piece; its place is taken at once.
 

@@ -1,19 +1,24 @@
 """Kinds of task through the real model: asked, formed, checked, recorded, learned from and judged."""
 
+import asyncio
 import hashlib
 import json
 
 import pytest
+import torch
 
 from adapters.base import load_tokenizer
 from core.errors import InvalidInput
 from core.identity import Pseudonyms
 from core.prompt import Renderer
-from core.records import Message
+from core.records import Choice, Message
 from feedback.observations import Observations
 from kinds import KINDS
 from kinds.kind import Finding, Kind, Task
 from retrieval.ingest import ingest
+from serving import grammar
+from serving.forms import decided
+from serving.grammar import Grammar
 from tests.knowledge import embedder
 from tests.serving_process import ask
 from tests.test_gate import GENERAL
@@ -120,6 +125,48 @@ def test_what_came_of_an_answer_is_recorded_and_told_beside_it_and_in_the_stream
         "apprentice"
     ]
     assert unrecorded["observation"] and unrecorded["turn_id"] is None
+
+
+def test_a_schema_is_compiled_once_for_all_who_send_it_and_beside_the_event_loop(http, monkeypatch):
+    """The loop sends everybody's words; a large schema takes seconds."""
+    compiled, compile_one = [], Grammar._compile
+
+    def noted(grammar: Grammar, schema: str):
+        with pytest.raises(RuntimeError, match="no running event loop"):
+            asyncio.get_running_loop()
+        compiled.append(schema)
+        return compile_one(grammar, schema)
+
+    monkeypatch.setattr(Grammar, "_compile", noted)
+    year = {"enum": [1628, 1961, 1990]}
+    form = {"type": "json_schema", "json_schema": {"name": "s", "schema": SCHEMA | {"properties": {"year": year}}}}
+    said = [
+        ask(http, [{"role": "user", "content": SHIP}], apprentice={"kind": "report"}, response_format=form)
+        for _ in range(2)
+    ]
+    assert [answer["apprentice"]["observation"]["why"] for answer in said] == ["valid"] * 2 and len(compiled) == 1
+
+
+def test_no_more_schemas_are_kept_than_there_is_room_for_and_replies_do_not_share_their_progress(base, monkeypatch):
+    monkeypatch.setattr(grammar, "KEPT", 2)
+    tokenizer = load_tokenizer(base)
+    forms = grammar.Grammar(tokenizer)
+    one, other = (forms.constraint('{"enum": [1, 2]}') for _ in range(2))
+    logits = torch.zeros(len(tokenizer))
+    first = one.allowed(logits)
+    one.accept(int(first.argmax()))
+    assert not torch.equal(one.allowed(logits), first) and torch.equal(other.allowed(logits), first)
+    for number in range(4):
+        forms.prepare(f'{{"enum": [{number}]}}')
+    assert len(forms._compiled) == 2
+    with pytest.raises(InvalidInput, match="cannot be used"):
+        forms.prepare('{"type": "ship"}')
+
+
+@pytest.mark.parametrize(("least", "sure"), [(0.01, True), (0.99, False)])
+def test_below_a_threshold_it_is_unsure(least, sure):
+    assert decided([Choice("delivery", 0.6), Choice("payment", 0.4)], least) == ("delivery" if sure else "unsure")
+    assert decided([Choice("delivery", 1.0)], least) == "unsure", "one label is no choice"
 
 
 def test_a_kind_that_does_not_exist_is_one_clear_sentence(http, store):
