@@ -1,6 +1,6 @@
 """What the search learned: the record of tuned embedders, their figures, and the mark of those that must go."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 from core import keys
 from core.errors import FenceLost
@@ -88,11 +88,17 @@ class Embedders:
         with durable():
             return self._store.hgetall(keys.RETRIEVAL_LAST)
 
-    def ended(self, facts: Mapping[str, str | int]) -> None:
-        """A tuning has ended; what was asked for until now is answered."""
+    def tuned(self, material: str, pairs: int) -> None:
+        """Note what was tuned on: the digest of all pairs, and how many were learned."""
+        with durable():
+            self._store.hset(keys.RETRIEVAL_LAST, mapping={"material": material, "pairs": pairs})
+
+    def ended(self, outcome: str, summary: str) -> None:
+        """A tuning has ended, and what was asked for until now is answered, unless it failed."""
         with durable(), self._store.pipeline() as pipe:
-            pipe.hset(keys.RETRIEVAL_LAST, mapping={"at": now_ms(), **facts})
-            pipe.delete(keys.RETRIEVAL_ASKED)
+            pipe.hset(keys.RETRIEVAL_LAST, mapping={"at": now_ms(), "outcome": outcome, "summary": summary})
+            if outcome != "failed":
+                pipe.delete(keys.RETRIEVAL_ASKED)
             pipe.execute()
 
     def ask(self) -> None:

@@ -241,6 +241,17 @@ def test_stop_keeps_what_was_said(world):
     ann.wait_text("No answer is running", idle)
 
 
+def test_an_answer_is_in_the_record_before_its_first_token(world):
+    ann = world.member()
+    asked = ann.send("script:silent")
+    (there,) = until(lambda: world.context.store.zrange(keys.OPEN_TURNS, 0, -1), "the turn is open")
+    turn = world.context.turns.get(there)
+    assert (turn.status, turn.reply, turn.author) == ("open", "", world.author(ann))
+    assert turn.messages[-1].content == "script:silent"
+    ann.send("/stop")
+    ann.wait_text("Stopped before I said anything", asked)
+
+
 def test_a_button_ends_an_answer_and_keeps_what_was_said(world):
     ann = world.member()
     asked = ann.send("script:endless")

@@ -1,6 +1,7 @@
 """Kinds of task in the chat: commands with a text or in reply to one, labels as buttons, and what came of an answer."""
 
 import asyncio
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +13,7 @@ from bot.tongue import speaking
 from core.client import Begun, Said
 from core.records import Observation
 from feedback.observations import Observations
+from kinds.sandbox import what_is_lacking
 from tests.telegram_api import buttons
 from tests.waiting import until
 
@@ -81,6 +83,21 @@ def test_an_edited_command_is_asked_again_as_the_kind_that_it_names(world):
     until(lambda: world.context.turns.head(world.chat(ann)) != first.id, "the new answer", 120)
     turn = world.context.turns.get(world.context.turns.head(world.chat(ann)))
     assert (turn.kind, turn.messages[-1].content) == ("summary", f"in one sentence: {SHIP}")
+
+
+@pytest.mark.skipif(what_is_lacking() is not None, reason=what_is_lacking() or "")
+def test_a_program_is_run_for_the_owner_and_what_came_of_it_stands_below(world):
+    olga, ann, people = world.member("Olga"), world.member(), world.context.people
+    people.redeem(people.invite("owner"), world.author(olga), f"telegram:{olga.id}")
+    ran = olga.wait_answer(olga.send("/code script:markdown"), 60)
+    assert re.fullmatch(r"Use code:\s+x = 1\s+✓ Ran in \d+\.\d\d s\.", ran["text"]) and world.turn(ran).kind == "code"
+    failed = olga.wait_answer(olga.send("/code script:failing"), 60)
+    told = "✗ It failed: ValueError: as in script:failing"
+    assert failed["text"].count(told) == 2 and failed["text"].endswith(told), "both attempts"
+    seen = Observations(world.context.store, world.context.turns).of([world.turn(ran).id, world.turn(failed).id])
+    assert [seen[world.turn(answer).id].value for answer in (ran, failed)] == [1, 0]
+    answer = ann.wait_answer(ann.send("/code script:markdown"), 60)
+    assert answer["text"].split() == ["Use", "code:", "x", "=", "1"], "for others nothing runs until that is on"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The search learns from feedback how people ask: found, judged, served, uploaded into, taken back, and forgotten."""
 
+import math
 import threading
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ from typer.testing import CliRunner
 
 import apprentice
 from core import keys
-from core.errors import AliasMoved, FenceLost, InvalidInput
+from core.errors import AliasMoved, DiskFull, FenceLost, InvalidInput
 from core.records import Citation, EmbedderVersion, Message, Turn, new_id, now_ms
 from core.settings import Settings
 from feedback.audit import AuditLog
@@ -21,11 +22,14 @@ from retrieval.generations import ADAPTER, current_learned, home, load
 from retrieval.ingest import ingest
 from retrieval.search import Retriever
 from retrieval.support import Support
-from retrieval.tuned import A, B, Tuned, adopt, learned_id, packed
+from retrieval.tuned import A, B, Tuned, adopt, learned_id, merged, packed
+from training import retrieval_tuning
 from training.lessons import practised
 from training.retrieval_gate import Place, as_lines, report
-from training.retrieval_pairs import pairs
+from training.retrieval_pairs import Pair, pairs
+from training.retrieval_tuning import HowToTune, tune_questions
 from workers import refresh, search_learning
+from workers.cancelling import RefreshCancelled
 from workers.context import Context, open_context
 from workers.due import only_search_due, refresh_due
 from workers.lock import RefreshLock
@@ -338,6 +342,55 @@ def test_feedback_is_read_beside_the_passages(context, documents):
     both = next(p for p in _all(read) if p.negatives and chunks[p.passages[0]].id == dogs)
     assert {source for source, _ in both.sources} == {asked[2].id, asked[3].id}
     assert pairs(context.record, "all", 1.0, [replace(c, scope="a chat") for c in chunks]).learn == ()
+
+
+def test_a_passage_behind_a_rejected_answer_falls_behind(context, documents, monkeypatch):
+    monkeypatch.setattr("training.sharing.REST", 0.0)
+    generation, question = load(context.settings.data_dir), "¿Y las mareas?"
+    row = {chunk.id: number for number, chunk in enumerate(generation.chunks)}
+    tides, ferry = row[documents["mareas"]], row[documents["transbordador"]]
+
+    def lead(negatives: tuple[int, ...]) -> float:
+        """By how much the right passage is nearer to the question than the ferry's."""
+        pair = Pair(question, (tides,), negatives, ())
+        how = HowToTune(epochs=4)
+        adapter = tune_questions(embedder(), generation, [pair], how, lambda stage, done, total: None)
+        near = generation.rows() @ merged(embedder(), adapter).embed([question])[0]
+        return float(near[tides] - near[ferry])
+
+    assert lead((ferry,)) > lead(()) + 0.01
+
+
+def test_a_rejected_copy_of_the_right_passage_is_not_pushed_away():
+    passages = torch.nn.functional.normalize(torch.tensor([[1.0, 0], [1.0, 0.01], [0, 1.0], [1.0, -3.0]]), dim=1)
+    pair = Pair("?", (0,), (1, 2), ())
+    above, below = retrieval_tuning._weights([pair], {n: n for n in range(4)}, passages)
+    assert above.tolist() == [[0, -torch.inf, -torch.inf, -torch.inf]]
+    assert below.tolist() == [[0, -torch.inf, pytest.approx(math.log(retrieval_tuning.NEGATIVE)), 0]]
+
+
+def test_what_was_asked_for_and_failed_is_tried_again_and_what_was_cancelled_is_not(context, documents, monkeypatch):
+    embedders = Embedders(context.store)
+    embedders.ask()
+    with monkeypatch.context() as full:
+        full.setattr(search_learning, "pairs", lambda *given: raising(DiskFull("there is no room.")))
+        assert learn(context).outcome == "failed" and search_due(context) is None, "not at once"
+    context.store.delete(keys.REFRESH_POSTPONED)
+    assert search_due(context) == "the search is to learn" and embedders.last()["outcome"] == "failed"
+    with monkeypatch.context() as cancelled:
+        cancelled.setattr(search_learning, "pairs", lambda *given: raising(RefreshCancelled("operator")))
+        assert learn(context).outcome == "cancelled" and search_due(context) is None and not embedders.asked()
+
+
+def raising(error: Exception):
+    raise error
+
+
+def test_what_could_not_be_tuned_counts_as_not_learned(context, documents, monkeypatch):
+    approve_all(context, documents)
+    monkeypatch.setattr(search_learning.Embedder, "load", lambda name: embedder().copied("another"))
+    assert "another embedder's" in learn(context).summary
+    assert "material" not in Embedders(context.store).last()
 
 
 def test_what_a_version_tries_for_itself_teaches_the_search_nothing(context, documents):

@@ -26,6 +26,7 @@ SCRIPTS = {
     "endless": ([f"word{n} " for n in range(2000)], 0.05),
     "long": ([LONG[n : n + 500] for n in range(0, len(LONG), 500)], 0.0),
     "markdown": (["Use **co", "de**:\n\n```python\n", "x = 1\n```"], 0.6),
+    "failing": (["```python\nraise ValueError('as in script:failing')\n```"], 0.0),
     "waiting": (["Begun. ", ""], 0.7),
     "silent": (["", "late"], 100.0),
     "empty": ([""], 0.0),

@@ -4,9 +4,10 @@ Loss of a question with vector q, its passages P, and every passage v of the ind
 
     -log( sum over P of exp(q v / TEMPERATURE) / sum over v of w(v) exp(q v / TEMPERATURE) )
 
-where w is NEGATIVE for passages behind answers that were rejected, 0 for near copies of P, and 1 else. HOLD times the
-mean squared change of q's similarity to unrelated passages is added, and of the vectors of sentences of the documents,
-since similarities are compared with a threshold, and since others ask in the documents' own words.
+where w is NEGATIVE for passages behind answers that were rejected, 1 for others, and 0 for near copies of P, rejected
+or not. HOLD times the mean squared change of q's similarity to unrelated passages is added, and of the vectors of
+sentences of the documents, since similarities are compared with a threshold, and since others ask in the documents'
+own words.
 """
 
 import math
@@ -139,9 +140,9 @@ def _weights(pairs: Sequence[Pair], place: dict[int, int], passages: Any) -> tup
     above, below = torch.full((len(pairs), len(passages)), -torch.inf), torch.zeros(len(pairs), len(passages))
     for n, pair in enumerate(pairs):
         own = [place[row] for row in pair.passages]
+        below[n, [place[row] for row in pair.negatives]] = math.log(NEGATIVE)
         below[n, (passages[own] @ passages.T).max(dim=0).values > COPY] = -torch.inf
         above[n, own] = below[n, own] = 0.0
-        below[n, [place[row] for row in pair.negatives]] = math.log(NEGATIVE)
     return above, below
 
 

@@ -36,6 +36,8 @@ class SearchResult:
     outcome: str
     summary: str
     report: RetrievalReport | None = None
+    tuned: bool = False
+    """Whether it was tuned on all that is known."""
 
 
 def learn_to_search(context: Context, lock: RefreshLock, progress: Progress) -> SearchResult | None:
@@ -55,7 +57,7 @@ def learn_to_search(context: Context, lock: RefreshLock, progress: Progress) -> 
         put_off(context.store, str(error))
         result = SearchResult("failed", str(error))
     if result is not None:
-        Embedders(context.store).ended({"outcome": result.outcome, "summary": result.summary})
+        Embedders(context.store).ended(result.outcome, result.summary)
         log.info("the search: %s. %s", result.outcome, result.summary)
         clear_progress(context.store)
     return result
@@ -76,7 +78,8 @@ def _learn(context: Context, lock: RefreshLock, progress: Progress) -> SearchRes
         began = now_ms()
         result = _tune(context, lock, progress, generation, found, goes)
         note_beside(context.store, began, now_ms())
-        embedders.ended({"material": found.digest, "pairs": len(found.learn)})
+        if result.tuned:
+            embedders.tuned(found.digest, len(found.learn))
     else:
         counted = f"{len(found.learn)} questions with a known passage, {len(found.frozen)} of them frozen besides"
         needed = f"at least {MIN_PAIRS} and {MIN_QUESTIONS} are needed."
@@ -103,7 +106,7 @@ def _tune(
     before = base if goes else Tuned(base).for_questions(generation)
     after = merged(base, adapter)
     if after.id == generation.learned and not goes:
-        return SearchResult("not enough evidence", "what was learned is what is in use.")
+        return SearchResult("not enough evidence", "what was learned is what is in use.", tuned=True)
     report = judge_search(generation, before, after, found.frozen, settings.passages, settings.min_similarity)
     learned_from = authors(found.learn)
     version = EmbedderVersion(
@@ -123,4 +126,4 @@ def _tune(
         progress("the search goes live", 0, 0)
         keep(settings.data_dir, version.id, adapter)
         adopt(settings.data_dir, adapter, generation.learned, base.id)
-    return SearchResult(report.outcome, report.summary, report)
+    return SearchResult(report.outcome, report.summary, report, tuned=True)
