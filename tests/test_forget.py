@@ -306,7 +306,7 @@ def test_what_waits_for_a_person_goes_and_what_they_took_waits_for_another(store
     kept = everything(store)
     assert not [word for word in WORDS if word in kept.lower()] and "ann" not in kept
     assert "telegram:42" not in kept
-    assert amends.waiting() == [] and amends.claim(own.id) is None
+    assert amends.waiting() == [] and amends.due(own.id) is None
     (case,) = handovers.inbox()
     assert (case.handover, case.holder) == (others, None)
 
