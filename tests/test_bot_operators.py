@@ -382,7 +382,7 @@ def test_operators_hear_once_of_a_long_queue(world):
     store.zremrangebyrank(keys.QUEUE, 0, 1)
     ann = world.member()
     ann.wait_answer(ann.send("script:steady"))
-    assert len([m for m in olaf.seen() if "⚠️" in m["text"]]) == 1
+    assert len([m for m in olaf.seen() if "answers wait" in m["text"]]) == 1
     store.delete(keys.QUEUE)
     until(lambda: not store.exists(keys.alerted("queue")), "it is over")
     for _ in range(3):
